@@ -1,0 +1,235 @@
+package oauth
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// The limits of one request. A body of a token request is a few hundred bytes
+// with a dozen parameters; both leave room for a long client assertion.
+const (
+	maxBody       = 64 << 10
+	maxParameters = 64
+	maxNamed      = 64 // a longer parameter name is not repeated in an error
+)
+
+// Media is a set of body encodings an endpoint reads.
+type Media uint8
+
+// The encodings of http-api: a form is RFC 6749's own, the others are what the
+// documented APIs and their clients send.
+const (
+	FormEncoded Media = 1 << iota
+	JSON
+	Multipart
+)
+
+// Form is the parameters of one request, each at most once (RFC 6749 §3.2;
+// only `resource` may repeat, RFC 8707 §2). It cannot be changed and it does not
+// print its values, because secrets are among them.
+type Form struct{ parameters []parameter }
+
+type parameter struct{ name, value string }
+
+// Get returns a parameter's value. A parameter sent without a value counts as
+// omitted (RFC 6749 §3.2), so "" says absent.
+func (f Form) Get(name string) string {
+	for i := range f.parameters {
+		if f.parameters[i].name == name {
+			return f.parameters[i].value
+		}
+	}
+	return ""
+}
+
+// List returns every value of a parameter that may repeat, in order.
+func (f Form) List(name string) []string {
+	var values []string
+	for _, p := range f.parameters {
+		if p.name == name && p.value != "" {
+			values = append(values, p.value)
+		}
+	}
+	return values
+}
+
+// Names returns the names sent with a value, in order, each once.
+func (f Form) Names() []string {
+	names := make([]string, 0, len(f.parameters))
+	for i, p := range f.parameters {
+		if p.value != "" && f.find(p.name, i) < 0 {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// String names the parameters and hides what they hold.
+func (f Form) String() string { return "form(" + strings.Join(f.Names(), " ") + ")" }
+
+// GoString is String, so that %#v shows no secret either.
+func (f Form) GoString() string { return f.String() }
+
+// find returns the first of the leading n parameters with a value that has the
+// name, or -1.
+func (f Form) find(name string, n int) int {
+	for i := range f.parameters[:n] {
+		if f.parameters[i].name == name && f.parameters[i].value != "" {
+			return i
+		}
+	}
+	return -1
+}
+
+// Why a body was refused: for the log. No cause repeats what was sent, for what
+// was sent may be half a password.
+var (
+	errUTF8      = errors.New("not UTF-8, or with a NUL")
+	errEscape    = errors.New("invalid percent escape")
+	errSemicolon = errors.New("semicolon as separator")
+	errName      = errors.New("not a parameter name")
+	errMany      = errors.New("too many parameters")
+	errRead      = errors.New("body could not be read to its end")
+	errType      = errors.New("no content type that is read here")
+)
+
+func malformed(cause error) *Error { return Wrap(InvalidRequest, MalformedBody, cause) }
+
+// ReadForm reads the parameters of a request from its body and from nowhere
+// else: RFC 6749 §2.3.1 forbids credentials in the request URI, so the query is
+// not looked at.
+func ReadForm(w http.ResponseWriter, r *http.Request, accept Media) (Form, error) {
+	media, contentType := mediaOf(r.Header)
+	if media&accept == 0 {
+		return Form{}, Wrap(InvalidRequest, UnsupportedMediaType, errType)
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return Form{}, err
+	}
+	switch media {
+	case FormEncoded:
+		return ParseQuery(body)
+	case JSON:
+		return parseJSON(body)
+	default:
+		return parseMultipart(body, contentType)
+	}
+}
+
+// mediaOf returns the encoding the request declares, 0 for none that is known.
+// Parameters such as charset are ignored: everything here is UTF-8.
+func mediaOf(h http.Header) (Media, string) {
+	fields := h["Content-Type"]
+	if len(fields) != 1 {
+		return 0, ""
+	}
+	kind, _, _ := strings.Cut(fields[0], ";")
+	kind = strings.Trim(kind, " \t")
+	switch {
+	case strings.EqualFold(kind, "application/x-www-form-urlencoded"):
+		return FormEncoded, fields[0]
+	case strings.EqualFold(kind, "application/json"):
+		return JSON, fields[0]
+	case strings.EqualFold(kind, "multipart/form-data"):
+		return Multipart, fields[0]
+	default:
+		return 0, ""
+	}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Body == nil {
+		return "", nil
+	}
+	if r.ContentLength > maxBody { // answered without waiting for a slow sender
+		return "", Fail(InvalidRequest, BodyTooLarge)
+	}
+	buf := make([]byte, 0, max(r.ContentLength+1, 512)) // +1: room to see the end
+	body := http.MaxBytesReader(w, r.Body, maxBody)
+	for {
+		n, err := body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF:
+			return string(buf), nil
+		case err != nil:
+			if _, large := errors.AsType[*http.MaxBytesError](err); large {
+				return "", Fail(InvalidRequest, BodyTooLarge)
+			}
+			return "", malformed(errors.Join(errRead, err))
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
+
+// ParseQuery parses application/x-www-form-urlencoded text: the body of a form,
+// or the query of an endpoint that reads one.
+func ParseQuery(text string) (Form, error) {
+	f := Form{parameters: make([]parameter, 0, min(strings.Count(text, "&")+1, maxParameters))}
+	for text != "" {
+		var pair string
+		pair, text, _ = strings.Cut(text, "&")
+		if pair == "" {
+			continue
+		}
+		if strings.Contains(pair, ";") {
+			return Form{}, malformed(errSemicolon)
+		}
+		name, value, assigned := strings.Cut(pair, "=")
+		name, ok := unescape(name)
+		if ok {
+			value, ok = unescape(value)
+		}
+		if !ok {
+			return Form{}, malformed(errEscape)
+		}
+		if err := f.add(name, value, assigned); err != nil {
+			return Form{}, err
+		}
+	}
+	return f, nil
+}
+
+// add appends one parameter. named says that an error may name it: a lone word
+// between two ampersands can be the rest of a password that was not escaped.
+func (f *Form) add(name, value string, named bool) error {
+	switch {
+	case len(f.parameters) == maxParameters:
+		return malformed(errMany)
+	case !isName(name):
+		return malformed(errName)
+	case !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0:
+		return malformed(errUTF8)
+	}
+	if name != "resource" {
+		for i := range f.parameters {
+			if f.parameters[i].name != name {
+				continue
+			}
+			if !named || len(name) > maxNamed {
+				name = ""
+			}
+			return FailParam(InvalidRequest, RepeatedParameter, name)
+		}
+	}
+	f.parameters = append(f.parameters, parameter{name, value})
+	return nil
+}
+
+// isName is param-name of RFC 6749 §8.2. It is also what finds a body that is
+// not what its type says: JSON, XML and prose have no such names.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.') {
+			return false
+		}
+	}
+	return s != ""
+}
