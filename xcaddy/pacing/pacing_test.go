@@ -1,0 +1,39 @@
+package pacing
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+func TestTargetIsTheFloorOrTheDouble(t *testing.T) {
+	for _, c := range []struct {
+		live uint64 // MiB
+		want int
+	}{
+		{0, 6400},
+		{8, 700},
+		{16, 300},
+		{31, 106},
+		{32, 100},
+		{500, 100},
+	} {
+		if got := percent(c.live << 20); got != c.want {
+			t.Errorf("%d MiB live: GOGC %d, want %d", c.live, got, c.want)
+		}
+	}
+}
+
+func TestCollectionMovesTheTarget(t *testing.T) {
+	old := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(old)
+	watch(&collection{percent: 1}) // far from any target, so the first collection must set it
+	for range 100 {
+		runtime.GC()
+		runtime.Gosched()
+		if p := debug.SetGCPercent(100); p > 100 {
+			return
+		}
+	}
+	t.Fatal("after 100 collections of a small heap the target is still Go's own")
+}
