@@ -1,0 +1,196 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App is the token issuer: an OAuth 2.0 and OpenID Connect authorization server
+// whose tokens the handler `token_gate` accepts. Its endpoints are answered
+// where the handler `token_issuer` stands.
+//
+// Every value may hold placeholders such as `{env.NAME}` or `{file./path}`.
+// They are resolved when the configuration is loaded; an empty or unknown one is
+// an error. Durations are texts such as `300s` or `30d`.
+type App struct {
+	// Where this was written, for error messages: `Caddyfile:42`.
+	At string `json:"at,omitempty"`
+
+	// The issuer identifier: the `iss` of every token and the base of every
+	// published address. Required: `https` and a host, or `http` and a loopback
+	// host. The Host header of a request never matters.
+	Issuer string `json:"issuer,omitempty"`
+
+	// Where users, keys and tokens are kept. Default: an SQLite file
+	// `token_issuer/issuer.db` in Caddy's data folder.
+	Store *Store `json:"store,omitempty"`
+
+	// RS256 (default), PS256, ES256 or EdDSA. Tokens signed before a change stay
+	// good until they expire.
+	SigningAlgorithm string `json:"signing_algorithm,omitempty"`
+
+	// How long a key signs, default `30d`; `off` keeps one key for ever. A retired
+	// key stays published until the last token signed with it has expired.
+	KeyRotation string `json:"key_rotation,omitempty"`
+
+	// A secret of at least 16 characters that encrypts the private keys in the
+	// store. Without it whoever can read the store can sign.
+	KeyEncryptionKey string `json:"key_encryption_key,omitempty"`
+
+	// Lifetime of access tokens, default `300s`. The gate refuses a revoked token
+	// at once; others who verify it offline, after this time.
+	AccessTokenLifetime string `json:"access_token_lifetime,omitempty"`
+
+	// Lifetime of ID tokens, default `1800s`.
+	IDTokenLifetime string `json:"id_token_lifetime,omitempty"`
+
+	// How long after the sign-in refresh tokens are good, default `24h`. Refreshing
+	// does not prolong it.
+	RefreshTokenLifetime string `json:"refresh_token_lifetime,omitempty"`
+
+	// How long a spent refresh token answers its successor again, default `10s`,
+	// for clients whose answer was lost on the way.
+	RefreshWindow string `json:"refresh_window,omitempty"`
+
+	// The ISO 3166 region in which phone numbers without + are read, default `CN`.
+	PhoneRegion string `json:"phone_region,omitempty"`
+
+	// How much is answered before the issuer says 429.
+	Limits *Limits `json:"limits,omitempty"`
+
+	// The ways users prove themselves. Without any there is one, `password`,
+	// associated with every client that has the password grant.
+	AuthSources []AuthSource `json:"auth_sources,omitempty"`
+
+	// The applications that get tokens.
+	Clients []Client `json:"clients,omitempty"`
+}
+
+// Store says where the issuer keeps its records.
+type Store struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// The database: `sqlite`.
+	Type string `json:"type,omitempty"`
+
+	// The database file. Its folder is made when the server starts.
+	Path string `json:"path,omitempty"`
+}
+
+// Limits bound what one peer may ask.
+type Limits struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// Refused token requests from one address, or one /64 of IPv6. Default: 600 in
+	// a minute.
+	TokensPerAddress *Rate `json:"tokens_per_address,omitempty"`
+}
+
+// Rate is a number of times within a duration.
+type Rate struct {
+	// How often.
+	Count Number `json:"count,omitempty"`
+
+	// Within how long.
+	Within string `json:"within,omitempty"`
+}
+
+// AuthSource is one way users prove themselves.
+type AuthSource struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// The name clients are associated with, the `auth_source_id` of requests.
+	Name string `json:"name,omitempty"`
+
+	// `password`.
+	Type string `json:"type,omitempty"`
+
+	// What may be typed as the user name: `username`, `email`, `phone_number`.
+	// Default: username and email.
+	Identifiers []string `json:"identifiers,omitempty"`
+
+	// Failures that lock a name, and for how long. Default: 5 and `15m`.
+	Lockout *Rate `json:"lockout,omitempty"`
+
+	// The least number of characters of passwords set from now on, default 8.
+	PasswordMinLength Number `json:"password_min_length,omitempty"`
+
+	// How old a password may get. Default: any age.
+	PasswordMaxAge string `json:"password_max_age,omitempty"`
+}
+
+// Client is an application that gets tokens.
+type Client struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// The `client_id`.
+	ID string `json:"id,omitempty"`
+
+	// What people are shown instead of the id.
+	Name string `json:"name,omitempty"`
+
+	// Where the application runs: `web`, `spa`, `mobile` or `m2m`.
+	Type string `json:"type,omitempty"`
+
+	// The client's secrets: one, or two while one is being replaced. Required for
+	// web and m2m.
+	Secrets []Secret `json:"secrets,omitempty"`
+
+	// What the client may earn tokens with: `password`, `client_credentials`,
+	// `refresh_token`.
+	Grants []string `json:"grants,omitempty"`
+
+	// The scopes it may ask for.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// The auth sources its users may use; the first is the preferred one.
+	AuthSources []string `json:"auth_sources,omitempty"`
+
+	// Further claims of its ID tokens and userinfo answers.
+	Claims []string `json:"claims,omitempty"`
+
+	// Whose tokens it may introspect: `own` (default) or `any`.
+	Introspect string `json:"introspect,omitempty"`
+
+	// Whether refreshing gives a new refresh token: `rotate` (default for spa and
+	// mobile) or `reuse` (default for web and m2m).
+	Refresh string `json:"refresh,omitempty"`
+
+	// The form of its access tokens: `jwt` (default) or `at+jwt` (RFC 9068).
+	AccessToken string `json:"access_token,omitempty"`
+
+	// Overrides the issuer's access_token_lifetime.
+	AccessTokenLifetime string `json:"access_token_lifetime,omitempty"`
+
+	// A disabled client gets no tokens, and the gate refuses those it has.
+	Disabled bool `json:"disabled,omitempty"`
+}
+
+// Secret is what a client proves itself with. Exactly one of its values is set.
+type Secret struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// The secret, best as a placeholder: what is written here can be read back
+	// from Caddy's admin API and from its autosaved configuration.
+	Value string `json:"value,omitempty"`
+
+	// The secret's hash, as a PHC string such as `$argon2id$…`.
+	Hash string `json:"hash,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "token_issuer", New: func() caddy.Module { return new(App) }}
+}
+
+// Start does nothing yet.
+func (*App) Start() error { return nil }
+
+// Stop does nothing yet.
+func (*App) Stop() error { return nil }

@@ -1,0 +1,120 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("token_gate", parseGate)
+	// Before basic_auth is after every rewrite: what is judged is what the handlers
+	// behind will see.
+	httpcaddyfile.RegisterDirectiveOrder("token_gate", httpcaddyfile.Before, "basic_auth")
+}
+
+// parseGate parses the directive. Syntax:
+//
+//	token_gate [<matcher>] {
+//		audience <client id>…
+//		scope <scope>…
+//		claim <name> <value>…
+//		except <path>…
+//		issuer <url> { … }
+//		embedded on|off
+//		header <name> <value>
+//	}
+//
+// The matcher becomes part of the handler, not of the route: identity headers
+// are deleted from requests it does not select, too.
+func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	h.Next()
+	b := newBlock(h.Dispenser, "token_gate")
+	g := &Gate{At: b.lines[""]}
+	if matcher != nil {
+		g.MatcherSetsRaw = []caddy.ModuleMap{matcher}
+	}
+	if h.NextArg() {
+		return nil, h.Errf("token_gate: unexpected %q: expected a matcher (/path*, @name or *) or a block", h.Val())
+	}
+	p := gateParser{block: b, gate: g}
+	if err := b.read(words{
+		"audience": b.texts(&g.Audience),
+		"scope":    b.texts(&g.Scope),
+		"claim":    {read: p.claim, repeat: true},
+		"except":   b.texts(&g.Except),
+		"issuer":   {read: p.issuer, repeat: true},
+		"embedded": b.oneOf(&g.Embedded, "on", "off"),
+		"header":   {read: p.header, repeat: true},
+	}); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, g), nil
+}
+
+// gateParser parses the words of a gate that have several arguments.
+type gateParser struct {
+	*block
+	gate *Gate
+}
+
+// claim parses:
+//
+//	claim <name> <value>…
+func (p *gateParser) claim() error {
+	c := ClaimRule{At: at(p.Dispenser)}
+	args := p.RemainingArgs()
+	if len(args) < 2 {
+		return p.Errf("%s: claim needs a name and at least one value", p.name)
+	}
+	for _, arg := range args {
+		if arg == "" {
+			return p.Errf("%s: an empty value in claim %s", p.name, args[0])
+		}
+	}
+	c.Name, c.Values = args[0], args[1:]
+	p.gate.Claim = append(p.gate.Claim, c)
+	return nil
+}
+
+// issuer parses:
+//
+//	issuer <url> {
+//		audience <audience>…
+//		jwks_file <path>
+//		leeway <duration>
+//	}
+func (p *gateParser) issuer() error {
+	i := ForeignIssuer{At: at(p.Dispenser)}
+	if !p.AllArgs(&i.Issuer) || i.Issuer == "" {
+		return p.Errf("%s: issuer needs exactly one address", p.name)
+	}
+	b := newBlock(p.Dispenser, "issuer "+i.Issuer)
+	if err := b.read(words{
+		"audience":  b.texts(&i.Audience),
+		"jwks_file": b.text(&i.JWKSFile),
+		"leeway":    b.duration(&i.Leeway),
+	}); err != nil {
+		return err
+	}
+	p.gate.Issuer = append(p.gate.Issuer, i)
+	return nil
+}
+
+// header parses:
+//
+//	header <name> <value>
+func (p *gateParser) header() error {
+	h := Header{At: at(p.Dispenser)}
+	if !p.AllArgs(&h.Name, &h.Value) || h.Name == "" || h.Value == "" {
+		return p.Errf("%s: header needs a name and a value, such as X-User-Id {claim.sub}", p.name)
+	}
+	p.gate.Header = append(p.gate.Header, h)
+	return nil
+}

@@ -1,0 +1,232 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("token_issuer", parseGlobal)
+	httpcaddyfile.RegisterHandlerDirective("token_issuer", parseIssuer)
+	// Before redir is before every rewrite: a single-page site's try_files would
+	// otherwise turn POST /oauth2/token into a request for index.html.
+	httpcaddyfile.RegisterDirectiveOrder("token_issuer", httpcaddyfile.Before, "redir")
+}
+
+// parseIssuer parses the directive. Syntax:
+//
+//	token_issuer [<matcher>]
+func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next()
+	b := newBlock(h.Dispenser, "directive token_issuer")
+	if err := b.lineEnds("token_issuer"); err != nil {
+		return nil, err
+	}
+	if h.Option("token_issuer") == nil {
+		return nil, h.Err("directive token_issuer: there is no issuer; add the global option token_issuer")
+	}
+	return &Issuer{At: b.lines[""]}, nil
+}
+
+// parseGlobal parses the global option. Syntax:
+//
+//	token_issuer {
+//		issuer <url>
+//		store sqlite <path>
+//		signing_algorithm RS256|PS256|ES256|EdDSA
+//		key_rotation <duration>|off
+//		key_encryption_key <secret>
+//		access_token_lifetime <duration>
+//		id_token_lifetime <duration>
+//		refresh_token_lifetime <duration>
+//		refresh_window <duration>
+//		phone_region <region>
+//		limits { … }
+//		auth_source <name> { … }
+//		client <id> { … }
+//	}
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next()
+	b := newBlock(d, "token_issuer")
+	if existing != nil {
+		return nil, d.Err("token_issuer stands twice: write one block, and `import` files into it")
+	}
+	if d.NextArg() {
+		return nil, d.Errf("token_issuer: unexpected %q: the global option takes a block only", d.Val())
+	}
+	app := &App{At: b.lines[""]}
+	p := &issuerParser{block: b, app: app, lines: map[place]string{}}
+	err := b.read(words{
+		"issuer":                 b.text(&app.Issuer),
+		"store":                  {read: p.store},
+		"signing_algorithm":      b.oneOf(&app.SigningAlgorithm, "RS256", "PS256", "ES256", "EdDSA"),
+		"key_rotation":           b.duration(&app.KeyRotation, "off"),
+		"key_encryption_key":     b.text(&app.KeyEncryptionKey),
+		"access_token_lifetime":  b.duration(&app.AccessTokenLifetime),
+		"id_token_lifetime":      b.duration(&app.IDTokenLifetime),
+		"refresh_token_lifetime": b.duration(&app.RefreshTokenLifetime),
+		"refresh_window":         b.duration(&app.RefreshWindow),
+		"phone_region":           b.text(&app.PhoneRegion),
+		"limits":                 {read: p.limits},
+		"auth_source":            {read: p.authSource, repeat: true},
+		"client":                 {read: p.client, repeat: true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.keep(place{}, b)
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "token_issuer", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// issuerParser parses the blocks inside the global option.
+type issuerParser struct {
+	*block
+	app   *App
+	lines map[place]string
+}
+
+// keep remembers where the words of a block stand, for what is judged later.
+func (p *issuerParser) keep(of place, b *block) {
+	for word, line := range b.lines {
+		of.option = word
+		p.lines[of] = line
+	}
+}
+
+// store parses:
+//
+//	store sqlite <path>
+func (p *issuerParser) store() error {
+	s := &Store{At: at(p.Dispenser)}
+	if !p.Args(&s.Type, &s.Path) || s.Path == "" {
+		return p.Errf("%s: store: expected sqlite and a path", p.name)
+	}
+	if s.Type != "sqlite" {
+		return p.Errf("%s: store %q%s: expected sqlite", p.name, s.Type, didYouMean(s.Type, []string{"sqlite"}))
+	}
+	p.app.Store = s
+	return nil
+}
+
+// limits parses:
+//
+//	limits {
+//		tokens_per_address <count> <duration>
+//	}
+func (p *issuerParser) limits() error {
+	b := newBlock(p.Dispenser, "limits")
+	l := &Limits{At: b.lines[""]}
+	p.app.Limits = l
+	if err := b.read(words{"tokens_per_address": b.rate(&l.TokensPerAddress)}); err != nil {
+		return err
+	}
+	if len(b.lines) == 1 {
+		return b.Err("limits: empty: expected tokens_per_address")
+	}
+	p.keep(place{}, &block{lines: map[string]string{
+		"limits tokens_per_address": b.lines["tokens_per_address"],
+	}})
+	return nil
+}
+
+// authSource parses:
+//
+//	auth_source <name> {
+//		type password
+//		identifiers username|email|phone_number…
+//		lockout <failures> <duration>
+//		password_min_length <characters>
+//		password_max_age <duration>
+//	}
+func (p *issuerParser) authSource() error {
+	s := AuthSource{At: at(p.Dispenser)}
+	if !p.AllArgs(&s.Name) || s.Name == "" {
+		return p.Errf("%s: auth_source needs exactly one name", p.name)
+	}
+	b := newBlock(p.Dispenser, "auth_source "+s.Name)
+	err := b.read(words{
+		"type":                b.oneOf(&s.Type, "password"),
+		"identifiers":         b.texts(&s.Identifiers),
+		"lockout":             b.rate(&s.Lockout),
+		"password_min_length": b.number(&s.PasswordMinLength),
+		"password_max_age":    b.duration(&s.PasswordMaxAge),
+	})
+	p.app.AuthSources = append(p.app.AuthSources, s)
+	p.keep(place{source: s.Name}, b)
+	return err
+}
+
+// client parses:
+//
+//	client <id> {
+//		name <text>
+//		type web|spa|mobile|m2m
+//		secret <secret>
+//		secret_hash <phc>
+//		grants password|client_credentials|refresh_token…
+//		scopes <scope>…
+//		auth_sources <name>…
+//		claims <claim>…
+//		introspect own|any
+//		refresh rotate|reuse
+//		access_token jwt|at+jwt
+//		access_token_lifetime <duration>
+//		disabled
+//	}
+func (p *issuerParser) client() error {
+	c := Client{At: at(p.Dispenser)}
+	if !p.AllArgs(&c.ID) || c.ID == "" {
+		return p.Errf("%s: client needs exactly one id", p.name)
+	}
+	b := newBlock(p.Dispenser, "client "+c.ID)
+	err := b.read(words{
+		"name":                  b.text(&c.Name),
+		"type":                  b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
+		"secret":                b.secret(&c, func(s *Secret) *string { return &s.Value }),
+		"secret_hash":           b.secret(&c, func(s *Secret) *string { return &s.Hash }),
+		"grants":                b.texts(&c.Grants),
+		"scopes":                b.texts(&c.Scopes),
+		"auth_sources":          b.texts(&c.AuthSources),
+		"claims":                b.texts(&c.Claims),
+		"introspect":            b.oneOf(&c.Introspect, "own", "any"),
+		"refresh":               b.oneOf(&c.Refresh, "rotate", "reuse"),
+		"access_token":          b.oneOf(&c.AccessToken, "jwt", "at+jwt"),
+		"access_token_lifetime": b.duration(&c.AccessTokenLifetime),
+		"disabled":              b.flag(&c.Disabled),
+	})
+	p.app.Clients = append(p.app.Clients, c)
+	p.keep(place{client: c.ID}, b)
+	return err
+}
+
+// secret reads a secret or its hash; two of them may stand in a client.
+func (b *block) secret(c *Client, part func(*Secret) *string) word {
+	return word{repeat: true, read: func() error {
+		s := Secret{At: at(b.Dispenser)}
+		name := b.Val()
+		if err := b.text(part(&s)).read(); err != nil {
+			return err
+		}
+		if c.Secrets = append(c.Secrets, s); len(c.Secrets) > 2 {
+			return b.Errf("%s: a third %s: two may stand while one is being replaced", b.name, name)
+		}
+		return nil
+	}}
+}
+
+// check judges what is written literally, with the lines of the words at hand.
+func (p *issuerParser) check() error {
+	r := &reader{}
+	config := p.app.config(r)
+	return r.firstMistake(config.Validate(), func(pl place, fallback string) string {
+		if line, ok := p.lines[pl]; ok {
+			return line
+		}
+		return fallback
+	})
+}
