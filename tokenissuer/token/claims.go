@@ -1,0 +1,188 @@
+package token
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Claims is what a verified access token says. It is shared between requests
+// and never changed.
+type Claims struct {
+	Issuer   string
+	Subject  string
+	Audience []string
+	Scopes   []string
+	ClientID string // client_id, else azp, else, of our own tokens, the only audience
+	ID       string // jti
+	Type     string // typ of the header, as it was written
+
+	IssuedAt, NotBefore, Expires int64 // Unix seconds; the first two are 0 when absent
+
+	All map[string]any // every claim: string, json.Number, bool, nil, []any, map[string]any
+
+	foreign bool // read by the rules for foreign issuers
+}
+
+// Text returns a claim as the text of a header: a string as it is, an array
+// joined by spaces, a number or a boolean printed, an object as JSON, and ""
+// when it is absent or null.
+func (c *Claims) Text(name string) string {
+	return text(c.All[name])
+}
+
+func text(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case []any:
+		parts := make([]string, len(v))
+		for i, element := range v {
+			parts[i] = text(element)
+		}
+		return strings.Join(parts, " ")
+	default:
+		// bool and map[string]any, which cannot fail to print.
+		printed, _ := json.Marshal(v)
+		return string(printed)
+	}
+}
+
+// readClaims reads the payload of a token whose signature was verified.
+func readClaims(payload []byte, typ string, foreign bool) (*Claims, error) {
+	all, err := parseObject(payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
+	}
+	c := &Claims{Type: typ, All: all, foreign: foreign}
+	if err := c.read(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if !c.isAccess() {
+		return nil, ErrType
+	}
+	return c, nil
+}
+
+func (c *Claims) read() (err error) {
+	if c.Issuer, err = optionalText(c.All, "iss"); err != nil {
+		return err
+	}
+	if c.Subject, err = optionalText(c.All, "sub"); err != nil {
+		return err
+	}
+	if c.Subject == "" {
+		// RFC 9068 §2.2. A token about nobody would reach the backend as a request
+		// without an identity, let through.
+		return errors.New("sub is absent")
+	}
+	if c.ID, err = optionalText(c.All, "jti"); err != nil {
+		return err
+	}
+	if c.Audience, err = readAudience(c.All["aud"]); err != nil {
+		return err
+	}
+	if c.Scopes, err = readScopes(c.All); err != nil {
+		return err
+	}
+	if err := c.readClient(); err != nil {
+		return err
+	}
+	return c.readTimes()
+}
+
+func (c *Claims) readTimes() error {
+	var present bool
+	var err error
+	// RFC 7519 leaves exp to the application; a token that never ends is none of ours.
+	if c.Expires, present, err = seconds(c.All, "exp", math.Floor); err != nil {
+		return err
+	} else if !present {
+		return errors.New("exp is absent")
+	}
+	if c.NotBefore, _, err = seconds(c.All, "nbf", math.Ceil); err != nil {
+		return err
+	}
+	c.IssuedAt, _, err = seconds(c.All, "iat", math.Ceil)
+	return err
+}
+
+// RFC 7519 §4.1.3: a string, or an array of strings. Neither is split.
+func readAudience(aud any) ([]string, error) {
+	if one, ok := aud.(string); ok {
+		return []string{one}, nil
+	}
+	list, err := texts(aud, "aud")
+	if err == nil && len(list) == 0 {
+		err = errors.New("aud is empty")
+	}
+	return list, err
+}
+
+// A string is split at single spaces (RFC 8693 §4.2); in an array every element
+// is one scope, whatever is in it. `scp` is not a scope claim.
+func readScopes(all map[string]any) ([]string, error) {
+	scope, present := all["scope"]
+	if !present {
+		return nil, nil
+	}
+	one, ok := scope.(string)
+	if !ok {
+		return texts(scope, "scope")
+	}
+	var scopes []string
+	for s := range strings.SplitSeq(one, " ") {
+		if s != "" {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes, nil
+}
+
+func (c *Claims) readClient() error {
+	id, err := optionalText(c.All, "client_id")
+	if err != nil {
+		return err
+	}
+	azp, err := optionalText(c.All, "azp")
+	if err != nil {
+		return err
+	}
+	switch {
+	case id != "":
+		c.ClientID = id
+	case azp != "":
+		c.ClientID = azp
+	case !c.foreign && len(c.Audience) == 1:
+		c.ClientID = c.Audience[0]
+	}
+	return nil
+}
+
+// isAccess tells an access token from an ID token of the same user, which has
+// the same issuer, audience, key and typ (JWT-BCP, RFC 8725 §2.8). A typ of
+// at+jwt says it (RFC 9068 §2.1); else only the claims can.
+func (c *Claims) isAccess() bool {
+	switch {
+	case isAccessType(c.Type):
+		return true
+	case !c.foreign:
+		return c.has("scope") && !c.has("azp") && !c.has("nonce") && !c.has("at_hash")
+	case c.has("at_hash") || c.has("c_hash"):
+		return false
+	default:
+		// No ID token has one of these; access tokens of the large issuers have.
+		return c.has("scope") || c.has("client_id") || c.has("scp")
+	}
+}
+
+func (c *Claims) has(name string) bool {
+	_, ok := c.All[name]
+	return ok
+}

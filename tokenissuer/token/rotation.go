@@ -1,0 +1,75 @@
+package token
+
+import "time"
+
+// Rotation is how signing keys follow each other.
+type Rotation struct {
+	Algorithm Algorithm
+	Period    time.Duration // how long a key signs; 0 turns rotation off
+	Lead      time.Duration // how long a key is published before it signs, for those who cache key sets
+	Longest   time.Duration // the longest lifetime of a token
+}
+
+// Change is what a Rotation asks for. The zero value asks for nothing.
+type Change struct {
+	Make   time.Time // make a key that signs from here; zero for none
+	Retire []string  // these sign no more, and expire at Expires
+	Remove []string  // nothing signed with these is good any more
+
+	Expires time.Time // of those in Retire
+}
+
+// Empty says that nothing is to be done.
+func (c Change) Empty() bool { return c.Make.IsZero() && len(c.Retire) == 0 && len(c.Remove) == 0 }
+
+// Next says what is due now. It keeps three promises, however late or often it
+// is asked: a key is published for Lead before it signs (but for the first
+// of all), a key retires only when another one signs, and a retired key stays
+// published until the last token signed with it has expired.
+func (r Rotation) Next(keys []*Key, now time.Time) Change {
+	var c Change
+	var newest *Key // may sign or will, of our algorithm
+	for _, k := range keys {
+		switch {
+		case k.expired(now):
+			c.Remove = append(c.Remove, k.ID)
+		case k.Retired.IsZero() && k.Algorithm == r.Algorithm && (newest == nil || k.SignFrom.After(newest.SignFrom)):
+			newest = k
+		}
+	}
+
+	current := signing(keys, r.Algorithm, now)
+	switch {
+	case current == nil:
+		c.Make = now
+	case newest == nil:
+		// Another algorithm: its keys sign until ours is known.
+		c.Make = now.Add(r.Lead)
+	case r.Period > 0 && !newest.SignFrom.After(now):
+		// One step of the schedule; at least Lead from now when it was missed.
+		due := newest.SignFrom.Add(r.Period)
+		if !now.Before(due.Add(-r.Lead)) {
+			c.Make = latest(due, now.Add(r.Lead))
+		}
+	}
+
+	c.Expires = now.Add(r.Longest)
+	for _, k := range keys {
+		if current == nil || k == current || !k.Retired.IsZero() {
+			continue
+		}
+		// A key of the former algorithm that was only announced never signs.
+		former := current.Algorithm == r.Algorithm && k.Algorithm != r.Algorithm
+		if former || k.signs(now) {
+			c.Retire = append(c.Retire, k.ID)
+		}
+	}
+	return c
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
