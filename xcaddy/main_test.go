@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The test binary is gatehouse too, so the stories run the whole program with
+// whatever the tests were built with: the race detector first of all.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gatehouse": main})
+}
+
+// TestStories runs testdata/*.txtar: the program from its Caddyfile to the
+// answer, over HTTPS. Besides testscript's own commands a story has those of
+// process_test.go and request_test.go.
+func TestStories(t *testing.T) {
+	stories, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               func(env *testscript.Env) error { return setup(env, root) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":   serve,
+			"stop":    stop,
+			"crash":   crash,
+			"request": request,
+			"save":    save,
+			"jwt":     jwt,
+		},
+	})
+}
+
+// setup gives a story a data folder, free ports and these variables:
+//
+//	SITE BACKEND ADMIN     https://localhost:PORT, and two host:port on loopback
+//	HTTPS_PORT BACKEND_PORT     the ports alone
+//	REPOSITORY     the folder of this repository
+func setup(env *testscript.Env, root string) error {
+	ports, err := freePorts(3)
+	if err != nil {
+		return err
+	}
+	env.Setenv("HTTPS_PORT", ports[0])
+	env.Setenv("BACKEND_PORT", ports[1])
+	env.Setenv("SITE", "https://localhost:"+ports[0])
+	env.Setenv("BACKEND", "127.0.0.1:"+ports[1])
+	env.Setenv("ADMIN", "127.0.0.1:"+ports[2])
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+	env.Setenv("REPOSITORY", root)
+	env.Values[processes{}] = map[string]*process{}
+	env.Defer(func() { reap(env) })
+	return nil
+}
+
+// freePorts returns ports nobody listens on now. They are released together, so they differ.
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+// environment is the story's environment with what its env lines have set.
+func environment(ts *testscript.TestScript) []string {
+	ts.Check(ts.Exec("env", "-0"))
+	return strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
+}
+
+// usage ends the story when a command of ours is called wrongly.
+func usage(ts *testscript.TestScript, ok bool, line string) {
+	if !ok {
+		ts.Fatalf("usage: %s", line)
+	}
+}
+
+// raced says whether a log shows what no story may: a data race or a panic.
+func raced(log string) error {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return err
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "panic: ", `"msg":"panic`} {
+		if _, after, found := strings.Cut(string(text), bad); found {
+			return fmt.Errorf("%s: %s%.4000s", log, bad, after)
+		}
+	}
+	return nil
+}

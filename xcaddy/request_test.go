@@ -1,0 +1,107 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var headerLine = regexp.MustCompile(`^([A-Za-z0-9-]+): ?(.*)$`)
+
+// request sends one HTTP request and wants the status:
+//
+//	request STATUS METHOD URL ['Name: value' | BODY | @FILE]...
+//
+// The answer's body is stdout, its head stderr, so the story goes on with the
+// commands that look at those. A body is a form unless a header says otherwise.
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) >= 3, "request STATUS METHOD URL ['Name: value' | BODY | @FILE]...")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	req, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	for _, arg := range args[3:] {
+		if m := headerLine.FindStringSubmatch(arg); m != nil {
+			req.Header.Add(m[1], m[2])
+			continue
+		}
+		body := arg
+		if file, named := strings.CutPrefix(arg, "@"); named {
+			body = ts.ReadFile(file)
+		}
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	}
+	if req.Body != nil && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+
+	client := browser(ts)
+	defer client.CloseIdleConnections()
+	res, err := client.Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stderr(), "%s %s\n", res.Proto, res.Status)
+	ts.Check(res.Header.Write(ts.Stderr()))
+	fmt.Fprintf(ts.Stdout(), "%s", body)
+	if res.StatusCode != want {
+		ts.Fatalf("answer %s, want %d: %s", res.Status, want, body)
+	}
+}
+
+// browser is a client that trusts the authority Caddy made for this story and follows no redirect.
+func browser(ts *testscript.TestScript) *http.Client {
+	roots := x509.NewCertPool()
+	file := filepath.Join(ts.Getenv("XDG_DATA_HOME"), "caddy/pki/authorities/local/root.crt")
+	if pem, err := os.ReadFile(file); err == nil && !roots.AppendCertsFromPEM(pem) {
+		ts.Fatalf("%s holds no certificate", file)
+	}
+	return &http.Client{
+		Timeout:       30 * time.Second,
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// save puts a member of the JSON object in stdout into a variable:
+//
+//	save VARIABLE MEMBER
+func save(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 2, "save VARIABLE MEMBER")
+	var answer map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &answer))
+	value, found := answer[args[1]]
+	if !found {
+		ts.Fatalf("no %s in the answer", args[1])
+	}
+	ts.Setenv(args[0], fmt.Sprint(value))
+}
+
+// jwt prints a token's header and its payload, one line each, unverified:
+//
+//	jwt TOKEN
+func jwt(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 1, "jwt TOKEN")
+	parts := strings.Split(args[0], ".")
+	if len(parts) != 3 {
+		ts.Fatalf("not a JWT: %q", args[0])
+	}
+	for _, part := range parts[:2] {
+		text, err := base64.RawURLEncoding.DecodeString(part)
+		ts.Check(err)
+		fmt.Fprintf(ts.Stdout(), "%s\n", text)
+	}
+}
