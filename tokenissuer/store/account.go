@@ -1,0 +1,140 @@
+package store
+
+import "context"
+
+// PutAccount adds an account. Conflict: an identifier is taken.
+type PutAccount struct{ Account Account }
+
+var insertAccount = writes(`
+INSERT INTO accounts (id, username, email, phone, name, nickname, zone_info, locale,
+	password_hash, password_set, password_expire, state, created, updated)
+VALUES ($1, NULLIF($2, ''), NULLIF($3, ''), NULLIF($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT DO NOTHING`)
+
+func (w PutAccount) apply(ctx context.Context, t *transaction) error {
+	a := &w.Account
+	return t.must(ctx, insertAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale,
+		a.PasswordHash, millis(a.PasswordSet), flag(a.PasswordExpire), string(a.State), millis(a.Created), millis(a.Updated))
+}
+
+// UpdateAccount replaces identifiers and profile. Conflict: gone, or an
+// identifier is taken.
+type UpdateAccount struct{ Account Account }
+
+var updateAccount = writes(`
+UPDATE accounts SET username = NULLIF($2, ''), email = NULLIF($3, ''), phone = NULLIF($4, ''),
+	name = $5, nickname = $6, zone_info = $7, locale = $8, updated = $9
+WHERE id = $1`)
+
+func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
+	a := &w.Account
+	return t.must(ctx, updateAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale, t.now)
+}
+
+// SetPassword replaces a password hash. Old, unless it is "*", must be the
+// hash that is there. Conflict: gone, or changed meanwhile.
+type SetPassword struct {
+	Account string
+	Old     string
+	New     string
+	// Keep leaves the day of the last change alone: the same password, hashed
+	// with today's parameters.
+	Keep bool
+}
+
+var (
+	replacePassword = writes(`
+UPDATE accounts SET password_hash = $3, password_set = $4, password_expire = 0, updated = $4
+WHERE id = $1 AND ($2 = '*' OR password_hash = $2)`)
+
+	rehashPassword = writes(`
+UPDATE accounts SET password_hash = $3 WHERE id = $1 AND ($2 = '*' OR password_hash = $2)`)
+)
+
+func (w SetPassword) apply(ctx context.Context, t *transaction) error {
+	if w.Keep {
+		return t.must(ctx, rehashPassword, w.Account, w.Old, w.New)
+	}
+	return t.must(ctx, replacePassword, w.Account, w.Old, w.New, t.now)
+}
+
+// ExpirePassword demands a new password at the next sign-in. Conflict: gone.
+type ExpirePassword struct{ Account string }
+
+var expirePassword = writes(`UPDATE accounts SET password_expire = 1, updated = $2 WHERE id = $1`)
+
+func (w ExpirePassword) apply(ctx context.Context, t *transaction) error {
+	return t.must(ctx, expirePassword, w.Account, t.now)
+}
+
+// SetState locks, freezes or activates an account. Conflict: gone.
+type SetState struct {
+	Account string
+	State   AccountState
+}
+
+var setState = writes(`UPDATE accounts SET state = $2, updated = $3 WHERE id = $1`)
+
+func (w SetState) apply(ctx context.Context, t *transaction) error {
+	return t.must(ctx, setState, w.Account, string(w.State), t.now)
+}
+
+// RemoveAccount deletes an account. Conflict: gone. Revoke it in the same Apply,
+// before.
+type RemoveAccount struct{ Account string }
+
+var (
+	deleteAccount          = writes(`DELETE FROM accounts WHERE id = $1`)
+	deleteKnownAddressesOf = writes(`DELETE FROM known_addresses WHERE account = $1`)
+)
+
+func (w RemoveAccount) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, deleteKnownAddressesOf, w.Account); err != nil {
+		return err
+	}
+	return t.must(ctx, deleteAccount, w.Account)
+}
+
+const accountColumns = `id, COALESCE(username, ''), COALESCE(email, ''), COALESCE(phone, ''), name, nickname, zone_info, locale,
+	password_hash, password_set, password_expire, state, created, updated FROM accounts `
+
+func scanAccount(row scanner) (Account, error) {
+	var a Account
+	var set, expire, created, updated int64
+	err := row.Scan(&a.ID, &a.Username, &a.Email, &a.Phone, &a.Name, &a.Nickname, &a.ZoneInfo, &a.Locale,
+		&a.PasswordHash, &set, &expire, &a.State, &created, &updated)
+	a.PasswordSet, a.PasswordExpire = moment(set), expire != 0
+	a.Created, a.Updated = moment(created), moment(updated)
+	return a, err
+}
+
+var (
+	selectAccount  = reads(`SELECT ` + accountColumns + `WHERE id = $1`)
+	selectAccounts = reads(`SELECT ` + accountColumns + `WHERE id > $1 ORDER BY id LIMIT $2`)
+
+	findAccount = map[IdentifierKind]read{
+		ByUsername: reads(`SELECT ` + accountColumns + `WHERE username = $1`),
+		ByEmail:    reads(`SELECT ` + accountColumns + `WHERE email = $1`),
+		ByPhone:    reads(`SELECT ` + accountColumns + `WHERE phone = $1`),
+	}
+)
+
+// Account finds an account by its id.
+func (s *Store) Account(ctx context.Context, id string) (Account, error) {
+	return one(ctx, s, "account", selectAccount, scanAccount, id)
+}
+
+// FindAccount finds an account by a normalised identifier.
+func (s *Store) FindAccount(ctx context.Context, kind IdentifierKind, value string) (Account, error) {
+	find, ok := findAccount[kind]
+	if !ok || value == "" {
+		return Account{}, ErrNotFound
+	}
+	return one(ctx, s, "account", find, scanAccount, value)
+}
+
+// Accounts lists up to limit accounts in the order of their ids, those behind
+// after; "" begins.
+func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]Account, error) {
+	return all(ctx, s, "accounts", selectAccounts, scanAccount, after, limit)
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// PutCode stores an authorization code.
+type PutCode struct{ Code Code }
+
+var insertCode = writes(`
+INSERT INTO codes (hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`)
+
+func (w PutCode) apply(ctx context.Context, t *transaction) error {
+	c := &w.Code
+	return t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
+		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family)
+}
+
+// SpendCode uses a code up and names the family it begins. Conflict: unknown,
+// expired or spent before.
+type SpendCode struct {
+	Hash   Hash
+	Family string
+}
+
+var spendCode = writes(`UPDATE codes SET spent = $2, family = $3 WHERE hash = $1 AND spent = 0 AND expires > $2`)
+
+func (w SpendCode) apply(ctx context.Context, t *transaction) error {
+	return t.must(ctx, spendCode, w.Hash[:], t.now, w.Family)
+}
+
+// keepSpentCodes is how long after its expiry a code is remembered: whoever
+// comes with a used code late still ends the sign-in that it began (RFC 6749
+// §4.1.2).
+const keepSpentCodes = time.Hour
+
+var selectCode = reads(`
+SELECT hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family
+FROM codes WHERE hash = $1`)
+
+// Code finds an authorization code, spent or expired ones too.
+func (s *Store) Code(ctx context.Context, hash Hash) (Code, error) {
+	return one(ctx, s, "code", selectCode, func(row scanner) (Code, error) {
+		var c Code
+		var h []byte
+		var scopes, amr string
+		var authTime, expires, spent int64
+		err := row.Scan(&h, &c.Client, &c.Account, &c.Source, &c.RedirectURI, &scopes, &amr, &c.Nonce, &c.Challenge,
+			&authTime, &expires, &spent, &c.Family)
+		copy(c.Hash[:], h)
+		c.Scopes, c.AMR = list(scopes), list(amr)
+		c.AuthTime, c.Expires, c.Spent = moment(authTime), moment(expires), moment(spent)
+		return c, err
+	}, hash[:])
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// What a store answers besides a record. Callers ask with errors.Is.
+var (
+	// ErrNotFound: no such record.
+	ErrNotFound = errors.New("not found")
+
+	// ErrConflict: a condition of an Apply did not hold, so nothing of it
+	// happened. Someone else was first, or what it builds on is gone.
+	ErrConflict = errors.New("conflict")
+
+	// ErrUnavailable: the database did not answer, or could not write. It wraps
+	// the cause; the same call may succeed later.
+	ErrUnavailable = errors.New("store unavailable")
+
+	// ErrNewer: the database was written by a newer version of the program.
+	ErrNewer = errors.New("store is of a newer version")
+)
+
+// failure is err as the caller of a look-up sees it. What the database says
+// and this package does not expect is ErrUnavailable: to retry is right, and to
+// take it for "not found" would turn an outage into a wrong answer.
+func failure(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case errors.Is(err, sql.ErrTxDone):
+		// Only a context that ended takes a transaction away from under us.
+		err = errors.Join(err, context.Canceled)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// RevokeToken revokes one access token, with or without a row of its own.
+type RevokeToken struct {
+	ID      string
+	Expires time.Time
+}
+
+var revokeToken = writes(`
+INSERT INTO revoked_tokens (id, expires) VALUES ($1, $2)
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+
+func (w RevokeToken) apply(ctx context.Context, t *transaction) error {
+	if !w.Expires.After(t.at) {
+		return nil // refused for its age already; a row would outlive its use
+	}
+	return t.revoke(ctx, revokeToken, w.ID, millis(w.Expires))
+}
+
+// RevokeFamily ends a sign-in: its refresh tokens and its unexpired access
+// tokens. An unknown or ended family is no conflict.
+type RevokeFamily struct{ Family string }
+
+var (
+	// The family first: where writers run side by side, its row makes the mint
+	// that is under way finish, or fail, before its tokens are collected.
+	endFamily = writes(`UPDATE families SET revoked = $2 WHERE id = $1 AND revoked = 0`)
+
+	revokeFamily = writes(`
+INSERT INTO revoked_tokens (id, expires)
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires > $2
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+)
+
+func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, endFamily, w.Family, t.now); err != nil {
+		return err
+	}
+	return t.revoke(ctx, revokeFamily, w.Family, t.now)
+}
+
+// RevokeAccount ends all sign-ins, sessions and codes of an account.
+type RevokeAccount struct{ Account string }
+
+var (
+	endFamiliesOfAccount = writes(`UPDATE families SET revoked = $2 WHERE account = $1 AND revoked = 0`)
+
+	revokeAccount = writes(`
+INSERT INTO revoked_tokens (id, expires)
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.account = $1 AND t.expires > $2
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+
+	endSessionsOfAccount = writes(`DELETE FROM sessions WHERE account = $1`)
+
+	// A spent code stays: its second use must still be recognised.
+	endCodesOfAccount = writes(`DELETE FROM codes WHERE account = $1 AND spent = 0`)
+)
+
+func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, endFamiliesOfAccount, w.Account, t.now); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endSessionsOfAccount, w.Account); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endCodesOfAccount, w.Account); err != nil {
+		return err
+	}
+	return t.revoke(ctx, revokeAccount, w.Account, t.now)
+}
+
+// RevokeClient refuses every token of a client issued up to now, and ends its
+// families. Longest is the longest lifetime such a token can have.
+type RevokeClient struct {
+	Client  string
+	Longest time.Duration
+}
+
+var (
+	endFamiliesOfClient = writes(`UPDATE families SET revoked = $2 WHERE client = $1 AND revoked = 0`)
+
+	endCodesOfClient = writes(`DELETE FROM codes WHERE client = $1 AND spent = 0`)
+
+	// A clock that was set back must not give revoked tokens their life again.
+	revokeClient = writes(`
+INSERT INTO revoked_clients (id, not_before, expires) VALUES ($1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET
+	not_before = CASE WHEN excluded.not_before > revoked_clients.not_before THEN excluded.not_before ELSE revoked_clients.not_before END,
+	expires = CASE WHEN excluded.expires > revoked_clients.expires THEN excluded.expires ELSE revoked_clients.expires END`)
+)
+
+func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, endFamiliesOfClient, w.Client, t.now); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endCodesOfClient, w.Client); err != nil {
+		return err
+	}
+	expires := t.at.Add(w.Longest)
+	if err := t.may(ctx, revokeClient, w.Client, t.now, millis(expires)); err != nil {
+		return err
+	}
+	t.revoked = append(t.revoked, Revocation{Client: w.Client, NotBefore: t.at, Expires: expires})
+	return nil
+}
+
+// revoke runs a write that returns the tokens it revoked, and keeps them for
+// the followers.
+func (t *transaction) revoke(ctx context.Context, w write, args ...any) error {
+	rows, err := t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		r, err := scanRevokedToken(rows)
+		if err != nil {
+			return err
+		}
+		t.revoked = append(t.revoked, r)
+	}
+	return rows.Err()
+}
+
+func scanRevokedToken(row scanner) (Revocation, error) {
+	var r Revocation
+	var expires int64
+	err := row.Scan(&r.Token, &expires)
+	r.Expires = moment(expires)
+	return r, err
+}
+
+func scanRevokedClient(row scanner) (Revocation, error) {
+	var r Revocation
+	var notBefore, expires int64
+	err := row.Scan(&r.Client, &notBefore, &expires)
+	r.NotBefore, r.Expires = moment(notBefore), moment(expires)
+	return r, err
+}
+
+var (
+	selectRevokedTokens  = reads(`SELECT id, expires FROM revoked_tokens WHERE expires > $1`)
+	selectRevokedClients = reads(`SELECT id, not_before, expires FROM revoked_clients WHERE expires > $1`)
+)
+
+// Revocations lists everything that must be refused at now and later.
+func (s *Store) Revocations(ctx context.Context, now time.Time) ([]Revocation, error) {
+	tokens, err := all(ctx, s, "revoked tokens", selectRevokedTokens, scanRevokedToken, millis(now))
+	if err != nil {
+		return nil, err
+	}
+	clients, err := all(ctx, s, "revoked clients", selectRevokedClients, scanRevokedClient, millis(now))
+	return append(tokens, clients...), err
+}

@@ -1,0 +1,115 @@
+package sqlite_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
+)
+
+// BenchmarkRotation is the durable part of one refresh: spend a token, store
+// its successor, record the access token. cpu-us/op counts system time too.
+func BenchmarkRotation(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background()) // as a request's context is
+	defer cancel()
+	st, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "issuer.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = st.Close() }()
+	now := time.Now()
+
+	// A thousand sign-ins, so that look-ups are not all of one page.
+	const families = 1000
+	id := func(kind string, i int) string {
+		return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, kind, i)).String()
+	}
+	hash := func(family, n int) store.Hash { return sha256.Sum256(fmt.Append(nil, family, n)) }
+	for i := range families {
+		err := st.Apply(ctx, now,
+			store.PutAccount{Account: store.Account{ID: id("account", i), Username: fmt.Sprint("user", i), State: store.Active}},
+			store.PutFamily{Family: store.Family{ID: id("family", i), Account: id("account", i), Client: "shop",
+				Source: "staff", AMR: []string{"pwd"}, Scopes: []string{"openid", "orders:read"}, Expires: now.Add(24 * time.Hour)}},
+			store.PutRefresh{Refresh: store.Refresh{Hash: hash(i, 0), Family: id("family", i)}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpu()
+	for i := range b.N {
+		f, n := i%families, i/families
+		err := st.Apply(ctx, now,
+			store.SpendRefresh{Hash: hash(f, n)},
+			store.PutRefresh{Refresh: store.Refresh{Hash: hash(f, n+1), Family: id("family", f), N: n + 1}},
+			store.PutToken{Token: store.Token{ID: id("token", i), Family: id("family", f), Expires: now.Add(5*time.Minute + time.Duration(i)*time.Millisecond)}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+// BenchmarkFamilyOf is the look-up behind introspection and userinfo.
+func BenchmarkFamilyOf(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	st, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "issuer.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = st.Close() }()
+	now := time.Now()
+	err = st.Apply(ctx, now,
+		store.PutAccount{Account: store.Account{ID: "a", State: store.Active}},
+		store.PutFamily{Family: store.Family{ID: "f", Account: "a", Expires: now.Add(time.Hour)}},
+		store.PutToken{Token: store.Token{ID: "t", Family: "f", Expires: now.Add(time.Hour)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpu()
+	for range b.N {
+		if _, _, err := st.FamilyOf(ctx, "t"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+// BenchmarkOpen is what a start waits for, with a store that exists.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "issuer.db")
+	for range b.N {
+		st, err := sqlite.Open(b.Context(), path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := st.Keys(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := st.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// cpu is the processor time of this process, the kernel's part included.
+func cpu() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"sync/atomic"
+)
+
+// A statement is a number into the texts of its pool. The texts are collected
+// while the package is initialised, so that each stands beside its operation,
+// and prepared once for each connection.
+type (
+	write int
+	read  int
+)
+
+var writeTexts, readTexts []string
+
+func writes(text string) write {
+	writeTexts = append(writeTexts, text)
+	return write(len(writeTexts) - 1)
+}
+
+func reads(text string) read {
+	readTexts = append(readTexts, text)
+	return read(len(readTexts) - 1)
+}
+
+// writer prepares all its statements at the first use: inside a transaction it
+// is too late, the transaction holds the only connection.
+type writer struct {
+	db    *sql.DB
+	ready atomic.Bool
+	mu    sync.Mutex
+	stmts []*sql.Stmt
+}
+
+func (w *writer) prepare(ctx context.Context) error {
+	if w.ready.Load() {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.stmts) < len(writeTexts) {
+		stmt, err := w.db.PrepareContext(ctx, writeTexts[len(w.stmts)])
+		if err != nil {
+			return err
+		}
+		w.stmts = append(w.stmts, stmt)
+	}
+	w.ready.Store(true)
+	return nil
+}
+
+// reader prepares each statement when it is first asked for: a start should
+// not wait for look-ups that may never come.
+type reader struct {
+	db    *sql.DB
+	stmts []atomic.Pointer[sql.Stmt]
+}
+
+func (r *reader) stmt(ctx context.Context, q read) (*sql.Stmt, error) {
+	if stmt := r.stmts[q].Load(); stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := r.db.PrepareContext(ctx, readTexts[q])
+	if err != nil {
+		return nil, err
+	}
+	if !r.stmts[q].CompareAndSwap(nil, stmt) {
+		_ = stmt.Close() // another request was first
+		return r.stmts[q].Load(), nil
+	}
+	return stmt, nil
+}
+
+// scanner is a row, alone or among others.
+type scanner interface{ Scan(into ...any) error }
+
+// one reads the single row of q.
+func one[T any](ctx context.Context, s *Store, doing string, q read, scan func(scanner) (T, error), args ...any) (T, error) {
+	var none T
+	stmt, err := s.read.stmt(ctx, q)
+	if err != nil {
+		return none, failure(doing, err)
+	}
+	v, err := scan(stmt.QueryRowContext(ctx, args...))
+	if err != nil {
+		return none, failure(doing, err)
+	}
+	return v, nil
+}
+
+// all reads every row of q.
+func all[T any](ctx context.Context, s *Store, doing string, q read, scan func(scanner) (T, error), args ...any) ([]T, error) {
+	stmt, err := s.read.stmt(ctx, q)
+	if err != nil {
+		return nil, failure(doing, err)
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, failure(doing, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var vs []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, failure(doing, err)
+		}
+		vs = append(vs, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, failure(doing, err)
+	}
+	return vs, nil
+}

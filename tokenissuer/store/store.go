@@ -1,0 +1,57 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Store is the records in one database. It is safe for concurrent use.
+type Store struct {
+	write     writer
+	read      reader
+	taken     func(error) bool
+	following sync.Mutex
+	followers []Follower
+}
+
+// Follower is told what an Apply revoked, after its commit and before the
+// Apply returns: nobody learns that a token is revoked before the gate does.
+type Follower func(now time.Time, revoked []Revocation)
+
+// New makes a store of two connection pools, as the database packages open
+// them; taken says whether an error of theirs means that a unique value exists.
+// Both pools may be the same.
+func New(write, read *sql.DB, taken func(error) bool) *Store {
+	return &Store{
+		write: writer{db: write},
+		read:  reader{db: read, stmts: make([]atomic.Pointer[sql.Stmt], len(readTexts))},
+		taken: taken,
+	}
+}
+
+// Close waits for the transaction that is under way and closes the database.
+func (s *Store) Close() error {
+	return errors.Join(s.read.db.Close(), s.write.db.Close())
+}
+
+// Follow adds a follower. It must return quickly, and must not call Apply.
+func (s *Store) Follow(f Follower) {
+	s.following.Lock()
+	defer s.following.Unlock()
+	s.followers = append(s.followers, f)
+}
+
+func (s *Store) tell(now time.Time, revoked []Revocation) {
+	if len(revoked) == 0 {
+		return
+	}
+	s.following.Lock()
+	followers := s.followers
+	s.following.Unlock()
+	for _, f := range followers {
+		f(now, revoked)
+	}
+}
