@@ -1,0 +1,221 @@
+package tokenissuer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// Mistakes of an operator's request.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrTaken    = errors.New("already taken")
+	ErrInvalid  = errors.New("not valid")
+)
+
+// operator is who the administrative events name.
+const operator = "operator"
+
+// User is an account as operators see it.
+type User struct {
+	ID          string    `json:"id"`
+	Username    string    `json:"username,omitempty"`
+	Email       string    `json:"email,omitempty"`
+	PhoneNumber string    `json:"phone_number,omitempty"`
+	Name        string    `json:"name,omitempty"`
+	State       string    `json:"state"`
+	HasPassword bool      `json:"has_password"`
+	Created     time.Time `json:"created"`
+	Updated     time.Time `json:"updated"`
+}
+
+// NewUser is what AddUser takes. Without a password the account exists, and
+// nobody can sign in to it yet.
+type NewUser struct {
+	Username    string `json:"username"`
+	Email       string `json:"email,omitempty"`
+	PhoneNumber string `json:"phone_number,omitempty"`
+	Name        string `json:"name,omitempty"`
+	Password    string `json:"password,omitempty"`
+}
+
+// String keeps the password out of logs.
+func (n NewUser) String() string { return "user " + n.Username }
+
+// GoString keeps the password out of %#v.
+func (n NewUser) GoString() string { return n.String() }
+
+func userOf(a store.Account) User {
+	return User{
+		ID: a.ID, Username: a.Username, Email: a.Email, PhoneNumber: a.Phone, Name: a.Name,
+		State: string(a.State), HasPassword: a.PasswordHash != "", Created: a.Created, Updated: a.Updated,
+	}
+}
+
+// AddUser adds an account. ErrTaken: an identifier belongs to another one.
+func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
+	now := time.Now()
+	a, writes, err := i.accounts.Create(ctx, now, account.New{
+		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password, MinLength: i.minLength(),
+	})
+	if err != nil {
+		return User{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err := i.apply(ctx, now, ErrTaken, "account.add", a.ID, writes...); err != nil {
+		return User{}, err
+	}
+	return userOf(a), nil
+}
+
+// minLength is the strictest of the sources: an account is not bound to one.
+func (i *Issuer) minLength() int {
+	least := 0
+	for _, s := range i.sources {
+		least = max(least, s.MinLength)
+	}
+	return least
+}
+
+// Users lists at most limit accounts whose id comes after the given one.
+func (i *Issuer) Users(ctx context.Context, after string, limit int) ([]User, error) {
+	list, err := i.state.store.Accounts(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]User, 0, len(list))
+	for _, a := range list {
+		users = append(users, userOf(a))
+	}
+	return users, nil
+}
+
+// User finds an account by its id or any of its identifiers.
+func (i *Issuer) User(ctx context.Context, name string) (User, error) {
+	a, err := i.find(ctx, name)
+	return userOf(a), err
+}
+
+func (i *Issuer) find(ctx context.Context, name string) (store.Account, error) {
+	a, err := i.accounts.Find(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return a, fmt.Errorf("user %q: %w", name, ErrNotFound)
+	}
+	return a, err
+}
+
+// SetUserPassword replaces a password. All sign-ins of the account end.
+func (i *Issuer) SetUserPassword(ctx context.Context, name, password string) error {
+	a, err := i.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	writes, err := i.accounts.SetPassword(ctx, now, a, password, i.minLength())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return i.apply(ctx, now, ErrNotFound, "account.set_password", a.ID, append(writes, store.RevokeAccount{Account: a.ID})...)
+}
+
+// SetUserState locks, freezes or activates an account. Unless it is activated,
+// all its sign-ins end, and its tokens are refused from this moment on.
+func (i *Issuer) SetUserState(ctx context.Context, name string, state store.AccountState) error {
+	a, err := i.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	writes := []store.Write{store.SetState{Account: a.ID, State: state}}
+	if state == store.Active {
+		// The lock that failed attempts made is meant too.
+		writes = append(writes, i.accounts.Forgive(a)...)
+	} else {
+		writes = append(writes, store.RevokeAccount{Account: a.ID})
+	}
+	return i.apply(ctx, time.Now(), ErrNotFound, "account."+string(state), a.ID, writes...)
+}
+
+// RemoveUser deletes an account and ends its sign-ins. Its id is never used
+// again.
+func (i *Issuer) RemoveUser(ctx context.Context, name string) error {
+	a, err := i.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return i.apply(ctx, time.Now(), ErrNotFound, "account.remove", a.ID, store.RevokeAccount{Account: a.ID}, store.RemoveAccount{Account: a.ID})
+}
+
+// apply makes the writes and the event that tells of them one transaction.
+func (i *Issuer) apply(ctx context.Context, now time.Time, conflict error, action, subject string, writes ...store.Write) error {
+	event := store.PutEvent{Event: store.Event{At: now, Actor: operator, Action: action, Subject: subject}}
+	err := i.state.store.Apply(ctx, now, append(slices.Clone(writes), event)...)
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%s: %w", action, conflict)
+	}
+	return err
+}
+
+// ClientInfo is a client as operators see it: no secret, not even its hash.
+type ClientInfo struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name,omitempty"`
+	Type     string   `json:"type"`
+	Grants   []string `json:"grants"`
+	Scopes   []string `json:"scopes"`
+	Sources  []string `json:"auth_sources,omitempty"`
+	Claims   []string `json:"claims,omitempty"`
+	Secrets  int      `json:"secrets"`
+	Disabled bool     `json:"disabled"`
+	Origin   string   `json:"origin"` // where it is registered: "caddyfile"
+}
+
+// ClientList lists the clients by their id.
+func (i *Issuer) ClientList() []ClientInfo {
+	list := make([]ClientInfo, 0, len(i.config.Clients))
+	for _, r := range i.config.Clients {
+		list = append(list, ClientInfo{
+			ID: r.ID, Name: r.Name, Type: string(r.Type), Grants: r.Grants, Scopes: r.Scopes, Sources: r.Sources, Claims: r.Claims,
+			Secrets: len(r.Secrets) + len(r.SecretHashes), Disabled: r.Disabled, Origin: "caddyfile",
+		})
+	}
+	slices.SortFunc(list, func(a, b ClientInfo) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// KeyInfo is a signing key as operators see it.
+type KeyInfo struct {
+	ID        string    `json:"id"`
+	Algorithm string    `json:"algorithm"`
+	State     string    `json:"state"` // announced, signing, retired
+	Created   time.Time `json:"created"`
+	SignFrom  time.Time `json:"sign_from"`
+	Retired   time.Time `json:"retired,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"`
+}
+
+// KeyList lists the signing keys in the order they sign.
+func (i *Issuer) KeyList(now time.Time) []KeyInfo {
+	ring := i.state.ring()
+	signing := ring.Signing(i.algorithm, now)
+	var list []KeyInfo
+	for _, k := range ring.List() {
+		info := KeyInfo{ID: k.ID, Algorithm: string(k.Algorithm), State: "retired", Created: k.Created, SignFrom: k.SignFrom, Retired: k.Retired, Expires: k.Expires}
+		switch {
+		case k == signing:
+			info.State = "signing"
+		case now.Before(k.SignFrom):
+			info.State = "announced"
+		}
+		list = append(list, info)
+	}
+	return list
+}
+
+// RotateKeys announces a new signing key. It signs once others have had the
+// time to fetch it.
+func (i *Issuer) RotateKeys(ctx context.Context) error { return i.state.rotateNow(ctx, time.Now()) }

@@ -1,0 +1,113 @@
+package tokenissuer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// request is what the issuer learns of a request on its way; the edge makes one
+// event of it.
+type request struct {
+	*http.Request
+	w       http.ResponseWriter
+	now     time.Time
+	dialect *dialect
+	event   Event
+	basic   bool // Authorization: Basic was used, so a 401 carries a challenge
+	allow   string
+}
+
+// handler is one endpoint. What it returns is answered by fail, and by nothing
+// else.
+type handler func(*request) error
+
+// json answers 200. RFC 6749 §5.1: tokens and everything near them must not be
+// stored by anything on the way.
+func (r *request) json(mediaType string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding the answer: %w", err)
+	}
+	noStore(r.w.Header())
+	r.write(http.StatusOK, mediaType, b)
+	return nil
+}
+
+// empty answers 200 without a body.
+func (r *request) empty() {
+	noStore(r.w.Header())
+	r.write(http.StatusOK, "", nil)
+}
+
+// public answers 200 with a document that everybody may keep for a while.
+func (r *request) public(document []byte) {
+	r.w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(int(documentAge/time.Second)))
+	r.write(http.StatusOK, "application/json", document)
+}
+
+func (r *request) write(status int, mediaType string, body []byte) {
+	h := r.w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if mediaType != "" {
+		h.Set("Content-Type", mediaType)
+	} else {
+		h["Content-Type"] = nil // or net/http guesses one
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	r.event.Status = status
+	r.w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = r.w.Write(body) //nolint:errcheck // the client has gone: nobody is left to tell
+	}
+}
+
+// fail answers an error in the dialect and notes it in the event. It is the
+// only place where an error becomes an answer.
+func (r *request) fail(err error) {
+	e := oauth.AsError(named(err))
+	status, body := r.dialect.spell(e)
+	r.event.Error, r.event.Reason, r.event.Cause = e.Code, string(e.Reason), e.Cause
+	h := r.w.Header()
+	noStore(h)
+	switch {
+	case status == http.StatusMethodNotAllowed:
+		h.Set("Allow", r.allow)
+	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
+		h.Set("Retry-After", "5")
+	case status == http.StatusUnauthorized && r.basic:
+		// RFC 6749 §5.2 wants the challenge here; for others a browser would answer it
+		// with a password box.
+		h.Set("WWW-Authenticate", `Basic realm="oauth2/client"`)
+	}
+	if c, ok := errors.AsType[*challenge](err); ok {
+		h.Set("WWW-Authenticate", c.header)
+		body = nil
+	}
+	if body == nil {
+		r.write(status, "", nil)
+		return
+	}
+	b, _ := json.Marshal(body) //nolint:errchkjson // three strings
+	r.write(status, r.dialect.mediaType, b)
+}
+
+// named gives the store's errors the name they have at the edge. What has none
+// is server_error.
+func named(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return oauth.Wrap(oauth.TemporarilyUnavailable, oauth.StoreUnavailable, err)
+	}
+	return err
+}
+
+func noStore(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+}

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// Client is a registered application, ready to be asked. It is immutable.
+type Client struct {
+	ID                  string
+	Name                string
+	Type                Type
+	Sources             []string
+	Scopes              oauth.Scopes
+	Claims              []string
+	IntrospectAny       bool
+	Rotate              bool // refresh tokens change at each use
+	AccessToken         string
+	AccessTokenLifetime time.Duration // 0: the issuer's
+	Disabled            bool
+
+	grants  map[string]bool
+	secrets []digest
+	hashes  []string
+}
+
+// MayUse reports whether a grant is among the client's.
+func (c *Client) MayUse(grantType string) bool { return c.grants[grantType] }
+
+// HasSecret reports whether the client was given a secret at all.
+func (c *Client) HasSecret() bool { return len(c.secrets)+len(c.hashes) > 0 }
+
+// Registry holds the clients of one configuration.
+type Registry struct {
+	byID   map[string]*Client
+	proofs *Proofs
+}
+
+// NewRegistry makes the clients ready. The registrations must have no Problems.
+func NewRegistry(list []Registration, proofs *Proofs) (*Registry, error) {
+	g := &Registry{byID: make(map[string]*Client, len(list)), proofs: proofs}
+	for _, r := range list {
+		if _, taken := g.byID[r.ID]; taken {
+			return nil, fmt.Errorf("client %s is registered twice", r.ID)
+		}
+		g.byID[r.ID] = r.client()
+	}
+	return g, nil
+}
+
+func (r Registration) client() *Client {
+	c := &Client{
+		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), Claims: r.Claims,
+		IntrospectAny: r.IntrospectAny, AccessToken: r.AccessToken, AccessTokenLifetime: r.AccessTokenLifetime, Disabled: r.Disabled,
+		Rotate: r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
+		grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
+	}
+	if c.AccessToken == "" {
+		c.AccessToken = JWT
+	}
+	for _, g := range r.Grants {
+		c.grants[g] = true
+	}
+	for _, s := range r.Secrets {
+		c.secrets = append(c.secrets, digestOf(s))
+	}
+	return c
+}
+
+// Client looks a client up by its id, disabled ones too.
+func (g *Registry) Client(id string) (*Client, bool) {
+	c, ok := g.byID[id]
+	return c, ok
+}
+
+// All returns every client, in no order.
+func (g *Registry) All() []*Client {
+	all := make([]*Client, 0, len(g.byID))
+	for _, c := range g.byID {
+		all = append(all, c)
+	}
+	return all
+}
+
+// proves reports whether the secret is one of the client's.
+func (g *Registry) proves(ctx context.Context, c *Client, secret string) (bool, error) {
+	d := digestOf(secret)
+	good := 0
+	for i := range c.secrets {
+		good |= c.secrets[i].equal(d)
+	}
+	if good == 1 {
+		return true, nil
+	}
+	for _, h := range c.hashes {
+		if ok, err := g.proofs.verify(ctx, h, secret); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// Type says where an application runs, and so whether it can keep a secret.
+type Type string
+
+// The types of application.
+const (
+	Web    Type = "web"
+	SPA    Type = "spa"
+	Mobile Type = "mobile"
+	M2M    Type = "m2m"
+)
+
+// Public reports whether people hold the application in their hands: it may
+// have a secret, and is trusted as if it had none (RFC 6749 §2.1).
+func (t Type) Public() bool { return t == SPA || t == Mobile }
+
+// Forms of access token.
+const (
+	JWT   = "jwt"    // `typ` JWT, scope as an array, as the documented API has it
+	ATJWT = "at+jwt" // RFC 9068
+)
+
+// Registration is a client as an operator writes it.
+type Registration struct {
+	ID   string // `client_id`, of A-Z a-z 0-9 . _ ~ - and at most 128 of them
+	Name string // what people are shown
+	Type Type
+
+	// Secrets in plain text, two while one is being replaced; kept in memory as
+	// digests only. SecretHashes are PHC strings instead.
+	Secrets      []string
+	SecretHashes []string
+
+	// Grants are the values of grant_type that this client may use.
+	Grants []string
+
+	// Scopes that it may ask for.
+	Scopes []string
+
+	// Sources are the auth sources associated with it; the first is preferred.
+	Sources []string
+
+	// Claims are further claims of its ID tokens and userinfo answers.
+	Claims []string
+
+	// IntrospectAny lets it introspect tokens of every client; else only its own.
+	IntrospectAny bool
+
+	// Refresh is `rotate` or `reuse`; default: rotate for spa and mobile, reuse for
+	// web and m2m, as the documented API does.
+	Refresh string
+
+	// AccessToken is `jwt` (default) or `at+jwt`.
+	AccessToken string
+
+	// AccessTokenLifetime overrides the issuer's.
+	AccessTokenLifetime time.Duration
+
+	// Disabled clients get no tokens, and the gate refuses those they have.
+	Disabled bool
+}
+
+// String keeps secrets out of logs.
+func (r Registration) String() string { return "client " + r.ID }
+
+// GoString keeps secrets out of %#v.
+func (r Registration) GoString() string { return r.String() }
+
+// HasGrant reports whether the client may use a grant.
+func (r Registration) HasGrant(name string) bool { return slices.Contains(r.Grants, name) }
+
+// Problem is a mistake in a registration.
+type Problem struct {
+	Option string // the word, as the Caddyfile spells it
+	Mend   string
+}
+
+// WeakSecret is the length below which a secret deserves a warning: 16
+// characters of hexadecimal digits are 64 bits.
+const WeakSecret = 16
+
+// KnownClaims are the claims that can be added for a client.
+var KnownClaims = []string{"name", "nickname", "preferred_username", "email", "phone_number", "phoneNumber", "zoneinfo", "locale"}
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+
+// Problems lists every mistake of the registration taken by itself.
+func (r Registration) Problems() (ps []Problem) {
+	add := func(option, format string, a ...any) { ps = append(ps, Problem{option, fmt.Sprintf(format, a...)}) }
+	if !idPattern.MatchString(r.ID) {
+		add("client", "%q is not an id of 1 to 128 letters, digits and . _ ~ -", r.ID)
+	}
+	if !slices.Contains([]Type{Web, SPA, Mobile, M2M}, r.Type) {
+		add("type", "%q is not one of web, spa, mobile, m2m", r.Type)
+		return ps
+	}
+	r.checkSecrets(add)
+	r.checkGrants(add)
+	for _, s := range r.Scopes {
+		if list, err := oauth.ParseScopes(s); err != nil || len(list) != 1 {
+			add("scopes", "%q is not a scope (RFC 6749 §3.3)", s)
+		}
+	}
+	for _, c := range r.Claims {
+		if !slices.Contains(KnownClaims, c) {
+			add("claims", "%q is not one of %s", c, strings.Join(KnownClaims, ", "))
+		}
+	}
+	if !slices.Contains([]string{"", "rotate", "reuse"}, r.Refresh) {
+		add("refresh", "%q is not rotate or reuse", r.Refresh)
+	}
+	if r.Type.Public() && r.Refresh == "reuse" {
+		add("refresh", "the refresh tokens of a %s client must rotate (RFC 9700 §4.14.2)", r.Type)
+	}
+	if !slices.Contains([]string{"", JWT, ATJWT}, r.AccessToken) {
+		add("access_token", "%q is not jwt or at+jwt", r.AccessToken)
+	}
+	if l := r.AccessTokenLifetime; l != 0 && (l < 10*time.Second || l%time.Second != 0) {
+		add("access_token_lifetime", "%v is not a whole number of seconds of at least 10s", l)
+	}
+	return ps
+}
+
+func (r Registration) checkSecrets(add func(option, format string, a ...any)) {
+	n := len(r.Secrets) + len(r.SecretHashes)
+	if n == 0 && !r.Type.Public() {
+		add("secret", "a %s client needs a secret or secret_hash", r.Type)
+	}
+	if n > 2 {
+		add("secret", "at most two, while one is being replaced")
+	}
+	for _, s := range r.Secrets {
+		if s == "" {
+			add("secret", "is empty; make one with: openssl rand -hex 16")
+		}
+	}
+}
+
+// grantTypes says which grants a type of client may have: the documented API
+// lists client_credentials for web and m2m, the grants of people for the others.
+var grantTypes = map[string][]Type{
+	oauth.GrantPassword:          {Web, SPA, Mobile},
+	oauth.GrantClientCredentials: {Web, M2M},
+	oauth.GrantRefreshToken:      {Web, SPA, Mobile, M2M},
+}
+
+func (r Registration) checkGrants(add func(option, format string, a ...any)) {
+	if len(r.Grants) == 0 {
+		add("grants", "a client without a grant gets no token; name one of password, client_credentials, refresh_token")
+	}
+	people := false
+	for i, g := range r.Grants {
+		types, known := grantTypes[g]
+		switch {
+		case !known:
+			add("grants", "%q is not one of password, client_credentials, refresh_token", g)
+		case slices.Contains(r.Grants[:i], g):
+			add("grants", "%s is named twice", g)
+		case !slices.Contains(types, r.Type):
+			add("grants", "%s is not for clients of type %s", g, r.Type)
+		}
+		people = people || g == oauth.GrantPassword
+	}
+	if r.HasGrant(oauth.GrantRefreshToken) && !people {
+		add("grants", "refresh_token needs a grant of people, such as password: client_credentials gets no refresh token")
+	}
+}

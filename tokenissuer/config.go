@@ -1,0 +1,305 @@
+package tokenissuer
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+)
+
+// Defaults of the options that have one.
+const (
+	DefaultSigningAlgorithm     = "RS256"
+	DefaultKeyRotation          = 30 * 24 * time.Hour
+	DefaultAccessTokenLifetime  = 300 * time.Second
+	DefaultIDTokenLifetime      = 1800 * time.Second
+	DefaultRefreshTokenLifetime = 24 * time.Hour
+	DefaultRefreshWindow        = 10 * time.Second
+	DefaultPhoneRegion          = "CN"
+	DefaultLockoutFailures      = 5
+	DefaultLockoutDuration      = 15 * time.Minute
+	DefaultPasswordMinLength    = 8
+	DefaultFailuresPerAddress   = 600
+	DefaultFailuresWindow       = time.Minute
+)
+
+// Never, as a duration option, turns the option off.
+const Never time.Duration = -1
+
+// Config is everything an operator can say about the issuer. The zero value of
+// a field means its default.
+type Config struct {
+	// Issuer is the `iss` of every token and the base of every published address:
+	// https, or http on a loopback host. Nothing is ever taken from a Host header.
+	Issuer string
+
+	// SigningAlgorithm is RS256, PS256, ES256 or EdDSA. Tokens signed before a
+	// change stay good until they expire.
+	SigningAlgorithm string
+
+	// KeyRotation is how long a key signs; Never keeps one key.
+	KeyRotation time.Duration
+
+	// AccessTokenLifetime is `exp - iat` of access tokens. What a resource server
+	// checks offline stays good for this long after a revocation; the gate does not
+	// depend on it.
+	AccessTokenLifetime time.Duration
+
+	// IDTokenLifetime is `exp - iat` of ID tokens.
+	IDTokenLifetime time.Duration
+
+	// RefreshTokenLifetime counts from the sign-in; refreshing does not prolong it.
+	RefreshTokenLifetime time.Duration
+
+	// RefreshWindow is how long a spent refresh token answers its successor again,
+	// for clients whose answer was lost on the way; Never makes every second use end
+	// the family.
+	RefreshWindow time.Duration
+
+	// PhoneRegion is the ISO 3166 region in which numbers without + are read.
+	PhoneRegion string
+
+	// Sources are the ways people prove themselves. Without any there is one,
+	// `password`, associated with every client that has the password grant.
+	Sources []Source
+
+	// Clients are the registered applications.
+	Clients []Client
+
+	// FailuresPerAddress refused requests within FailuresWindow from one address
+	// (one /64 for IPv6), and the next are answered 429. Good requests cost nothing.
+	// Negative: no limit.
+	FailuresPerAddress int
+	FailuresWindow     time.Duration
+
+	// Observe, when set, is told of every request the issuer has answered. It runs
+	// on the request's goroutine, after the answer.
+	Observe func(Event)
+}
+
+// Client is a registered application as an operator writes it.
+type Client = client.Registration
+
+// Source is one way people prove themselves.
+type Source struct {
+	ID string
+	// Type is `password`.
+	Type string
+	// Identifiers are what may be typed as the user name: username, email,
+	// phone_number. Default: username and email.
+	Identifiers []string
+	// LockoutFailures wrong passwords lock a name for LockoutDuration. An address
+	// that has signed in before is not locked by what strangers do.
+	LockoutFailures int
+	LockoutDuration time.Duration
+	// PasswordMinLength counts characters, for passwords set from now on.
+	PasswordMinLength int
+	// PasswordMaxAge makes a password expire; zero: never.
+	PasswordMaxAge time.Duration
+}
+
+// ConfigError is a mistake in a Config: which part of it, and the mend.
+type ConfigError struct {
+	Client string // id of the client it is about, ""
+	Source string // id of the auth source it is about, ""
+	Option string // the word, as the Caddyfile spells it
+	Mend   string
+}
+
+func (e *ConfigError) Error() string {
+	switch {
+	case e.Client != "":
+		return fmt.Sprintf("client %s: %s: %s", e.Client, e.Option, e.Mend)
+	case e.Source != "":
+		return fmt.Sprintf("auth_source %s: %s: %s", e.Source, e.Option, e.Mend)
+	}
+	return fmt.Sprintf("%s: %s", e.Option, e.Mend)
+}
+
+// withDefaults returns a copy in which every unset option has its default.
+func (c Config) withDefaults() Config {
+	orText(&c.SigningAlgorithm, DefaultSigningAlgorithm)
+	orText(&c.PhoneRegion, DefaultPhoneRegion)
+	orTime(&c.KeyRotation, DefaultKeyRotation)
+	orTime(&c.AccessTokenLifetime, DefaultAccessTokenLifetime)
+	orTime(&c.IDTokenLifetime, DefaultIDTokenLifetime)
+	orTime(&c.RefreshTokenLifetime, DefaultRefreshTokenLifetime)
+	orTime(&c.RefreshWindow, DefaultRefreshWindow)
+	orTime(&c.FailuresWindow, DefaultFailuresWindow)
+	if c.FailuresPerAddress == 0 {
+		c.FailuresPerAddress = DefaultFailuresPerAddress
+	}
+	c.Sources = slices.Clone(c.Sources)
+	c.Clients = slices.Clone(c.Clients)
+	if len(c.Sources) == 0 {
+		c.Sources = []Source{{ID: "password", Type: "password"}}
+		for i := range c.Clients {
+			if r := &c.Clients[i]; len(r.Sources) == 0 && r.HasGrant("password") {
+				r.Sources = []string{"password"}
+			}
+		}
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		if len(s.Identifiers) == 0 {
+			s.Identifiers = []string{"username", "email"}
+		}
+		if s.LockoutFailures == 0 {
+			s.LockoutFailures = DefaultLockoutFailures
+		}
+		if s.PasswordMinLength == 0 {
+			s.PasswordMinLength = DefaultPasswordMinLength
+		}
+		orTime(&s.LockoutDuration, DefaultLockoutDuration)
+	}
+	return c
+}
+
+func orText(p *string, d string) {
+	if *p == "" {
+		*p = d
+	}
+}
+
+func orTime(p *time.Duration, d time.Duration) {
+	if *p == 0 {
+		*p = d
+	}
+}
+
+// Validate reports every mistake of the configuration; each error in the join
+// is a *ConfigError.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	fail := func(e ConfigError) { errs = append(errs, &e) }
+	if mend := issuerMend(c.Issuer); mend != "" {
+		fail(ConfigError{Option: "issuer", Mend: mend})
+	}
+	if !slices.Contains([]string{"RS256", "PS256", "ES256", "EdDSA"}, c.SigningAlgorithm) {
+		fail(ConfigError{Option: "signing_algorithm", Mend: fmt.Sprintf("%q is not one of RS256, PS256, ES256, EdDSA", c.SigningAlgorithm)})
+	}
+	c.validateTimes(fail)
+	sources := c.validateSources(fail)
+	c.validateClients(sources, fail)
+	return errors.Join(errs...)
+}
+
+func (c Config) validateTimes(fail func(ConfigError)) {
+	for _, t := range []struct {
+		option string
+		value  time.Duration
+		least  time.Duration
+		never  bool
+	}{
+		{"access_token_lifetime", c.AccessTokenLifetime, 10 * time.Second, false},
+		{"id_token_lifetime", c.IDTokenLifetime, 10 * time.Second, false},
+		{"refresh_token_lifetime", c.RefreshTokenLifetime, time.Minute, false},
+		{"refresh_window", c.RefreshWindow, time.Second, true},
+		{"key_rotation", c.KeyRotation, time.Hour, true},
+		{"limits tokens_per_address", c.FailuresWindow, time.Second, false},
+	} {
+		if t.never && t.value == Never {
+			continue
+		}
+		if t.value < t.least || t.value%time.Second != 0 {
+			fail(ConfigError{Option: t.option, Mend: fmt.Sprintf("%v is not a whole number of seconds of at least %v", t.value, t.least)})
+		}
+	}
+	if c.RefreshWindow > time.Minute {
+		fail(ConfigError{Option: "refresh_window", Mend: "a window over 1m lets a stolen token be used for that long; use less"})
+	}
+}
+
+func (c Config) validateSources(fail func(ConfigError)) map[string]bool {
+	seen := map[string]bool{}
+	for _, s := range c.Sources {
+		e := ConfigError{Source: s.ID}
+		if seen[s.ID] {
+			e.Option, e.Mend = "auth_source", "this id is used twice"
+			fail(e)
+		}
+		seen[s.ID] = true
+		if s.Type != "password" {
+			e.Option, e.Mend = "type", fmt.Sprintf("%q is not a known type; expected password", s.Type)
+			fail(e)
+		}
+		for _, id := range s.Identifiers {
+			if !slices.Contains([]string{"username", "email", "phone_number"}, id) {
+				e.Option, e.Mend = "identifiers", fmt.Sprintf("%q is not one of username, email, phone_number", id)
+				fail(e)
+			}
+		}
+		if s.LockoutFailures < 1 || s.LockoutDuration < time.Second {
+			e.Option, e.Mend = "lockout", "expected at least one failure and one second"
+			fail(e)
+		}
+		if s.PasswordMinLength < 1 || s.PasswordMinLength > 256 {
+			e.Option, e.Mend = "password_min_length", "expected 1 to 256"
+			fail(e)
+		}
+		if s.PasswordMaxAge < 0 {
+			e.Option, e.Mend = "password_max_age", "expected a positive duration"
+			fail(e)
+		}
+	}
+	return seen
+}
+
+func (c Config) validateClients(sources map[string]bool, fail func(ConfigError)) {
+	seen := map[string]bool{}
+	for _, r := range c.Clients {
+		if seen[r.ID] {
+			fail(ConfigError{Client: r.ID, Option: "client", Mend: "this id is used twice"})
+		}
+		seen[r.ID] = true
+		for _, p := range r.Problems() {
+			fail(ConfigError{Client: r.ID, Option: p.Option, Mend: p.Mend})
+		}
+		for _, s := range r.Sources {
+			if !sources[s] {
+				fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: fmt.Sprintf("there is no auth_source %q", s)})
+			}
+		}
+		if r.HasGrant("password") && len(r.Sources) == 0 {
+			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks"})
+		}
+	}
+}
+
+// issuerMend says what is wrong with an issuer identifier, or "".
+// RFC 8414 §2: https, no query, no fragment; here also no path and no user.
+func issuerMend(issuer string) string {
+	if issuer == "" {
+		return "required, such as https://auth.example.com"
+	}
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return fmt.Sprintf("%q is not an address such as https://auth.example.com", issuer)
+	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil || strings.HasSuffix(issuer, "#"):
+		return fmt.Sprintf("%q must be scheme and host alone, without path, slash at the end, query or user", issuer)
+	case u.Scheme == "https":
+		return ""
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+		return ""
+	}
+	return fmt.Sprintf("%q must be https (http only on a loopback host)", issuer)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil {
+		return false
+	}
+	return net.IP(ip.AsSlice()).IsLoopback()
+}

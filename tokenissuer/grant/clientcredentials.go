@@ -1,0 +1,43 @@
+package grant
+
+import (
+	"context"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// ofPeople are the scopes that say something about a person. RFC 9700 §4.15: a
+// client that acts for itself must not look like a resource owner, so it is
+// never given one of them.
+var ofPeople = oauth.Scopes{"openid", "profile", "email", "phone", "address", "offline_access"}
+
+// ClientCredentials is RFC 6749 §4.4: the client acts for itself, so its id is
+// the subject, and it gets neither a refresh token nor an ID token.
+func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
+	scopes, err := oauth.ParseScopes(r.Form.Get("scope"))
+	if err != nil {
+		return nil, err
+	}
+	if len(scopes) == 0 {
+		scopes = ownScopes(r.Client)
+	}
+	for _, s := range scopes {
+		if !r.Client.Scopes.Has(s) || ofPeople.Has(s) {
+			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
+		}
+	}
+	return &Authorization{Subject: r.Client.ID, Scopes: scopes}, nil
+}
+
+// ownScopes is what an omitted scope means: all that the client has and may
+// use for itself.
+func ownScopes(c *client.Client) oauth.Scopes {
+	own := make(oauth.Scopes, 0, len(c.Scopes))
+	for _, s := range c.Scopes {
+		if !ofPeople.Has(s) {
+			own = append(own, s)
+		}
+	}
+	return own
+}

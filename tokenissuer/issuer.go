@@ -1,0 +1,103 @@
+package tokenissuer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// Issuer serves one configuration over a shared State. It is an http.Handler
+// for the requests that Handles says yes to.
+type Issuer struct {
+	config    Config
+	algorithm token.Algorithm
+	state     *State
+	clients   *client.Registry
+	accounts  *account.Accounts
+	sources   map[string]account.Source
+	grants    map[string]grant.Func
+	limit     *limit
+}
+
+// New makes an issuer for a valid configuration.
+func New(config Config, state *State) (*Issuer, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config = config.withDefaults()
+	clients, err := client.NewRegistry(config.Clients, state.proofs)
+	if err != nil {
+		return nil, err
+	}
+	i := &Issuer{
+		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, clients: clients,
+		sources: map[string]account.Source{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+	}
+	i.accounts = account.New(state.store, account.Options{Hasher: state.hasher, Key: state.names, PhoneRegion: config.PhoneRegion})
+	for _, s := range config.Sources {
+		i.sources[s.ID] = s.source()
+	}
+	refresh := &grant.Refresh{Store: state.store, Secret: state.refresh, Window: max(0, config.RefreshWindow)}
+	i.grants = map[string]grant.Func{
+		oauth.GrantPassword:          grant.Password(i.accounts, i.sources, config.RefreshTokenLifetime),
+		oauth.GrantClientCredentials: grant.ClientCredentials,
+		oauth.GrantRefreshToken:      refresh.Grant,
+	}
+	return i, nil
+}
+
+func (s Source) source() account.Source {
+	a := account.Source{ID: s.ID, Failures: s.LockoutFailures, Lock: s.LockoutDuration, MinLength: s.PasswordMinLength, MaxAge: s.PasswordMaxAge}
+	for _, k := range s.Identifiers {
+		a.Identifiers = append(a.Identifiers, store.IdentifierKind(k))
+	}
+	return a
+}
+
+// KeyRules returns what the configuration says about keys, for OpenState and
+// Configure.
+func (c Config) KeyRules(encryptionKey string) KeyRules {
+	c = c.withDefaults()
+	longest := max(c.AccessTokenLifetime, c.IDTokenLifetime)
+	for _, r := range c.Clients {
+		longest = max(longest, r.AccessTokenLifetime)
+	}
+	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, Longest: longest, EncryptionKey: encryptionKey}
+}
+
+// Identifier is the `iss` of this issuer's tokens.
+func (i *Issuer) Identifier() string { return i.config.Issuer }
+
+// Key finds one of the issuer's keys, for the gate.
+func (i *Issuer) Key(kid string) (token.Public, bool) { return i.state.ring().Key(kid) }
+
+// Revoked reports whether a token of this issuer, whose signature and times are
+// good, must be refused: it was revoked, or its client is gone or disabled.
+func (i *Issuer) Revoked(c *token.Claims) bool {
+	who, known := i.clients.Client(c.ClientID)
+	if !known || who.Disabled {
+		return true
+	}
+	return i.state.revoked.Revoked(c.ID, c.ClientID, c.IssuedAt)
+}
+
+// Generation changes whenever an answer of Revoked may have changed.
+func (i *Issuer) Generation() uint64 { return i.state.revoked.Generation() }
+
+// verify checks one of our own access tokens, for the endpoints that take one.
+func (i *Issuer) verify(raw string, now time.Time) (*token.Claims, error) {
+	claims, err := token.Verify(raw, i, token.Want{Issuer: i.config.Issuer}, now)
+	if err != nil {
+		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)
+	}
+	if i.Revoked(claims) {
+		return nil, oauth.Wrap(oauth.InvalidToken, oauth.RevokedToken, fmt.Errorf("jti %s", claims.ID))
+	}
+	return claims, nil
+}

@@ -1,0 +1,169 @@
+package tokenissuer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+const (
+	useSigning = "sig"
+	useDerive  = "derive"
+)
+
+// lead is how long a key is published before it signs: longer than the key set
+// may be cached by those who fetched it just before.
+const lead = 2 * documentAge
+
+// Configure applies the rules of a new configuration: it reads the keys, seals
+// or opens them as the rules say, and makes the first one of an algorithm.
+func (s *State) Configure(ctx context.Context, rules KeyRules) error {
+	s.keyLock.Lock()
+	defer s.keyLock.Unlock()
+	before := s.keyRules
+	s.keyRules = rules
+	if err := s.loadAndRotate(ctx, time.Now()); err != nil {
+		s.keyRules = before
+		return err
+	}
+	return nil
+}
+
+// rotate does what the schedule asks for now.
+func (s *State) rotate(ctx context.Context, now time.Time) error {
+	s.keyLock.Lock()
+	defer s.keyLock.Unlock()
+	return s.loadAndRotate(ctx, now)
+}
+
+// rotateNow makes a new key that signs as soon as others can know it.
+func (s *State) rotateNow(ctx context.Context, now time.Time) error {
+	s.keyLock.Lock()
+	defer s.keyLock.Unlock()
+	k, err := s.newKey(now, now.Add(lead))
+	if err != nil {
+		return err
+	}
+	event := store.Event{At: now, Actor: "operator", Action: "key.rotate", Subject: k.ID}
+	if err := s.store.Apply(ctx, now, store.PutKey{Key: k}, store.PutEvent{Event: event}); err != nil {
+		return err
+	}
+	return s.loadAndRotate(ctx, now)
+}
+
+// loadAndRotate reads the keys, applies what is due and publishes the ring.
+// Another node may do the same at the same moment: then one of the two writes
+// conflicts, and what is there is read again.
+func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
+	for try := 0; ; try++ {
+		ring, err := s.load(ctx)
+		if err != nil {
+			return err
+		}
+		writes, err := s.due(ring, now)
+		if err != nil {
+			return err
+		}
+		if len(writes) == 0 {
+			s.keys.Store(ring)
+			return nil
+		}
+		if err := s.store.Apply(ctx, now, writes...); err != nil && (!errors.Is(err, store.ErrConflict) || try > 2) {
+			return fmt.Errorf("storing keys: %w", err)
+		}
+	}
+}
+
+// due turns the schedule's next change into writes.
+func (s *State) due(ring *token.Ring, now time.Time) ([]store.Write, error) {
+	schedule := token.Rotation{
+		Algorithm: token.Algorithm(s.keyRules.Algorithm), Period: max(0, s.keyRules.Rotation), Lead: lead, Longest: s.keyRules.Longest,
+	}
+	change := schedule.Next(ring.List(), now)
+	var writes []store.Write
+	if !change.Make.IsZero() {
+		k, err := s.newKey(now, change.Make)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, store.PutKey{Key: k})
+	}
+	for _, id := range change.Retire {
+		writes = append(writes, store.RetireKey{ID: id, Expires: change.Expires})
+	}
+	for _, id := range change.Remove {
+		writes = append(writes, store.RemoveKey{ID: id})
+	}
+	return writes, nil
+}
+
+func (s *State) newKey(now, signFrom time.Time) (store.Key, error) {
+	k, err := token.Generate(token.Algorithm(s.keyRules.Algorithm))
+	if err != nil {
+		return store.Key{}, err
+	}
+	der, err := k.Marshal()
+	if err != nil {
+		return store.Key{}, err
+	}
+	record := store.Key{ID: k.ID, Use: useSigning, Algorithm: string(k.Algorithm), Material: der, Created: now, SignFrom: signFrom}
+	return s.sealed(record)
+}
+
+// load reads the signing keys.
+func (s *State) load(ctx context.Context) (*token.Ring, error) {
+	records, err := s.store.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading keys: %w", err)
+	}
+	if records, err = s.reseal(ctx, records); err != nil {
+		return nil, err
+	}
+	var keys []*token.Key
+	for _, r := range records {
+		if r.Use != useSigning {
+			continue
+		}
+		der, err := s.opened(r)
+		if err != nil {
+			return nil, err
+		}
+		k, err := token.ParseKey(r.ID, token.Algorithm(r.Algorithm), der)
+		if err != nil {
+			return nil, err
+		}
+		k.Created, k.SignFrom, k.Retired, k.Expires = r.Created, r.SignFrom, r.Retired, r.Expires
+		keys = append(keys, k)
+	}
+	return token.NewRing(keys), nil
+}
+
+// derivation returns a secret of 32 bytes that lives in the key table, made at
+// its first use.
+func (s *State) derivation(ctx context.Context, id string, now time.Time) ([]byte, error) {
+	for try := 0; ; try++ {
+		records, err := s.store.Keys(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading keys: %w", err)
+		}
+		for _, r := range records {
+			if r.Use == useDerive && r.ID == id {
+				return s.opened(r)
+			}
+		}
+		material := make([]byte, 32)
+		rand.Read(material) //nolint:errcheck // crypto/rand never fails: it ends the process
+		record, err := s.sealed(store.Key{ID: id, Use: useDerive, Algorithm: "HKDF-SHA256", Material: material, Created: now, SignFrom: now})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.store.Apply(ctx, now, store.PutKey{Key: record}); err != nil && (!errors.Is(err, store.ErrConflict) || try > 2) {
+			return nil, fmt.Errorf("storing the key %s: %w", id, err)
+		}
+	}
+}

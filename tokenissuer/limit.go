@@ -1,0 +1,76 @@
+package tokenissuer
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// limit bounds refused requests per address with GCRA: a table of fixed size,
+// so that no number of addresses can fill memory. Two addresses that fall on one
+// slot push each other out, which forgives failures and never invents any.
+type limit struct {
+	burst time.Duration // failures that may come at once, as time
+	each  time.Duration // what one failure costs
+	seed  maphash.Seed
+	lock  sync.Mutex
+	slots []slot
+}
+
+type slot struct {
+	who uint64
+	tat time.Time // theoretical arrival time
+}
+
+const limitSlots = 1 << 14
+
+// newLimit allows n failures per window; n < 0 allows any number.
+func newLimit(n int, window time.Duration) *limit {
+	if n < 0 {
+		return &limit{}
+	}
+	return &limit{burst: window, each: window / time.Duration(n), seed: maphash.MakeSeed(), slots: make([]slot, limitSlots)}
+}
+
+// prefix is what one party can be held to have: an IPv4 address, or the /64
+// that a single IPv6 host picks its addresses from.
+func prefix(from netip.Addr) netip.Addr {
+	if from.Is6() {
+		if p, err := from.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return from
+}
+
+func (l *limit) of(from netip.Addr) (uint64, *slot) {
+	a := prefix(from).As16()
+	h := maphash.Bytes(l.seed, a[:])
+	return h, &l.slots[h%limitSlots]
+}
+
+// failed counts a refused request.
+func (l *limit) failed(from netip.Addr, now time.Time) {
+	if l.slots == nil || !from.IsValid() {
+		return
+	}
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	who, s := l.of(from)
+	if s.who != who || s.tat.Before(now) {
+		*s = slot{who, now}
+	}
+	s.tat = s.tat.Add(l.each)
+}
+
+// exceeded reports whether an address has used up what it may fail.
+func (l *limit) exceeded(from netip.Addr, now time.Time) bool {
+	if l.slots == nil || !from.IsValid() {
+		return false
+	}
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	who, s := l.of(from)
+	return s.who == who && s.tat.Sub(now) > l.burst-l.each
+}

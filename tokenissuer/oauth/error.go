@@ -1,0 +1,128 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error codes of RFC 6749 §5.2 and of the specifications built on it, with the
+// two that the documented APIs add under RFC 6749 §8.5.
+const (
+	InvalidRequest         = "invalid_request"
+	InvalidClient          = "invalid_client"
+	InvalidGrant           = "invalid_grant"
+	InvalidScope           = "invalid_scope"
+	InvalidToken           = "invalid_token"
+	InsufficientScope      = "insufficient_scope"
+	UnauthorizedClient     = "unauthorized_client"
+	UnsupportedGrantType   = "unsupported_grant_type"
+	InvalidAuthSource      = "invalid_auth_source"
+	NotFound               = "not_found"
+	UserNotFound           = "user_not_found"
+	TemporarilyUnavailable = "temporarily_unavailable"
+	ServerError            = "server_error"
+)
+
+// Reason names the exact condition behind an error. Logs and metrics carry it,
+// and a dialect may tell it to the client in its own words; the plain RFC
+// answer never does.
+type Reason string
+
+// The conditions of the token endpoint and of the endpoints around it.
+const (
+	UnknownEndpoint      Reason = "unknown_endpoint"
+	MethodNotAllowed     Reason = "method_not_allowed"
+	BodyTooLarge         Reason = "body_too_large"
+	UnsupportedMediaType Reason = "unsupported_content_type"
+	MalformedBody        Reason = "malformed_body"
+	RepeatedParameter    Reason = "repeated_parameter"
+	MissingParameter     Reason = "missing_parameter"
+	UnknownGrantType     Reason = "unknown_grant_type"
+	EarlyData            Reason = "early_data"
+	TooManyRequests      Reason = "too_many_requests"
+	StoreUnavailable     Reason = "store_unavailable"
+	Overloaded           Reason = "overloaded"
+
+	MalformedBasic     Reason = "malformed_basic"
+	TwoCredentials     Reason = "two_client_credentials"
+	NoClientCredential Reason = "no_client_credential"
+	UnknownClient      Reason = "unknown_client"
+	UnknownPKCEClient  Reason = "unknown_pkce_client"
+	DisabledClient     Reason = "disabled_client"
+	WrongSecret        Reason = "wrong_client_secret"
+	ClientMismatch     Reason = "client_mismatch"
+	PublicWithSecret   Reason = "secret_of_client_without_one"
+	SecretRequired     Reason = "client_secret_required"
+	GrantNotAllowed    Reason = "grant_not_allowed"
+	ScopeNotAllowed    Reason = "scope_not_allowed"
+
+	WrongCredentials      Reason = "wrong_credentials"
+	UnsupportedIdentifier Reason = "unsupported_identifier"
+	SourceNotAssociated   Reason = "source_not_associated"
+	AccountLocked         Reason = "account_locked"
+	AccountFrozen         Reason = "account_frozen"
+	PasswordExpired       Reason = "password_expired"
+	AccountGone           Reason = "account_gone"
+
+	UnknownRefreshToken Reason = "unknown_refresh_token"
+	SpentRefreshToken   Reason = "spent_refresh_token"
+	ExpiredRefreshToken Reason = "expired_refresh_token"
+	RevokedFamily       Reason = "revoked_family"
+	LostRace            Reason = "lost_race"
+	WrongClientForToken Reason = "token_of_another_client"
+	MissingRevokedToken Reason = "missing_token_parameter"
+
+	NoBearerToken  Reason = "no_bearer_token"
+	BadBearerToken Reason = "bad_bearer_token"
+	RevokedToken   Reason = "revoked_token"
+	MissingScope   Reason = "missing_scope"
+)
+
+// Error is the one protocol error. Code is what every dialect can answer with
+// (RFC 6749 §5.2); Reason and Param let a dialect say more; Cause is for the
+// log alone and never leaves the process.
+type Error struct {
+	Code   string // "" counts as server_error
+	Reason Reason
+	Param  string // the parameter concerned, "" where none is
+	Cause  error
+}
+
+// Fail makes an Error without a cause.
+func Fail(code string, reason Reason) *Error { return &Error{Code: code, Reason: reason} }
+
+// FailParam makes an Error about one parameter.
+func FailParam(code string, reason Reason, param string) *Error {
+	return &Error{Code: code, Reason: reason, Param: param}
+}
+
+// Wrap makes an Error with a private cause.
+func Wrap(code string, reason Reason, cause error) *Error {
+	return &Error{Code: code, Reason: reason, Cause: cause}
+}
+
+func (e *Error) Error() string {
+	s := e.Code
+	if e.Reason != "" {
+		s += " (" + string(e.Reason) + ")"
+	}
+	if e.Param != "" {
+		s += " " + e.Param
+	}
+	if e.Cause != nil {
+		s = fmt.Sprintf("%s: %v", s, e.Cause)
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// AsError returns the protocol error in err's chain. An error that has none
+// becomes server_error with err as its cause, so nothing unforeseen is told to
+// a client.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: ServerError, Cause: err}
+}

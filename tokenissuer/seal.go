@@ -1,0 +1,91 @@
+package tokenissuer
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// errSealed is told to the operator: the store is fine, the option is not.
+var errSealed = errors.New("key_encryption_key does not open the keys of this store: set the one they were sealed with")
+
+// sealer returns the AEAD of the key-encryption key, nil where none is set.
+func (s *State) sealer() (cipher.AEAD, error) {
+	if s.keyRules.EncryptionKey == "" {
+		return nil, nil
+	}
+	// The operator's text may be of any form; HKDF makes 32 even bytes of it. Its
+	// entropy is the operator's business, and the length is checked at load.
+	k, err := hkdf.Key(sha256.New, []byte(s.keyRules.EncryptionKey), nil, "gatehouse key encryption", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(k)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// sealed encrypts a key's material where a key-encryption key is set. The id
+// is authenticated with it, so that rows cannot be exchanged.
+func (s *State) sealed(k store.Key) (store.Key, error) {
+	aead, err := s.sealer()
+	if err != nil || aead == nil {
+		return k, err
+	}
+	k.Material = aead.Seal(nil, nil, k.Material, []byte(k.Use+"\x00"+k.ID))
+	k.Sealed = true
+	return k, nil
+}
+
+// opened returns a key's material.
+func (s *State) opened(k store.Key) ([]byte, error) {
+	if !k.Sealed {
+		return k.Material, nil
+	}
+	aead, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	if aead == nil {
+		return nil, errors.New("the keys of this store are sealed: set key_encryption_key")
+	}
+	plain, err := aead.Open(nil, nil, k.Material, []byte(k.Use+"\x00"+k.ID))
+	if err != nil {
+		return nil, errSealed
+	}
+	return plain, nil
+}
+
+// reseal encrypts keys that were stored before a key-encryption key was set.
+func (s *State) reseal(ctx context.Context, records []store.Key) ([]store.Key, error) {
+	aead, err := s.sealer()
+	if err != nil || aead == nil {
+		return records, err
+	}
+	var writes []store.Write
+	for n, r := range records {
+		if r.Sealed {
+			continue
+		}
+		if records[n], err = s.sealed(r); err != nil {
+			return nil, err
+		}
+		writes = append(writes, store.RemoveKey{ID: r.ID}, store.PutKey{Key: records[n]})
+	}
+	if len(writes) == 0 {
+		return records, nil
+	}
+	if err := s.store.Apply(ctx, time.Now(), writes...); err != nil {
+		return nil, fmt.Errorf("sealing keys: %w", err)
+	}
+	return records, nil
+}

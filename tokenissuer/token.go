@@ -1,0 +1,101 @@
+package tokenissuer
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// bodies are the encodings that the documented API's clients send.
+const bodies = oauth.FormEncoded | oauth.JSON | oauth.Multipart
+
+// token is POST /oauth2/token, for every grant (RFC 6749 §3.2).
+func (i *Issuer) token(r *request) error {
+	c, form, err := i.authenticate(r, client.Token)
+	if err != nil {
+		return err
+	}
+	name := form.Get("grant_type")
+	if name == "" {
+		return oauth.FailParam(oauth.InvalidRequest, oauth.MissingParameter, "grant_type")
+	}
+	g, known := i.grants[name]
+	if !known {
+		return oauth.FailParam(oauth.UnsupportedGrantType, oauth.UnknownGrantType, "grant_type")
+	}
+	r.event.Grant = name
+	if !c.MayUse(name) {
+		return oauth.Fail(oauth.UnauthorizedClient, oauth.GrantNotAllowed)
+	}
+	answer, err := i.earn(r, g, grant.Request{Client: c, Form: form, From: r.event.From, Now: r.now})
+	if err != nil {
+		return err
+	}
+	return r.json(r.dialect.mediaType, answer)
+}
+
+// authenticate reads the form and finds the client that sent it.
+func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, oauth.Form, error) {
+	form, err := oauth.ReadForm(r.w, r.Request, bodies)
+	if err != nil {
+		return nil, form, err
+	}
+	for _, h := range r.Header.Values("Authorization") {
+		r.basic = r.basic || oauth.IsBasic(h)
+	}
+	c, _, err := i.clients.Authenticate(r.Context(), r.Request, form, at)
+	if c != nil {
+		r.event.Client = c.ID
+	}
+	return c, form, err
+}
+
+// earn asks the grant, mints and applies. A conflict means that another request
+// used the same proof first: the grant is asked once more, against what is there
+// now, and knows whether that is a lost answer or a stolen token.
+func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*tokens, error) {
+	ctx := r.Context()
+	for try := 0; ; try++ {
+		a, err := g(ctx, q)
+		if err != nil {
+			return nil, i.refuse(ctx, q, err)
+		}
+		r.event.Account, r.event.Scope = "", a.Scopes.String()
+		if a.Account != nil {
+			r.event.Account = a.Account.ID
+		}
+		answer, writes, err := i.mint(q.Client, a, q.Now)
+		if err != nil {
+			return nil, err
+		}
+		if len(writes) == 0 {
+			return answer, nil // client_credentials leaves no trace to keep
+		}
+		err = i.state.store.Apply(ctx, q.Now, writes...)
+		if err == nil {
+			return answer, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return nil, err
+		}
+		if try > 0 {
+			return nil, oauth.Wrap(oauth.InvalidGrant, oauth.LostRace, err)
+		}
+	}
+}
+
+// refuse applies what a refusal must leave behind before it is told.
+func (i *Issuer) refuse(ctx context.Context, q grant.Request, err error) error {
+	refused, ok := errors.AsType[*grant.Refused](err)
+	if !ok {
+		return err
+	}
+	if applyErr := i.state.store.Apply(ctx, q.Now, refused.Writes...); applyErr != nil {
+		return applyErr
+	}
+	return refused.Err
+}
