@@ -62,8 +62,9 @@ func (b *block) lineEnds(name string) error {
 	if b.NextArg() {
 		return b.Errf("%s: unexpected %q after %s", b.name, b.Val(), name)
 	}
+	line := at(b.Dispenser)
 	if b.NextBlock(b.Nesting()) {
-		return b.Errf("%s: %s has no block", b.name, name)
+		return placed(fmt.Sprintf("%s: %s has no block", b.name, name), line)
 	}
 	return nil
 }
@@ -90,8 +91,9 @@ func (b *block) text(into *string) word {
 	}}
 }
 
-// texts reads one argument or more, over one line or several.
-func (b *block) texts(into *[]string) word {
+// texts reads one argument or more, over one line or several. Where values are
+// given, each argument is one of them.
+func (b *block) texts(into *[]string, values ...string) word {
 	return word{repeat: true, read: func() error {
 		name := b.Val()
 		args := b.RemainingArgs()
@@ -104,6 +106,9 @@ func (b *block) texts(into *[]string) word {
 			}
 			if slices.Contains(*into, arg) {
 				return b.Errf("%s: %s %s stands twice", b.name, name, arg)
+			}
+			if len(values) > 0 && !hasPlaceholder(arg) && !slices.Contains(values, arg) {
+				return b.notOneOf(name, arg, values)
 			}
 			*into = append(*into, arg)
 			b.lines[name+" "+arg] = at(b.Dispenser)
@@ -118,8 +123,12 @@ func (b *block) oneOf(into *string, values ...string) word {
 		if slices.Contains(values, got) {
 			return nil
 		}
-		return b.Errf("%s: %s %q%s: expected %s", b.name, name, got, didYouMean(got, values), list(values))
+		return b.notOneOf(name, got, values)
 	})
+}
+
+func (b *block) notOneOf(name, got string, values []string) error {
+	return b.Errf("%s: %s %q%s: expected %s", b.name, name, got, didYouMean(got, values), list(values))
 }
 
 // duration reads one argument that is a duration, or one of the words that
@@ -159,7 +168,7 @@ func (b *block) rate(into **Rate) word {
 
 func (b *block) isDuration(name, got string, or ...string) error {
 	if d, err := caddy.ParseDuration(got); err != nil || d <= 0 {
-		return b.Errf("%s: %s %q: expected %s", b.name, name, got, list(append([]string{"a duration such as 5m or 30d"}, or...)))
+		return b.Errf("%s: %s %q: expected %s", b.name, name, got, list(append([]string{"a duration such as 30d"}, or...)))
 	}
 	return nil
 }

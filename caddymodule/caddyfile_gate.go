@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"encoding/json"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
@@ -55,7 +57,34 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}); err != nil {
 		return nil, err
 	}
+	own, err := literalOffer(h)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.check(own, func(word, fallback string) string {
+		if line, ok := b.lines[word]; ok {
+			return line
+		}
+		return fallback
+	}); err != nil {
+		return nil, err
+	}
 	return h.NewRoute(nil, g), nil
+}
+
+// literalOffer reads what the file's global option offers, as far as it is
+// written literally; nil where there is none.
+func literalOffer(h httpcaddyfile.Helper) (*offer, error) {
+	option, ok := h.Option("token_issuer").(httpcaddyfile.App)
+	if !ok {
+		return nil, nil
+	}
+	var app App
+	if err := json.Unmarshal(option.Value, &app); err != nil {
+		return nil, err
+	}
+	r := &reader{}
+	return &offer{config: app.config(r), unknown: r.unknown}, nil
 }
 
 // gateParser parses the words of a gate that have several arguments.

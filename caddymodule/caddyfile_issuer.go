@@ -126,7 +126,7 @@ func (p *issuerParser) limits() error {
 		return err
 	}
 	if len(b.lines) == 1 {
-		return b.Err("limits: empty: expected tokens_per_address")
+		return placed("limits: empty: expected tokens_per_address", l.At)
 	}
 	p.keep(place{}, &block{lines: map[string]string{
 		"limits tokens_per_address": b.lines["tokens_per_address"],
@@ -148,10 +148,13 @@ func (p *issuerParser) authSource() error {
 	if !p.AllArgs(&s.Name) || s.Name == "" {
 		return p.Errf("%s: auth_source needs exactly one name", p.name)
 	}
+	if first, seen := p.lines[place{source: s.Name}]; seen {
+		return p.Errf("%s: auth_source %s stands twice, first at %s", p.name, s.Name, first)
+	}
 	b := newBlock(p.Dispenser, "auth_source "+s.Name)
 	err := b.read(words{
 		"type":                b.oneOf(&s.Type, "password"),
-		"identifiers":         b.texts(&s.Identifiers),
+		"identifiers":         b.texts(&s.Identifiers, "username", "email", "phone_number"),
 		"lockout":             b.rate(&s.Lockout),
 		"password_min_length": b.number(&s.PasswordMinLength),
 		"password_max_age":    b.duration(&s.PasswordMaxAge),
@@ -183,13 +186,16 @@ func (p *issuerParser) client() error {
 	if !p.AllArgs(&c.ID) || c.ID == "" {
 		return p.Errf("%s: client needs exactly one id", p.name)
 	}
+	if first, seen := p.lines[place{client: c.ID}]; seen {
+		return p.Errf("%s: client %s stands twice, first at %s", p.name, c.ID, first)
+	}
 	b := newBlock(p.Dispenser, "client "+c.ID)
 	err := b.read(words{
 		"name":                  b.text(&c.Name),
 		"type":                  b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
 		"secret":                b.secret(&c, func(s *Secret) *string { return &s.Value }),
 		"secret_hash":           b.secret(&c, func(s *Secret) *string { return &s.Hash }),
-		"grants":                b.texts(&c.Grants),
+		"grants":                b.texts(&c.Grants, "password", "client_credentials", "refresh_token"),
 		"scopes":                b.texts(&c.Scopes),
 		"auth_sources":          b.texts(&c.AuthSources),
 		"claims":                b.texts(&c.Claims),

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -34,9 +33,7 @@ func (r *reader) enter(in place, at string) {
 	if r.blocks == nil {
 		r.blocks, r.unknown = map[place]string{}, map[place]bool{}
 	}
-	if _, seen := r.blocks[in]; !seen {
-		r.blocks[in] = at
-	}
+	r.blocks[in] = at // of two blocks with one name, the second is the mistake
 }
 
 // text resolves one value; known is false while its placeholder has no value.
@@ -77,7 +74,7 @@ func (r *reader) duration(option, value string) time.Duration {
 	}
 	d, err := caddy.ParseDuration(text)
 	if err != nil || d <= 0 {
-		r.fail(option, fmt.Sprintf("%q: expected a duration such as 5m or 30d", text))
+		r.fail(option, fmt.Sprintf("%q: expected a duration such as 30d", text))
 	}
 	return d
 }
@@ -98,7 +95,7 @@ func (r *reader) number(option string, value Number) int {
 func (r *reader) fail(option, mend string) {
 	if r.err == nil {
 		e := tokenissuer.ConfigError{Client: r.in.client, Source: r.in.source, Option: option, Mend: mend}
-		r.err = placed(e.Error(), r.at)
+		r.err = placed(in(r.in)+e.Error(), r.at)
 	}
 }
 
@@ -126,9 +123,18 @@ func (r *reader) firstMistake(err error, line func(p place, block string) string
 			continue
 		}
 		block := r.blocks[place{client: p.client, source: p.source}]
-		return placed("token_issuer: "+strings.TrimSpace(mistake.Error()), line(p, block))
+		return placed(in(p)+mistake.Error(), line(p, block))
 	}
 	return nil
+}
+
+// in begins a message about the top of the configuration; messages about a
+// client or a source begin with its name.
+func in(p place) string {
+	if p.client == "" && p.source == "" {
+		return "token_issuer: "
+	}
+	return ""
 }
 
 func flatten(err error) []error {
