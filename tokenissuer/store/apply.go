@@ -58,7 +58,15 @@ func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error
 	if err := s.write.prepare(ctx); err != nil {
 		return failure("preparing", err)
 	}
-	tx, err := s.write.db.BeginTx(ctx, nil)
+	conn, err := s.write.db.Conn(ctx)
+	if err != nil {
+		return failure("waiting for the writer", err)
+	}
+	defer func() { _ = conn.Close() }()
+	// From here it takes a millisecond. To watch ctx would cost a goroutine for
+	// each statement, to throw work away that is nearly done.
+	ctx = context.WithoutCancel(ctx)
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return failure("beginning", err)
 	}

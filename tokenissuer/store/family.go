@@ -26,8 +26,8 @@ const alive = `FROM families f JOIN accounts a ON a.id = f.account
 WHERE f.id = $1 AND f.revoked = 0 AND f.expires > $2 AND a.state = 'active'
 ON CONFLICT DO NOTHING`
 
-// PutRefresh stores a refresh token. Conflict: its family is not alive, or the
-// hash exists.
+// PutRefresh stores a refresh token. Conflict: its family is not alive, or has
+// a token at this position, or the hash exists.
 type PutRefresh struct{ Refresh Refresh }
 
 var insertRefresh = writes(`

@@ -18,10 +18,10 @@ type broom struct {
 // A family goes last, when nothing points to it any more. CROSS JOIN keeps the
 // order: first the few families, then their tokens.
 var brooms = []broom{
-	{sweep: writes(`DELETE FROM tokens WHERE n IN (
-	SELECT n FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
-	{sweep: writes(`DELETE FROM refresh_tokens WHERE n IN (
-	SELECT r.n FROM families f CROSS JOIN refresh_tokens r WHERE r.family = f.n AND f.expires <= $1 LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM tokens WHERE id IN (
+	SELECT id FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM refresh_tokens WHERE hash IN (
+	SELECT r.hash FROM families f CROSS JOIN refresh_tokens r WHERE r.family = f.n AND f.expires <= $1 LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM families WHERE n IN (
 	SELECT f.n FROM families f WHERE f.expires <= $1
 	AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.family = f.n)

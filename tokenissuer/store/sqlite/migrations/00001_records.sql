@@ -1,5 +1,5 @@
--- Each table has a row number of its own and a unique index on what it is
--- looked up by: hashes are random, and a table ordered by them would touch
+-- Most tables have a row number of their own and a unique index on what they
+-- are looked up by: hashes are random, and a table ordered by them would touch
 -- another page with every row. Times are Unix milliseconds, 0 for none.
 
 -- +goose Up
@@ -38,22 +38,22 @@ CREATE INDEX families_account ON families (account);
 CREATE INDEX families_client ON families (client);
 CREATE INDEX families_expires ON families (expires);
 
+-- The tokens of a family lie together: spending a refresh token and storing
+-- its successor touch one page, and a revocation reads one.
 CREATE TABLE refresh_tokens (
-	n        INTEGER PRIMARY KEY,
-	hash     BLOB NOT NULL UNIQUE,
 	family   BIGINT NOT NULL REFERENCES families (n),
 	position BIGINT NOT NULL,
-	spent    BIGINT NOT NULL
-);
-CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
+	hash     BLOB NOT NULL UNIQUE,
+	spent    BIGINT NOT NULL,
+	PRIMARY KEY (family, position)
+) WITHOUT ROWID;
 
 CREATE TABLE tokens (
-	n       INTEGER PRIMARY KEY,
-	id      TEXT NOT NULL UNIQUE,
 	family  BIGINT NOT NULL REFERENCES families (n),
-	expires BIGINT NOT NULL
-);
-CREATE INDEX tokens_family ON tokens (family);
+	id      TEXT NOT NULL UNIQUE,
+	expires BIGINT NOT NULL,
+	PRIMARY KEY (family, id)
+) WITHOUT ROWID;
 CREATE INDEX tokens_expires ON tokens (expires);
 
 CREATE TABLE revoked_tokens (
