@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// result is one run of one target.
+type result struct {
+	requests int
+	errors   int
+	took     time.Duration
+	cpu      time.Duration
+	p99      time.Duration
+	memory   float64
+}
+
+// each is the server's CPU time for one request, in microseconds.
+func (r result) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(1, r.requests)) }
+
+func (r result) rate() float64 { return float64(r.requests) / r.took.Seconds() }
+
+// load runs one load against one server and charges the server's CPU to it.
+func load(s *server, mode string, o options) (result, error) {
+	var r result
+	var err error
+	if s.kind == token {
+		r, err = askAll(s, o)
+	} else {
+		r, err = wrk(s, mode, o)
+	}
+	r.memory = s.memory()
+	return r, err
+}
+
+// wrk sends the first token always (same), or all of them in turn (rotating).
+// A server that does not look at tokens gets them too, so that the bytes on the wire are equal.
+func wrk(s *server, mode string, o options) (result, error) {
+	use := s.tokens
+	if mode == "same" {
+		use = use[:1]
+	}
+	file := filepath.Join(s.dir, "tokens")
+	if err := os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
+		return result{}, err
+	}
+	cmd := exec.Command("taskset", "-c", strconv.Itoa(generatorCore), "wrk", "-t1", "-c"+strconv.Itoa(o.connections),
+		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), "http://127.0.0.1:"+s.port+"/api/hello")
+	cmd.Env = append(os.Environ(), "TOKENS="+file)
+	before := s.cpu()
+	said, err := cmd.CombinedOutput()
+	spent := s.cpu() - before
+	if err != nil {
+		return result{}, fmt.Errorf("wrk: %w: %s", err, said)
+	}
+	_, line, found := strings.Cut(string(said), "RESULT ")
+	if !found {
+		return result{}, fmt.Errorf("wrk: %s", said)
+	}
+	var m struct{ Requests, Microseconds, P99, Errors int }
+	if err := json.Unmarshal([]byte(line), &m); err != nil {
+		return result{}, err
+	}
+	us := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
+	return result{requests: m.Requests, errors: m.Errors, cpu: spent, took: us(m.Microseconds), p99: us(m.P99)}, nil
+}
+
+// askAll has as many workers as connections, each with a connection of its own:
+// they ask for tokens, or each walks its own chain of refresh tokens.
+func askAll(s *server, o options) (result, error) {
+	var r result
+	workers := make([]worker, o.connections)
+	for i := range workers {
+		workers[i] = worker{s: s, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}, form: s.form}
+		if s.refresh != nil { // the sign-ins are not part of what is measured
+			a, err := s.ask(workers[i].client, s.form)
+			if err != nil {
+				return r, err
+			}
+			workers[i].follow(a)
+		}
+	}
+	before := s.cpu()
+	began := time.Now()
+	var all sync.WaitGroup
+	for i := range workers {
+		all.Go(func() { workers[i].until(began.Add(o.duration)) })
+	}
+	all.Wait()
+	r.took, r.cpu = time.Since(began), s.cpu()-before
+	for i := range workers {
+		w := &workers[i]
+		w.client.CloseIdleConnections()
+		if w.err != nil {
+			return r, w.err
+		}
+		r.requests += len(w.took)
+		r.p99 = max(r.p99, percentile(w.took, 99))
+	}
+	return r, nil
+}
+
+type worker struct {
+	s      *server
+	client *http.Client
+	form   url.Values
+	took   []time.Duration
+	err    error
+}
+
+func (w *worker) until(end time.Time) {
+	for time.Now().Before(end) {
+		began := time.Now()
+		a, err := w.s.ask(w.client, w.form)
+		if err != nil {
+			w.err = err
+			return
+		}
+		w.took = append(w.took, time.Since(began))
+		if w.s.refresh != nil {
+			w.follow(a)
+		}
+	}
+}
+
+// follow makes the next request spend the refresh token of the last answer.
+func (w *worker) follow(a answer) {
+	w.form = url.Values{"refresh_token": {a.RefreshToken}}
+	for name, values := range w.s.refresh {
+		w.form[name] = values
+	}
+}

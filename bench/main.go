@@ -1,0 +1,133 @@
+// Command bench measures what Gatehouse costs beside plain Caddy, the least a
+// handler inside Caddy can cost, and other servers. README.md says how to read it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the same for every command.
+type options struct {
+	targets     string
+	rounds      int
+	duration    time.Duration
+	connections int
+	gogc        string
+}
+
+func main() {
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|start [-targets A,B] [-rounds N] [-duration D] [-connections N] [-gogc N]")
+		os.Exit(2)
+	}
+	var o options
+	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
+	flags.StringVar(&o.targets, "targets", "", "comma list; the first is what the others are compared with (default: all of the command)")
+	flags.IntVar(&o.rounds, "rounds", 7, "rounds; every round measures every target once")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one run")
+	flags.IntVar(&o.connections, "connections", 16, "connections")
+	flags.StringVar(&o.gogc, "gogc", "", "GOGC for every server: takes the collector's pacing out of a comparison")
+	_ = flags.Parse(os.Args[2:]) // it exits by itself
+
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		stopAll()
+		os.Exit(130)
+	}()
+	err := prepare()
+	if err == nil {
+		err = commands[os.Args[1]](o)
+	}
+	stopAll()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+var commands = map[string]func(options) error{
+	"proxy": func(o options) error { return compare(o, proxy, []string{"same", "rotating"}) },
+	"token": func(o options) error { return compare(o, token, []string{"token"}) },
+	"start": starts,
+}
+
+// compare measures all targets in every round, all of them running, in an order
+// that turns: what disturbs the machine then disturbs them alike.
+func compare(o options, k kind, modes []string) error {
+	targets, err := running(o, k)
+	if err != nil {
+		return err
+	}
+	pinSelf(generatorCore)
+	for _, mode := range modes {
+		results := make([][]result, len(targets))
+		for round := range o.rounds + 1 {
+			for i := range targets {
+				n := (i + round) % len(targets)
+				r, err := load(targets[n], mode, o)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", targets[n].name, mode, err)
+				}
+				if round > 0 { // the first round warms up
+					results[n] = append(results[n], r)
+				}
+			}
+			fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", mode, round, o.rounds)
+		}
+		comparison(os.Stdout, mode, targets, results)
+	}
+	for _, t := range targets {
+		fmt.Printf("%s: %s\n", t.name, t.about)
+	}
+	return nil
+}
+
+// running starts the targets that can run here and proves that each does its work.
+func running(o options, k kind) ([]*server, error) {
+	var up []*server
+	for _, t := range pick(o.targets, k) {
+		if why := t.missing(); why != "" {
+			fmt.Printf("not measured: %s (%s)\n", t.name, why)
+			continue
+		}
+		s, err := start(t, o.gogc)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.prove(); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+		up = append(up, s)
+	}
+	if len(up) == 0 {
+		return nil, fmt.Errorf("no target of %q can run here", o.targets)
+	}
+	return up, nil
+}
+
+func pick(names string, k kind) []target {
+	var out []target
+	for _, t := range targets {
+		if t.kind == k && (names == "" || contains(names, t.name)) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func contains(list, name string) bool {
+	for one := range strings.SplitSeq(list, ",") {
+		if one == name {
+			return true
+		}
+	}
+	return false
+}

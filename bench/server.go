@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The server has a core of its own, so Go runs it with GOMAXPROCS=1 and HAProxy
+// with one thread; what asks it and the upstream share the other core.
+const (
+	serverCore    = 0
+	generatorCore = 1
+)
+
+var (
+	work    = os.Getenv("BENCH_WORK")
+	servers = os.Getenv("BENCH_SERVERS")
+)
+
+// server is a target that runs.
+type server struct {
+	target
+	dir    string
+	port   string
+	admin  string
+	gogc   string
+	tokens []string
+	cold   time.Duration // from exec to the first good answer
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+var started struct {
+	sync.Mutex
+	all []*server
+}
+
+func stopAll() {
+	started.Lock()
+	defer started.Unlock()
+	for _, s := range started.all {
+		s.stop()
+	}
+}
+
+// start runs the target in a folder of its own and, if it needs one, sets it up.
+func start(t target, gogc string) (*server, error) {
+	s := &server{target: t, dir: filepath.Join(work, "run", t.name), gogc: gogc}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	s.port, s.admin = ports[0], "127.0.0.1:"+ports[1]
+	if s.tokens = foreignTokens; s.own {
+		s.tokens = nil
+	}
+	started.Lock()
+	started.all = append(started.all, s)
+	started.Unlock()
+	if err := s.up(); err != nil {
+		return nil, err
+	}
+	if s.own {
+		if err := s.collect(len(foreignTokens)); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return s, nil
+}
+
+// up starts the program and waits for its first good answer. Where an account is
+// missing there is none before the setup.
+func (s *server) up() error {
+	argv := []string{"-c", strconv.Itoa(serverCore)}
+	for _, word := range s.argv {
+		argv = append(argv, s.expand(word))
+	}
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = exec.Command("taskset", argv...)
+	s.cmd.Env, s.cmd.Dir = s.environment(), s.dir
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	began := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) { _ = cmd.Wait(); close(ended) }(s.cmd, s.ended)
+
+	setup := s.setup
+	for time.Since(began) < 30*time.Second {
+		select {
+		case <-s.ended:
+			return fmt.Errorf("%s ended: %s", s.name, s.lastWords())
+		case <-time.After(time.Millisecond):
+		}
+		if err = s.once(); err == nil {
+			s.cold = time.Since(began)
+			return nil
+		}
+		if len(setup) > 0 && s.run(setup) == nil {
+			setup = nil
+		}
+	}
+	return fmt.Errorf("%s does not answer well: %w: %s", s.name, err, s.lastWords())
+}
+
+// once asks for the thing the server is measured with.
+func (s *server) once() error {
+	switch {
+	case s.kind == token:
+		_, err := s.ask(browser, s.form)
+		return err
+	case s.own && len(s.tokens) == 0:
+		_, err := s.ask(browser, s.form)
+		return err
+	default:
+		return s.get(browser, s.tokens[0], http.StatusOK)
+	}
+}
+
+func (s *server) stop() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-s.ended:
+	case <-time.After(5 * time.Second):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	s.cmd = nil
+}
+
+// run runs a command of the setup with the account's password as its input.
+func (s *server) run(argv []string) error {
+	var words []string
+	for _, word := range argv {
+		words = append(words, s.expand(word))
+	}
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env, cmd.Stdin = s.environment(), strings.NewReader(accountPassword+"\n")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(words, " "), err, said)
+	}
+	return nil
+}
+
+func (s *server) variables() map[string]string {
+	return map[string]string{
+		"BIN": filepath.Join(work, "bin"), "SERVERS": servers, "WORK": work, "KEYS": filepath.Join(work, "keys"), "RUN": s.dir,
+		"PORT": s.port, "ADMIN": s.admin, "UPSTREAM": upstreamAddress, "FOREIGN_ISSUER": foreignIssuer,
+		"BENCH_SECRET": secret, "ALGORITHM": s.algorithm, "HOME": s.dir, "XDG_DATA_HOME": s.dir, "XDG_CONFIG_HOME": s.dir,
+		"NODE_ENV": "production",
+	}
+}
+
+func (s *server) expand(word string) string {
+	known := s.variables()
+	return os.Expand(word, func(name string) string { return known[name] })
+}
+
+func (s *server) environment() []string {
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range s.variables() {
+		env = append(env, name+"="+value)
+	}
+	if s.gogc != "" {
+		env = append(env, "GOGC="+s.gogc)
+	}
+	return append(env, s.env...)
+}
+
+func (s *server) lastWords() string {
+	said, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return string(said[max(0, len(said)-800):])
+}
+
+// proc returns the fields of /proc/PID/NAME that a parser makes of it.
+func (s *server) proc(name string) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, name)) // empty when it has ended, and then every figure is 0
+	return string(text)
+}
+
+// cpu is the time all threads of the server have run, in user mode and in the kernel.
+func (s *server) cpu() time.Duration {
+	text := s.proc("stat")
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	kernel, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+kernel) * 10 * time.Millisecond // USER_HZ is 100 on Linux
+}
+
+// memory is the resident memory now, in MiB.
+func (s *server) memory() float64 {
+	for line := range strings.Lines(s.proc("status")) {
+		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+			kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kib / 1024
+		}
+	}
+	return 0
+}
+
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+var browser = &http.Client{Timeout: 10 * time.Second}
+
+// get asks for the upstream's page and wants the status, and with 200 the upstream's own answer.
+func (s *server) get(c *http.Client, raw string, want int) error {
+	req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+s.port+"/api/hello", nil)
+	if err != nil {
+		return err
+	}
+	if raw != "" {
+		req.Header.Set("Authorization", "Bearer "+raw)
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != want || (want == http.StatusOK) != bytes.Equal(body, upstreamBody) {
+		return fmt.Errorf("answer %d %.100s", res.StatusCode, body)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+type kind int
+
+const (
+	proxy kind = iota // stands in front of the upstream
+	token             // answers a token endpoint
+)
+
+// target is a server that can be measured. Its command and its environment know
+// BIN, SERVERS, KEYS, RUN, PORT, ADMIN, UPSTREAM, FOREIGN_ISSUER and BENCH_SECRET.
+type target struct {
+	name  string
+	about string
+	kind  kind
+	argv  []string
+	env   []string
+	needs string // a command that has to exist
+
+	guards bool // refuses bad tokens
+	own    bool // with tokens of its own token endpoint instead of the foreign ones
+
+	algorithm string     // of its tokens
+	form      url.Values // one token
+	refresh   url.Values // instead: walk a chain of refresh tokens that starts with form
+	setup     []string   // once, while it runs; reads ACCOUNT_PASSWORD from stdin
+	reload    string     // the Caddyfile to load again
+}
+
+const (
+	foreignIssuer   = "https://foreign.example"
+	secret          = "bench-secret-0123456789abcdef"
+	accountPassword = "bench-password-0123456789"
+)
+
+var clientCredentials = url.Values{"grant_type": {"client_credentials"}, "client_id": {"bench"}, "client_secret": {secret}, "scope": {"api:read"}}
+
+var targets = []target{
+	{name: "plain", about: "Caddy v2.11.9 reverse_proxy: the floor for any module", argv: caddy("caddy", "plain"), reload: "plain"},
+	{name: "least-gate", about: "Caddy with the least a gate can cost: SHA-256, ristretto, one header", argv: caddy("probe", "least-gate"), guards: true},
+	{name: "gatehouse", about: "issuer and gate in one, the tokens its own", argv: caddy("gatehouse", "gatehouse"), env: []string{"ALGORITHM=RS256"}, guards: true, own: true, form: clientCredentials, reload: "gatehouse"},
+	{name: "gatehouse-foreign", about: "the gate alone, tokens of another issuer by jwks_file", argv: caddy("gatehouse", "foreign"), guards: true},
+	{name: "gatehouse-off", about: "the same program without gate and issuer: what the build and pacing change", argv: caddy("gatehouse", "plain")},
+	{name: "haproxy-plain", about: "HAProxy, one thread, no check", argv: haproxy("haproxy-plain"), needs: "haproxy"},
+	{name: "haproxy-jwt", about: "HAProxy, one thread, RS256 verified on every request", argv: haproxy("haproxy-jwt"), needs: "haproxy", guards: true},
+
+	{name: "least-RS256", about: "Caddy with the least a token endpoint can cost", kind: token, argv: caddy("probe", "least-issuer"), algorithm: "RS256", form: clientCredentials},
+	{name: "least-ES256", about: "the same, ES256", kind: token, argv: caddy("probe", "least-issuer"), algorithm: "ES256", form: clientCredentials},
+	{name: "least-EdDSA", about: "the same, Ed25519", kind: token, argv: caddy("probe", "least-issuer"), algorithm: "EdDSA", form: clientCredentials},
+	{name: "RS256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "RS256", form: clientCredentials},
+	{name: "ES256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "ES256", form: clientCredentials},
+	{name: "EdDSA", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "EdDSA", form: clientCredentials},
+	refreshing("refresh-RS256", "RS256"),
+	refreshing("refresh-ES256", "ES256"),
+	refreshing("refresh-EdDSA", "EdDSA"),
+	{name: "oidc-provider-RS256", about: "node-oidc-provider 9.13.3, in memory", kind: token, argv: node, algorithm: "RS256", form: clientCredentials, needs: "node"},
+	{name: "oidc-provider-ES256", about: "the same, ES256", kind: token, argv: node, algorithm: "ES256", form: clientCredentials, needs: "node"},
+}
+
+// refreshing is a public client: its refresh token rotates, which is a durable write and two signatures.
+func refreshing(name, algorithm string) target {
+	return target{
+		name: name, about: "gatehouse, a public client's refresh with rotation: two signatures, one durable write", kind: token,
+		argv: caddy("gatehouse", "gatehouse"), algorithm: algorithm,
+		form:    url.Values{"grant_type": {"password"}, "client_id": {"app"}, "auth_source_id": {"password"}, "username": {"bench"}, "password": {accountPassword}},
+		refresh: url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}},
+		setup:   []string{"$BIN/gatehouse", "issuer", "user", "add", "bench", "--password-stdin", "--address", "$ADMIN"},
+	}
+}
+
+func caddy(program, config string) []string {
+	return []string{"$BIN/" + program, "run", "--adapter", "caddyfile", "--config", "$SERVERS/" + config + ".Caddyfile"}
+}
+
+func haproxy(config string) []string {
+	return []string{"haproxy", "-db", "-f", "$SERVERS/" + config + ".cfg"}
+}
+
+var node = []string{"node", "$WORK/oidc-provider/server.mjs"}
+
+// missing says why the target cannot run here.
+func (t target) missing() string {
+	if t.needs != "" {
+		if _, err := exec.LookPath(t.needs); err != nil {
+			return t.needs + " is not installed"
+		}
+	}
+	if t.needs == "node" {
+		if _, err := os.Stat(filepath.Join(work, "oidc-provider/node_modules/oidc-provider")); err != nil {
+			return "run `npm install` in " + filepath.Join(work, "oidc-provider")
+		}
+	}
+	return ""
+}
