@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// Reasons of a refusal beside those of package oauth. They are a closed set,
+// fit for a metric's label.
+const (
+	MalformedToken oauth.Reason = "malformed_token"
+	TokenTooLarge  oauth.Reason = "token_too_large"
+	WrongAlgorithm oauth.Reason = "wrong_algorithm"
+	UnknownKey     oauth.Reason = "unknown_key"
+	WrongSignature oauth.Reason = "wrong_signature"
+	WrongIssuer    oauth.Reason = "wrong_issuer"
+	WrongAudience  oauth.Reason = "wrong_audience"
+	ExpiredToken   oauth.Reason = "expired_token"
+	NotYetValid    oauth.Reason = "token_not_yet_valid"
+	WrongTokenType oauth.Reason = "not_an_access_token"
+	MissingClaim   oauth.Reason = "missing_claim"
+)
+
+// Refusal is a request that may not go on. Status and Challenge are for the
+// client, the rest is for the log.
+type Refusal struct {
+	Status    int           // 400, 401 or 403
+	Challenge string        // WWW-Authenticate (RFC 6750 §3)
+	Reason    oauth.Reason  // from a closed set
+	Claims    *token.Claims // of a verified token that may not do this; nil otherwise
+	Cause     error
+}
+
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Cause.Error() }
+
+func (r *Refusal) Unwrap() error { return r.Cause }
+
+// Withhold takes out of a refused request what proves a caller, so that a page
+// shown for the error cannot get at it.
+func Withhold(h http.Header) {
+	delete(h, "Authorization")
+	delete(h, "Cookie")
+}
+
+// challenges are the texts of one gate's refusals.
+type challenges struct {
+	bare   string // Bearer realm="…"
+	scopes string // , scope="…"
+}
+
+func newChallenges(realm string, scopes []string) challenges {
+	if realm == "" {
+		realm = "gatehouse"
+	}
+	// RFC 9110 §5.6.4: quoted-string.
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(clean(realm))
+	c := challenges{bare: `Bearer realm="` + quoted + `"`}
+	if len(scopes) > 0 {
+		c.scopes = `, scope="` + strings.Join(scopes, " ") + `"` // a scope has neither " nor \
+	}
+	return c
+}
+
+// grounds say for each cause what is told to the log and to the client. What
+// is told to the client is what it can act on, and nothing about keys.
+var grounds = []struct {
+	cause       error
+	reason      oauth.Reason
+	description string
+}{
+	{token.ErrExpired, ExpiredToken, "the access token expired"},
+	{errRevoked, oauth.RevokedToken, "the access token was revoked"},
+	{token.ErrAudience, WrongAudience, "the access token is for another audience"},
+	{token.ErrType, WrongTokenType, "this is not an access token"},
+	{token.ErrNotYet, NotYetValid, "the access token is not valid yet"},
+	{token.ErrSignature, WrongSignature, invalid},
+	{token.ErrMalformed, MalformedToken, invalid},
+	{token.ErrUnknownKey, UnknownKey, invalid},
+	{token.ErrAlgorithm, WrongAlgorithm, invalid},
+	{token.ErrIssuer, WrongIssuer, invalid},
+	{token.ErrTooLarge, TokenTooLarge, invalid},
+	{oauth.ErrMalformedToken, oauth.BadBearerToken, invalid},
+}
+
+const invalid = "the access token is not valid"
+
+func (g *Gate) refuse(c *token.Claims, cause error) *Refusal {
+	r := &Refusal{Status: http.StatusUnauthorized, Challenge: g.answers.bare, Reason: MalformedToken, Claims: c, Cause: cause}
+	switch {
+	case errors.Is(cause, oauth.ErrNoToken):
+		// RFC 6750 §3.1: no error code for who sent no credentials.
+		r.Reason = oauth.NoBearerToken
+	case errors.Is(cause, oauth.ErrTwoTokens):
+		r.Status, r.Reason = http.StatusBadRequest, oauth.BadBearerToken
+		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`
+	case errors.Is(cause, errScope):
+		r.Status, r.Reason = http.StatusForbidden, oauth.MissingScope
+		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a scope"` + g.answers.scopes
+	case errors.Is(cause, errClaim):
+		// RFC 6750 has one code for a good token that is not enough.
+		r.Status, r.Reason = http.StatusForbidden, MissingClaim
+		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a claim"`
+	default:
+		description := invalid
+		for _, ground := range grounds {
+			if errors.Is(cause, ground.cause) {
+				r.Reason, description = ground.reason, ground.description
+				break
+			}
+		}
+		r.Challenge += `, error="invalid_token", error_description="` + description + `"`
+	}
+	return r
+}

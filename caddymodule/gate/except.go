@@ -1,0 +1,82 @@
+package gate
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// exceptions are paths that pass without a token.
+type exceptions struct {
+	exact   []string
+	folders []string // with the slash at the end
+}
+
+func newExceptions(patterns []string) (exceptions, error) {
+	var e exceptions
+	for _, p := range patterns {
+		folder, isFolder := strings.CutSuffix(p, "*")
+		switch {
+		case p == "/*":
+			return e, fmt.Errorf("except /* would let everything through: leave the gate away instead")
+		case !isPlain(strings.TrimSuffix(p, "*")) || strings.Contains(folder, "*") || isFolder && !strings.HasSuffix(folder, "/"):
+			return e, fmt.Errorf("except %s: a path such as /healthz, or a folder such as /assets/*", p)
+		case isFolder:
+			e.folders = append(e.folders, folder)
+		default:
+			e.exact = append(e.exact, p)
+		}
+	}
+	return e, nil
+}
+
+// match lets through only a path that nobody behind can read in another way.
+func (e *exceptions) match(u *url.URL) bool {
+	if len(e.exact) == 0 && len(e.folders) == 0 {
+		return false
+	}
+	if u.RawPath != "" && u.RawPath != u.Path || !isPlain(u.Path) {
+		return false
+	}
+	for _, p := range e.exact {
+		if u.Path == p {
+			return true
+		}
+	}
+	for _, p := range e.folders {
+		if strings.HasPrefix(u.Path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPlain says that a path has one reading: it begins with a slash, has no
+// empty, . or .. segment, and no character that a proxy or a backend decodes,
+// turns into a slash or cuts off: percent signs and all that needs them, \,
+// and ; with the parameters after it (/assets/..;/admin).
+func isPlain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for segment := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
+		if segment == "." || segment == ".." || segment == "" && path != "/" {
+			return false
+		}
+	}
+	for i := range len(path) {
+		if !plainBytes[path[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainBytes are the pchar of RFC 3986 §3.3 without pct-encoded and without ;.
+var plainBytes = func() (table [256]bool) {
+	const pchar = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@/"
+	for i := range len(pchar) {
+		table[pchar[i]] = true
+	}
+	return table
+}()

@@ -1,0 +1,164 @@
+// Package gate decides whether a request may pass to a backend. It issues
+// nothing, asks no store and does not know Caddy: keys, revocations and the
+// time are given to it.
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// Config is what one gate demands, and what it tells the backend.
+type Config struct {
+	// Realm of the challenges; default "gatehouse".
+	Realm string
+
+	// Issuers whose tokens are looked at; at least one.
+	Issuers []Issuer
+
+	// Audiences: a token of the embedded issuer is for any of these. Empty: for
+	// any client of it. A foreign issuer has its own list.
+	Audiences []string
+
+	// Scopes: a token has all of these.
+	Scopes []string
+
+	// Claims: a token satisfies every line.
+	Claims []Claim
+
+	// Except are paths that pass without a token and without identity: exact, or
+	// a folder with /* at the end.
+	Except []string
+
+	// Headers the backend gets; nil is DefaultHeaders. The client's own are
+	// deleted, whether a claim is there to replace them or not.
+	Headers []Header
+}
+
+// Issuer is one issuer that a gate trusts.
+type Issuer struct {
+	Identifier string        // iss, exactly
+	Keys       token.Keys    // asked at every request, so a removed key opens nothing
+	Audiences  []string      // any of these; required of a foreign issuer
+	Leeway     time.Duration // for the clock of a foreign issuer; ours has none
+	Embedded   bool          // the issuer in this process, or one of its dialects
+	Revoked    Revoked       // nil: nothing is ever revoked
+}
+
+// Revoked says what must be refused although it verifies: a revoked token, or
+// a token whose client is gone or disabled. It is a pointer, and Generation
+// changes whenever an answer of Revoked may have.
+type Revoked interface {
+	Revoked(*token.Claims) bool
+	Generation() uint64
+}
+
+// Claim is a line that a token satisfies when the claim holds one of the values.
+type Claim struct {
+	Name string
+	Any  []string
+}
+
+// Gate is a compiled Config. It is safe for concurrent use.
+type Gate struct {
+	cache   *Cache
+	trusted trust
+	policy  policy
+	except  exceptions
+	headers *headerSet
+	strip   stripper
+	answers challenges
+}
+
+// New compiles a configuration. The cache may be shared with other gates, and
+// with those of configurations before and after.
+func New(c Config, cache *Cache) (*Gate, error) {
+	if cache == nil {
+		return nil, errors.New("a gate needs a cache")
+	}
+	trusted, err := newTrust(c)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := newPolicy(c)
+	if err != nil {
+		return nil, err
+	}
+	except, err := newExceptions(c.Except)
+	if err != nil {
+		return nil, err
+	}
+	headers, err := newHeaderSet(c.Headers)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{
+		cache: cache, trusted: trusted, policy: policy, except: except, headers: headers,
+		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.Scopes),
+	}, nil
+}
+
+// Check lets a request pass or says why not; the error is a *Refusal. Strip
+// comes first.
+func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
+	if g.except.match(r.URL) {
+		return anonymous, nil
+	}
+	raw, err := oauth.Bearer(r.Header)
+	if err != nil {
+		return nil, g.refuse(nil, err)
+	}
+	return g.admit(raw, now)
+}
+
+// Recheck asks a second gate on the same route about a request that another
+// one let pass, and took the token out of.
+func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, error) {
+	if earlier.raw == "" || g.except.match(r.URL) {
+		return g.Check(r, now)
+	}
+	return g.admit(earlier.raw, now)
+}
+
+func (g *Gate) admit(raw string, now time.Time) (*Pass, error) {
+	e, err := g.verify(raw, now)
+	if e == nil {
+		return nil, g.refuse(nil, err)
+	}
+	if err == nil {
+		err = g.policy.allow(e.claims)
+	}
+	if err != nil {
+		return nil, g.refuse(e.claims, err)
+	}
+	return &Pass{Claims: e.claims, raw: raw, headers: g.headers, values: e.values(g.headers)}, nil
+}
+
+// verify answers with the cached reading of a token when the very same bytes
+// were verified before, and asks again everything that can change since then.
+// An error beside a reading is about a token that was good once.
+func (g *Gate) verify(raw string, now time.Time) (*entry, error) {
+	if len(raw) > token.MaxSize {
+		return nil, token.ErrTooLarge // before it is hashed
+	}
+	digest := token.Sum(raw)
+	if e := g.cache.get(digest); e != nil {
+		if i := g.trusted.stillTrusts(e); i != nil {
+			return e, i.check(e, now)
+		}
+	}
+	e, i, err := g.trusted.verify(raw, now)
+	if err != nil {
+		return nil, err
+	}
+	e.digest = digest
+	if err := i.check(e, now); err != nil {
+		return e, err
+	}
+	g.cache.put(e, len(raw), now)
+	return e, nil
+}

@@ -1,0 +1,78 @@
+package gate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// What a verified token is refused for.
+var (
+	errScope   = errors.New("a scope is missing")
+	errClaim   = errors.New("a claim does not hold what is demanded")
+	errRevoked = errors.New("revoked, or its client is gone")
+)
+
+// policy is what a verified token must say beyond its audience.
+type policy struct {
+	scopes []string
+	claims []Claim
+}
+
+func newPolicy(c Config) (policy, error) {
+	p := policy{scopes: slices.Clone(c.Scopes)}
+	for _, s := range p.scopes {
+		if parsed, err := oauth.ParseScopes(s); err != nil || len(parsed) != 1 {
+			return p, fmt.Errorf("%q is not a scope", s)
+		}
+	}
+	for _, claim := range c.Claims {
+		if claim.Name == "" || len(claim.Any) == 0 || slices.Contains(claim.Any, "") {
+			// An empty list would hold for nobody, or by a slip for everybody.
+			return p, fmt.Errorf("claim %q needs a name and values", claim.Name)
+		}
+		p.claims = append(p.claims, Claim{claim.Name, slices.Clone(claim.Any)})
+	}
+	return p, nil
+}
+
+// allow is cheap enough to be asked for every request, so no decision is kept.
+func (p *policy) allow(c *token.Claims) error {
+	for _, s := range p.scopes {
+		if !slices.Contains(c.Scopes, s) {
+			return errScope
+		}
+	}
+	for _, claim := range p.claims {
+		if !holds(c.All[claim.Name], claim.Any) {
+			return errClaim
+		}
+	}
+	return nil
+}
+
+// holds compares whole values: nothing is split, folded or matched in part.
+func holds(value any, wanted []string) bool {
+	if list, ok := value.([]any); ok {
+		return slices.ContainsFunc(list, func(element any) bool { return is(element, wanted) })
+	}
+	return is(value, wanted)
+}
+
+func is(value any, wanted []string) bool {
+	switch v := value.(type) {
+	case string:
+		return slices.Contains(wanted, v)
+	case json.Number:
+		return slices.Contains(wanted, v.String())
+	case bool:
+		return slices.Contains(wanted, strconv.FormatBool(v))
+	default:
+		return false
+	}
+}

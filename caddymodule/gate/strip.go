@@ -1,0 +1,178 @@
+package gate
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// familiar are identity headers that backends believe although nobody here
+// sets them; a client must not be able to.
+var familiar = []string{
+	"Remote-User", "X-Remote-User", "X-User", "X-WebAuth-User", "X-Authenticated-User",
+	"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username",
+	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username",
+}
+
+// cookiePrefix is of every cookie that the portal sets.
+const cookiePrefix = "__Host-gatehouse"
+
+// maxName is past the longest header name that can be an identity header.
+const maxName = 64
+
+// stripper knows names by their length, which rules most headers out at once.
+type stripper [maxName][]string
+
+func newStripper(names []string) (s stripper) {
+	all := slices.Clone(names)
+	for _, h := range DefaultHeaders {
+		all = append(all, h.Name)
+	}
+	for _, name := range append(all, familiar...) {
+		if folded := fold(name); !slices.Contains(s[len(name)], folded) {
+			s[len(name)] = append(s[len(name)], folded)
+		}
+	}
+	return s
+}
+
+// fold is how the backends that are laxest read a name: in any case, with _
+// and . for - (CGI and WSGI environments, CVE-2025-64484).
+func fold(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = foldByte(c)
+	}
+	return string(folded)
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_' || c == '.':
+		return '-'
+	}
+	return c
+}
+
+func (s *stripper) has(name string) bool {
+	if len(name) >= maxName {
+		return false
+	}
+	for _, folded := range s[len(name)] {
+		if sameFolded(name, folded) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameFolded(name, folded string) bool {
+	for i := range len(folded) {
+		if foldByte(name[i]) != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Strip takes out of a request what could pass for our word: identity headers
+// in every spelling, announced or not in trailers, their names in Connection
+// (which would make the proxy delete what we set), and our cookies. It comes
+// before anything that can answer.
+func (g *Gate) Strip(r *http.Request) {
+	for name := range r.Header {
+		if g.strip.has(name) {
+			delete(r.Header, name)
+		}
+	}
+	if values := r.Header["Connection"]; len(values) > 0 {
+		setOrDelete(r.Header, "Connection", values, ',', g.strip.has)
+	}
+	if values := r.Header["Cookie"]; len(values) > 0 {
+		setOrDelete(r.Header, "Cookie", values, ';', isOurCookie)
+	}
+	if r.Trailer != nil {
+		g.strip.trailer(r.Trailer)
+		// Once one trailer is announced, net/http adds all that arrive after the body.
+		r.Body = &trailerBody{r.Body, r.Trailer, &g.strip}
+	}
+}
+
+func (s *stripper) trailer(h http.Header) {
+	for name := range h {
+		if s.has(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// trailerBody strips the trailers at the moment they are there: with the end
+// of the body, before the proxy reads them.
+type trailerBody struct {
+	io.ReadCloser
+	trailer http.Header
+	strip   *stripper
+}
+
+func (b *trailerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.strip.trailer(b.trailer)
+	}
+	return n, err
+}
+
+func isOurCookie(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	// In any case: browsers guard the prefix in every case, so no other page set it.
+	return len(name) >= len(cookiePrefix) && strings.EqualFold(name[:len(cookiePrefix)], cookiePrefix)
+}
+
+// setOrDelete drops list elements, and the header when none is left. It
+// touches nothing when there is nothing to drop.
+func setOrDelete(h http.Header, name string, values []string, separator byte, drop func(string) bool) {
+	found := slices.ContainsFunc(values, func(v string) bool {
+		return anyElement(v, separator, drop)
+	})
+	if !found {
+		return
+	}
+	var kept []string
+	for _, v := range values {
+		var elements []string
+		for element := range strings.SplitSeq(v, string(separator)) {
+			if element = trim(element); element != "" && !drop(element) {
+				elements = append(elements, element)
+			}
+		}
+		if elements != nil {
+			kept = append(kept, strings.Join(elements, string(separator)+" "))
+		}
+	}
+	if kept == nil {
+		delete(h, name)
+		return
+	}
+	h[name] = kept
+}
+
+func anyElement(list string, separator byte, is func(string) bool) bool {
+	for list != "" {
+		element := list
+		if i := strings.IndexByte(list, separator); i >= 0 {
+			element, list = list[:i], list[i+1:]
+		} else {
+			list = ""
+		}
+		if is(trim(element)) {
+			return true
+		}
+	}
+	return false
+}
+
+// trim is of optional white space (RFC 9110 §5.6.3).
+func trim(s string) string { return strings.Trim(s, " \t") }

@@ -1,0 +1,133 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// trust is the issuers of one gate.
+type trust struct {
+	issuers map[string]*issuer // by identifier
+	rings   []ring             // in the order of the configuration
+}
+
+type issuer struct {
+	keys    token.Keys
+	want    token.Want
+	revoked Revoked
+}
+
+// ring is issuers that sign with the same keys, such as the dialects of the
+// embedded one: a signature is verified once for all of them.
+type ring struct {
+	keys    token.Keys
+	foreign bool
+}
+
+func newTrust(c Config) (trust, error) {
+	t := trust{issuers: make(map[string]*issuer, len(c.Issuers))}
+	if len(c.Issuers) == 0 {
+		return t, errors.New("a gate needs an issuer to trust: the embedded one, or an `issuer` block")
+	}
+	for _, i := range c.Issuers {
+		if err := i.validate(); err != nil {
+			return t, err
+		}
+		if t.issuers[i.Identifier] != nil {
+			return t, fmt.Errorf("issuer %s stands twice", i.Identifier)
+		}
+		want := token.Want{Issuer: i.Identifier, Audiences: slices.Clone(i.Audiences), Leeway: i.Leeway, Foreign: !i.Embedded}
+		if i.Embedded && len(want.Audiences) == 0 {
+			want.Audiences = slices.Clone(c.Audiences)
+		}
+		if slices.Contains(want.Audiences, "") {
+			return t, errors.New("an empty audience")
+		}
+		if len(want.Audiences) == 0 {
+			want.Audiences = nil // any client of the embedded issuer
+		}
+		t.issuers[i.Identifier] = &issuer{keys: i.Keys, want: want, revoked: i.Revoked}
+		r := ring{keys: i.Keys, foreign: !i.Embedded}
+		if !slices.Contains(t.rings, r) {
+			t.rings = append(t.rings, r)
+		}
+	}
+	return t, nil
+}
+
+func (i *Issuer) validate() error {
+	switch {
+	case i.Identifier == "":
+		return errors.New("an issuer needs its identifier")
+	case !isComparable(i.Keys):
+		return fmt.Errorf("issuer %s needs keys", i.Identifier)
+	case i.Revoked != nil && !isComparable(i.Revoked):
+		return fmt.Errorf("issuer %s: its revocations are not a pointer", i.Identifier)
+	case i.Leeway < 0:
+		return fmt.Errorf("issuer %s: leeway is negative", i.Identifier)
+	case i.Embedded && i.Leeway != 0:
+		return fmt.Errorf("issuer %s: there is one clock, and no leeway", i.Identifier)
+	case !i.Embedded && len(i.Audiences) == 0:
+		// It makes tokens for others too, and any of those would open this gate.
+		return fmt.Errorf("issuer %s needs an audience: which of its tokens are for this gate", i.Identifier)
+	}
+	return nil
+}
+
+// isComparable says whether == on the interface value cannot panic; nil is not.
+func isComparable(value any) bool { return value != nil && reflect.TypeOf(value).Comparable() }
+
+// stillTrusts returns the issuer that vouches for a cached reading today: this
+// gate trusts it, by the same rules, and it still has the key that signed.
+// A configuration or a rotation later, it may not.
+func (t *trust) stillTrusts(e *entry) *issuer {
+	i := t.issuers[e.claims.Issuer]
+	if i == nil || i.want.Foreign != e.claims.Foreign() {
+		return nil
+	}
+	if key, ok := i.keys.Key(e.key.ID); !ok || !key.Same(e.key) {
+		return nil
+	}
+	return i
+}
+
+// verify finds the issuer of a token by the key that verifies it; what the
+// token says of its issuer is only read after that. Two issuers may use one
+// key id, so the next ring is asked when a signature or an issuer is wrong.
+func (t *trust) verify(raw string, now time.Time) (*entry, *issuer, error) {
+	sealed, err := token.Parse(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	failure := token.ErrUnknownKey
+	for _, r := range t.rings {
+		claims, key, err := sealed.Open(r.keys, r.foreign)
+		if err == nil {
+			i := t.issuers[claims.Issuer]
+			if i != nil && i.keys == r.keys && i.want.Foreign == r.foreign {
+				return &entry{claims: claims, key: key}, i, nil
+			}
+			err = token.ErrIssuer
+		}
+		if !errors.Is(err, token.ErrUnknownKey) {
+			failure = err
+		}
+	}
+	return nil, nil, failure
+}
+
+// check is what is asked for every request, however often the token was seen.
+func (i *issuer) check(e *entry, now time.Time) error {
+	if err := e.claims.Check(i.want, now); err != nil {
+		return err
+	}
+	if i.revoked != nil && e.isRevoked(i.revoked) {
+		return errRevoked
+	}
+	return nil
+}
