@@ -23,7 +23,7 @@ import (
 // gate looks a token's digest up in ristretto, verifies it once with the
 // standard library, and sets one header:
 //
-//	least_gate PUBLIC_KEY_FILE ISSUER
+//	least_gate ISSUER PUBLIC_KEY_FILE      a path in the first place would be a matcher
 type gate struct {
 	KeyFile string `json:"key_file"`
 	Issuer  string `json:"issuer"`
@@ -42,7 +42,7 @@ func (*gate) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.least_gate", New: func() caddy.Module { return new(gate) }}
 }
 
-func (g *gate) words() []*string { return []*string{&g.KeyFile, &g.Issuer} }
+func (g *gate) words() []*string { return []*string{&g.Issuer, &g.KeyFile} }
 
 func (g *gate) Provision(caddy.Context) error {
 	text, err := os.ReadFile(g.KeyFile)
