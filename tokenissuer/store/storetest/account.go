@@ -1,0 +1,261 @@
+package storetest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+func accountsFound(f *fixture) {
+	want := store.Account{
+		ID: "1", Username: "ann", Email: "ann@example.com", Phone: "+8613800000000", Name: "Ann", Nickname: "A",
+		ZoneInfo: "Asia/Shanghai", Locale: "zh", PasswordHash: "$argon2id$", PasswordSet: now, PasswordExpire: true,
+		State: store.Active, Created: now.Add(-time.Hour), Updated: now,
+	}
+	f.apply(now, store.PutAccount{Account: want}, store.PutAccount{Account: store.Account{ID: "2", State: store.Active}})
+	for kind, value := range map[store.IdentifierKind]string{
+		store.ByUsername: want.Username, store.ByEmail: want.Email, store.ByPhone: want.Phone,
+	} {
+		if got := must(f.FindAccount(f.Context(), kind, value))(f); got != want {
+			f.Errorf("by %s: %+v, want %+v", kind, got, want)
+		}
+		absent(f.FindAccount(f.Context(), kind, "unknown"))(f, string(kind))
+		absent(f.FindAccount(f.Context(), kind, ""))(f, "no "+string(kind)) // account 2 has none
+	}
+	absent(f.FindAccount(f.Context(), "shoe size", "42"))(f, "an unknown kind")
+	absent(f.Account(f.Context(), "3"))(f, "an unknown id")
+
+	want.Username, want.Email, want.Name, want.Updated = "", "a@example.com", "Ann B", now.Add(time.Hour)
+	changed := want
+	changed.PasswordHash, changed.State = "stolen", store.Frozen // not this write's business
+	f.apply(want.Updated, store.UpdateAccount{Account: changed})
+	if got := must(f.Account(f.Context(), "1"))(f); got != want {
+		f.Errorf("updated: %+v, want %+v", got, want)
+	}
+	f.conflict("an unknown account", now, store.UpdateAccount{Account: store.Account{ID: "3"}})
+}
+
+func identifiersTaken(f *fixture) {
+	f.apply(now,
+		store.PutAccount{Account: store.Account{ID: "1", Username: "ann", Email: "ann@example.com", Phone: "+1", State: store.Active}},
+		store.PutAccount{Account: store.Account{ID: "2", Username: "bob", State: store.Active}},
+		store.PutAccount{Account: store.Account{ID: "3", State: store.Active}}, // having none is nothing to share
+		store.PutAccount{Account: store.Account{ID: "4", State: store.Active}})
+	for _, taken := range []store.Account{
+		{ID: "2", Username: "ann"}, {ID: "2", Email: "ann@example.com"}, {ID: "2", Phone: "+1"},
+	} {
+		f.conflict(fmt.Sprintf("update to %+v", taken), now, store.UpdateAccount{Account: taken})
+		taken.ID = "5"
+		f.conflict(fmt.Sprintf("new %+v", taken), now, store.PutAccount{Account: taken})
+	}
+	f.conflict("an id that exists", now, store.PutAccount{Account: store.Account{ID: "1"}})
+	f.apply(now, store.UpdateAccount{Account: store.Account{ID: "1"}}, store.UpdateAccount{Account: store.Account{ID: "2", Username: "ann"}})
+}
+
+func accountsPaged(f *fixture) {
+	var want []string
+	for i := range 25 {
+		id := fmt.Sprintf("%02d", i)
+		want = append(want, id)
+		f.apply(now, store.PutAccount{Account: store.Account{ID: id, State: store.Active}})
+	}
+	var got []string
+	for after := ""; ; {
+		page := must(f.Accounts(f.Context(), after, 10))(f)
+		if len(page) == 0 {
+			break
+		}
+		for _, a := range page {
+			got = append(got, a.ID)
+		}
+		after = page[len(page)-1].ID
+	}
+	if !slices.Equal(got, want) {
+		f.Errorf("%q, want %q", got, want)
+	}
+}
+
+func passwordReplaced(f *fixture) {
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "ann", State: store.Active, PasswordHash: "old", PasswordSet: now}})
+	check := func(hash string, set time.Time, expire bool) {
+		f.Helper()
+		a := must(f.Account(f.Context(), "ann"))(f)
+		if a.PasswordHash != hash || !a.PasswordSet.Equal(set) || a.PasswordExpire != expire {
+			f.Errorf("%q of %v, expired %v; want %q of %v, %v", a.PasswordHash, a.PasswordSet, a.PasswordExpire, hash, set, expire)
+		}
+	}
+	later := now.Add(time.Hour)
+	f.apply(later, store.ExpirePassword{Account: "ann"})
+	f.apply(later, store.SetPassword{Account: "ann", Old: "old", New: "rehashed", Keep: true})
+	check("rehashed", now, true)
+	f.conflict("the old hash is gone", later, store.SetPassword{Account: "ann", Old: "old", New: "x"})
+	f.conflict("the old hash is gone", later, store.SetPassword{Account: "ann", Old: "old", New: "x", Keep: true})
+	f.apply(later, store.SetPassword{Account: "ann", Old: "rehashed", New: "new"})
+	check("new", later, false)
+	f.apply(now, store.SetPassword{Account: "ann", Old: "*", New: "operator's"})
+	check("operator's", now, false)
+	f.conflict("no such account", now, store.SetPassword{Account: "bob", Old: "*", New: "x"})
+	f.conflict("no such account", now, store.ExpirePassword{Account: "bob"})
+	f.conflict("no such account", now, store.SetState{Account: "bob", State: store.Locked})
+}
+
+func accountRemoved(f *fixture) {
+	f.ann("f")
+	f.apply(now, putToken("t", "f", now.Add(time.Minute)), store.PutKnownAddress{Account: "ann", Address: hash("home")})
+	f.apply(now, store.RevokeAccount{Account: "ann"}, store.RemoveAccount{Account: "ann"})
+	absent(f.Account(f.Context(), "ann"))(f, "the account")
+	f.wantRevoked(now, "t")
+	f.conflict("it is gone", now, store.RemoveAccount{Account: "ann"})
+	if must(f.KnownAddress(f.Context(), now, "ann", hash("home")))(f) {
+		f.Error("its address is still known")
+	}
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "ann2", Username: "ann", State: store.Active}}) // the name is free
+}
+
+// attempt returns what is on record under one key.
+func (f *fixture) attempt(at time.Time, key store.Hash) store.Attempt {
+	f.Helper()
+	attempts := must(f.Attempts(f.Context(), at, key))(f)
+	switch len(attempts) {
+	case 0:
+		return store.Attempt{}
+	case 1:
+		return attempts[0]
+	}
+	f.Fatalf("%d entries under one key", len(attempts))
+	return store.Attempt{}
+}
+
+func failuresLock(f *fixture) {
+	fail := store.PutAttempt{Key: hash("ann"), Most: 3, Window: 10 * time.Minute, Lock: 15 * time.Minute}
+	for i, step := range []struct {
+		at       time.Duration
+		failures int
+		since    time.Duration
+		until    time.Duration // 0: not locked
+	}{
+		{0, 1, 0, 0},
+		{9 * time.Minute, 2, 0, 0},
+		{10 * time.Minute, 1, 10 * time.Minute, 0}, // the window is over
+		{11 * time.Minute, 2, 10 * time.Minute, 0},
+		{12 * time.Minute, 3, 10 * time.Minute, 27 * time.Minute},
+		{13 * time.Minute, 4, 10 * time.Minute, 27 * time.Minute}, // prolongs nothing
+		{26 * time.Minute, 5, 10 * time.Minute, 27 * time.Minute},
+		{27 * time.Minute, 1, 27 * time.Minute, 0}, // the lock is over
+	} {
+		f.apply(now.Add(step.at), fail)
+		want := store.Attempt{Key: fail.Key, Failures: step.failures, Since: now.Add(step.since)}
+		if step.until > 0 {
+			want.Until = now.Add(step.until)
+		}
+		if got := f.attempt(now.Add(step.at), fail.Key); got != want {
+			f.Errorf("step %d: %+v, want %+v", i, got, want)
+		}
+	}
+	if got := f.attempt(now.Add(37*time.Minute), fail.Key); got.Failures != 0 {
+		f.Errorf("remembered after its window: %+v", got)
+	}
+	// A lock that ends inside its window ends the count with it.
+	short := store.PutAttempt{Key: hash("bob"), Most: 1, Window: time.Hour, Lock: time.Minute}
+	f.apply(now, short)
+	if got := f.attempt(now, short.Key); !got.Until.Equal(now.Add(time.Minute)) {
+		f.Errorf("one of one: %+v", got)
+	}
+	short.Most = 2
+	f.apply(now.Add(time.Minute), short)
+	if got := f.attempt(now.Add(time.Minute), short.Key); got.Failures != 1 || !got.Until.IsZero() {
+		f.Errorf("after the lock: %+v", got)
+	}
+	both := must(f.Attempts(f.Context(), now.Add(27*time.Minute), hash("ann"), hash("bob"), hash("nobody")))(f)
+	if len(both) != 2 {
+		f.Errorf("%d of two keys found: %+v", len(both), both)
+	}
+	f.apply(now, store.ClearAttempt{Key: hash("ann")}, store.ClearAttempt{Key: hash("nobody")})
+	if got := f.attempt(now.Add(27*time.Minute), hash("ann")); got.Failures != 0 {
+		f.Errorf("after it was cleared: %+v", got)
+	}
+}
+
+// floodKeepsCounter is the attack: fail once under each of many other names, so
+// that the victim's counter is pushed out and counting starts anew. Here every
+// other name falls beside the victim's, which an attacker cannot arrange.
+func floodKeepsCounter(f *fixture) {
+	beside := func(i uint64) store.Hash {
+		var key store.Hash // the first eight bytes choose the place
+		binary.BigEndian.PutUint64(key[24:], i)
+		return key
+	}
+	fail := func(at time.Time, key store.Hash) store.PutAttempt {
+		return store.PutAttempt{Key: key, Most: 3, Window: time.Hour, Lock: time.Hour}
+	}
+	victim, locked := beside(1<<40), beside(1<<41)
+	for range 2 {
+		f.apply(now, fail(now, victim))
+	}
+	for range 3 {
+		f.apply(now, fail(now, locked))
+	}
+	at := now.Add(time.Minute)
+	var flood []store.Write
+	for i := range uint64(500) {
+		flood = append(flood, fail(at, beside(i)))
+	}
+	f.apply(at, flood...)
+	if got := f.attempt(at, victim); got.Failures != 2 {
+		f.Errorf("the victim's failures: %d, want 2", got.Failures)
+	}
+	if got := f.attempt(at, locked); !got.Until.Equal(now.Add(time.Hour)) {
+		f.Errorf("the locked name is free: %+v", got)
+	}
+	kept := 0
+	for i := range uint64(500) {
+		kept += f.attempt(at, beside(i)).Failures
+	}
+	if kept != 6 {
+		f.Errorf("%d counters of the flood are kept, want 6 beside the other two", kept)
+	}
+	if f.attempt(at, beside(499)).Failures != 1 {
+		f.Error("the newest name does not count: a full neighbourhood gives it unlimited tries")
+	}
+	// What is over gives way first: the victim's and the locked name's counters
+	// for two new ones, none of the flood's, which run a minute longer.
+	late := now.Add(time.Hour)
+	f.apply(late, fail(late, beside(1000)), fail(late, beside(1001)))
+	for _, i := range []uint64{494, 499, 1000, 1001} {
+		if got := f.attempt(late, beside(i)).Failures; got != 1 {
+			f.Errorf("name %d counts %d failures, want 1", i, got)
+		}
+	}
+}
+
+func addressesKnown(f *fixture) {
+	f.ann()
+	known := func(at time.Time, i int) bool {
+		f.Helper()
+		return must(f.KnownAddress(f.Context(), at, "ann", hash("address", i)))(f)
+	}
+	if known(now, 0) {
+		f.Error("an address is known before any sign-in")
+	}
+	at := now
+	for i := range 20 {
+		at = at.Add(2 * time.Hour)
+		f.apply(at, store.PutKnownAddress{Account: "ann", Address: hash("address", i)},
+			store.PutKnownAddress{Account: "ann", Address: hash("address", 0)})
+	}
+	for i := range 20 {
+		// Address 0 was seen each time; of the others the newest fifteen stay.
+		if want := i == 0 || i >= 5; known(at, i) != want {
+			f.Errorf("address %d known: %v, want %v", i, !want, want)
+		}
+	}
+	if must(f.KnownAddress(f.Context(), at, "bob", hash("address", 19)))(f) {
+		f.Error("bob is known at ann's address")
+	}
+	if known(at.Add(90*24*time.Hour), 19) {
+		f.Error("an address is known without a sign-in for 90 days")
+	}
+}

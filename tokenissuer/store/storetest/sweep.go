@@ -1,0 +1,77 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// everything puts one record of each kind that can expire, for an hour.
+func (f *fixture) everything() {
+	f.Helper()
+	f.ann("f")
+	hour := now.Add(time.Hour)
+	f.apply(now, putToken("t", "f", hour),
+		store.RevokeToken{ID: "m2m", Expires: hour},
+		store.RevokeClient{Client: "gone", Longest: time.Hour},
+		store.PutCode{Code: store.Code{Hash: hash("c"), Account: "ann", Expires: hour}},
+		store.PutSession{Session: store.Session{Hash: hash("s"), Account: "ann", Expires: hour}},
+		store.PutOneTimeCode{Code: store.OneTimeCode{Hash: hash("o"), CodeExpires: hour, Expires: hour}},
+		store.PutAttempt{Key: hash("a"), Most: 5, Window: time.Hour, Lock: time.Hour},
+		store.PutKnownAddress{Account: "ann", Address: hash("home")},
+		store.PutEvent{Event: store.Event{At: now, Action: "x"}},
+		store.PutKey{Key: store.Key{ID: "k", Material: []byte{1}, Expires: hour}},
+		store.PutClient{Client: store.Client{ID: "shop", Record: []byte("{}")}})
+}
+
+func (f *fixture) swept(at time.Time, want int) {
+	f.Helper()
+	if n := must(f.Sweep(f.Context(), at, 1000))(f); n != want {
+		f.Errorf("at %v: swept %d rows, want %d", at.Sub(now), n, want)
+	}
+}
+
+func sweepRemoves(f *fixture) {
+	f.everything()
+	f.swept(now.Add(time.Hour-time.Millisecond), 0)
+	// Token, refresh token, family, two revocations, session, one-time code,
+	// attempt; a code stays another hour, for its second use.
+	f.swept(now.Add(time.Hour), 8)
+	absent(f.Family(f.Context(), "f"))(f, "the family")
+	absent(f.Refresh(f.Context(), hash("f", 0)))(f, "the refresh token")
+	absent(f.Session(f.Context(), hash("s")))(f, "the session")
+	must(f.Code(f.Context(), hash("c")))(f)
+	f.swept(now.Add(2*time.Hour), 1)
+	f.swept(now.Add(90*24*time.Hour), 1)  // the address
+	f.swept(now.Add(400*24*time.Hour), 1) // the event
+	f.swept(now.Add(10000*24*time.Hour), 0)
+	must(f.Account(f.Context(), "ann"))(f)
+	must(f.Client(f.Context(), "shop"))(f)
+	if n := len(must(f.Keys(f.Context()))(f)); n != 1 {
+		f.Error("a key is swept: only its owner knows when nothing needs it")
+	}
+}
+
+// sweepStops also has more rows than one transaction removes, and a token that
+// outlives its family.
+func sweepStops(f *fixture) {
+	f.ann("f")
+	f.apply(now, putToken("long", "f", now.Add(2*time.Hour)))
+	for batch := range 4 {
+		var writes []store.Write
+		for i := range 300 {
+			writes = append(writes, putToken(fmt.Sprint(batch, "/", i), "f", now.Add(time.Minute)))
+		}
+		f.apply(now, writes...)
+	}
+	at := now.Add(time.Hour)
+	for _, want := range []int{700, 501, 0} { // 1,200 tokens and the refresh token
+		if n := must(f.Sweep(f.Context(), at, 700))(f); n != want {
+			f.Errorf("swept %d rows, want %d", n, want)
+		}
+	}
+	must(f.Family(f.Context(), "f"))(f)
+	must(f.Token(f.Context(), "long"))(f)
+	f.swept(now.Add(2*time.Hour), 2) // the token, and now the family
+}
