@@ -1,10 +1,16 @@
 package caddymodule
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
-func init() { caddy.RegisterModule(App{}) }
+func init() { caddy.RegisterModule(new(App)) }
 
 // App is the token issuer: an OAuth 2.0 and OpenID Connect authorization server
 // whose tokens the handler `token_gate` accepts. Its endpoints are answered
@@ -65,6 +71,18 @@ type App struct {
 
 	// The applications that get tokens.
 	Clients []Client `json:"clients,omitempty"`
+
+	logger   *zap.Logger
+	issuing  bool // false where Caddy made the app for gates that trust others
+	resolved tokenissuer.Config
+	rules    tokenissuer.KeyRules
+	file     string  // of the store, "" without an issuer
+	gates    []*Gate // of this configuration
+
+	running atomic.Pointer[running]
+	ready   chan struct{} // closed when running is set, or never will be
+	settle  sync.Once     // of ready
+	joined  *shared       // to be left
 }
 
 // Store says where the issuer keeps its records.
@@ -185,12 +203,6 @@ type Secret struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "token_issuer", New: func() caddy.Module { return new(App) }}
 }
-
-// Start does nothing yet.
-func (*App) Start() error { return nil }
-
-// Stop does nothing yet.
-func (*App) Stop() error { return nil }

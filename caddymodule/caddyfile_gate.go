@@ -61,7 +61,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(own, func(word, fallback string) string {
+	if err := g.fulfillable(own, func(word, fallback string) string {
 		if line, ok := b.lines[word]; ok {
 			return line
 		}
@@ -84,7 +84,7 @@ func literalOffer(h httpcaddyfile.Helper) (*offer, error) {
 		return nil, err
 	}
 	r := &reader{}
-	return &offer{config: app.config(r), unknown: r.unknown}, nil
+	return &offer{config: app.translate(r), unknown: r.unknown}, nil
 }
 
 // gateParser parses the words of a gate that have several arguments.

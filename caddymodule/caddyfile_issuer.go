@@ -228,7 +228,7 @@ func (b *block) secret(c *Client, part func(*Secret) *string) word {
 // check judges what is written literally, with the lines of the words at hand.
 func (p *issuerParser) check() error {
 	r := &reader{}
-	config := p.app.config(r)
+	config := p.app.translate(r)
 	return r.firstMistake(config.Validate(), func(pl place, fallback string) string {
 		if line, ok := p.lines[pl]; ok {
 			return line

@@ -20,7 +20,8 @@ type place struct{ client, source, option string }
 // unknown, and so is whatever is wrong with it.
 type reader struct {
 	repl    *caddy.Replacer
-	in      place // the block being read
+	name    string // begins messages about the top of the configuration
+	in      place  // the block being read
 	at      string
 	unknown map[place]bool
 	blocks  map[place]string // option "" -> where the block stands
@@ -95,7 +96,11 @@ func (r *reader) number(option string, value Number) int {
 func (r *reader) fail(option, mend string) {
 	if r.err == nil {
 		e := tokenissuer.ConfigError{Client: r.in.client, Source: r.in.source, Option: option, Mend: mend}
-		r.err = placed(in(r.in)+e.Error(), r.at)
+		name := r.name
+		if name == "" {
+			name = in(r.in)
+		}
+		r.err = placed(name+e.Error(), r.at)
 	}
 }
 
@@ -148,7 +153,7 @@ func flatten(err error) []error {
 }
 
 // config translates the JSON into the issuer's own terms.
-func (a *App) config(r *reader) tokenissuer.Config {
+func (a *App) translate(r *reader) tokenissuer.Config {
 	r.enter(place{}, a.At)
 	var c tokenissuer.Config
 	c.Issuer, _ = r.text("issuer", a.Issuer)
@@ -164,15 +169,15 @@ func (a *App) config(r *reader) tokenissuer.Config {
 		c.FailuresWindow = r.duration("limits tokens_per_address", l.TokensPerAddress.Within)
 	}
 	for _, s := range a.AuthSources {
-		c.Sources = append(c.Sources, s.config(r))
+		c.Sources = append(c.Sources, s.translate(r))
 	}
 	for _, cl := range a.Clients {
-		c.Clients = append(c.Clients, cl.config(r))
+		c.Clients = append(c.Clients, cl.translate(r))
 	}
 	return c
 }
 
-func (s AuthSource) config(r *reader) tokenissuer.Source {
+func (s AuthSource) translate(r *reader) tokenissuer.Source {
 	r.enter(place{source: s.Name}, s.At)
 	var c tokenissuer.Source
 	c.ID, _ = r.text("auth_source", s.Name)
@@ -187,7 +192,7 @@ func (s AuthSource) config(r *reader) tokenissuer.Source {
 	return c
 }
 
-func (cl Client) config(r *reader) tokenissuer.Client {
+func (cl Client) translate(r *reader) tokenissuer.Client {
 	r.enter(place{client: cl.ID}, cl.At)
 	var c tokenissuer.Client
 	c.ID, _ = r.text("client", cl.ID)

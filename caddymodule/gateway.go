@@ -1,10 +1,16 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 )
 
 func init() { caddy.RegisterModule(Gate{}) }
@@ -46,6 +52,13 @@ type Gate struct {
 	// The identity headers the upstream gets, each deleted first, always. Default:
 	// X-Auth-Subject, X-Auth-Client, X-Auth-Scope, X-Auth-Issuer.
 	Header []Header `json:"header,omitempty"`
+
+	logger   *zap.Logger
+	app      *App
+	matchers caddyhttp.MatcherSets
+	embedded bool
+	compiled gate.Config
+	gate     *gate.Gate // set before the app says that it runs
 }
 
 // ClaimRule is a claim that must hold one of several values.
@@ -77,6 +90,8 @@ type ForeignIssuer struct {
 
 	// How far its clock may be off, default `30s`.
 	Leeway string `json:"leeway,omitempty"`
+
+	leeway time.Duration
 }
 
 // Header is an identity header.
@@ -96,7 +111,116 @@ func (Gate) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.token_gate", New: func() caddy.Module { return new(Gate) }}
 }
 
-// ServeHTTP refuses until the gate is joined.
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return caddyhttp.Error(http.StatusServiceUnavailable, nil)
+// Provision resolves the rules and checks them against what the issuer can give.
+func (g *Gate) Provision(ctx caddy.Context) error {
+	g.logger = ctx.Logger()
+	app, err := ctx.App("token_issuer")
+	if err != nil {
+		return err
+	}
+	g.app = app.(*App)
+	if g.MatcherSetsRaw != nil {
+		sets, err := ctx.LoadModule(g, "MatcherSetsRaw")
+		if err != nil {
+			return placed("token_gate: matcher: "+err.Error(), g.At)
+		}
+		if err := g.matchers.FromInterface(sets); err != nil {
+			return placed("token_gate: matcher: "+err.Error(), g.At)
+		}
+	}
+	if g.compiled, err = g.compile(); err != nil {
+		return err
+	}
+	g.app.gates = append(g.app.gates, g)
+	return nil
 }
+
+// passage is what the gates of a route know of one request.
+type passage struct{ pass *gate.Pass }
+
+// passageVar is the request variable that holds it.
+const passageVar = "token_gate"
+
+// userPrefix is of the placeholders that tell who passed.
+const userPrefix = "http.auth.user."
+
+// placeholder answers for the whole prefix: a placeholder that nobody knows
+// would reach the backend as literal text.
+func (p *passage) placeholder(key string) (any, bool) {
+	name, ours := strings.CutPrefix(key, userPrefix)
+	switch {
+	case !ours:
+		return nil, false
+	case p.pass == nil:
+		return "", true
+	case name == "id":
+		name = "sub"
+	}
+	return p.pass.Text(name), true
+}
+
+// ServeHTTP strips, judges, and hands on with the caller's identity.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	run, err := g.app.lease(r.Context())
+	if err != nil {
+		return unavailable(w, err)
+	}
+	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
+	if p == nil {
+		// Before anything that can answer, the matcher included.
+		run.strip.Strip(r)
+		p = new(passage)
+		caddyhttp.SetVar(r.Context(), passageVar, p)
+		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
+	}
+	if len(g.matchers) > 0 {
+		matched, err := g.matchers.AnyMatchWithError(r)
+		if err != nil || !matched {
+			run.release()
+			if err != nil {
+				return err
+			}
+			return next.ServeHTTP(w, r)
+		}
+	}
+	pass, err := g.check(p, r)
+	run.release() // the backend's time is not the state's
+	if err != nil {
+		return g.refuse(w, r, err)
+	}
+	g.accepted(r, pass)
+	if pass.Claims != nil {
+		pass.Apply(r.Header)
+		p.pass = pass
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// check judges by this gate's rules what an earlier gate may have judged by its
+// own, and taken the token from.
+func (g *Gate) check(p *passage, r *http.Request) (*gate.Pass, error) {
+	now := time.Now()
+	if p.pass != nil {
+		return g.gate.Recheck(p.pass, r, now)
+	}
+	return g.gate.Check(r, now)
+}
+
+// refuse turns a refusal into an error of Caddy's, which handle_errors can
+// answer. What proves the caller is none of its business.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	refusal, ok := errors.AsType[*gate.Refusal](err)
+	if !ok {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	g.refused(r, refusal)
+	gate.Withhold(r.Header)
+	w.Header().Set("WWW-Authenticate", refusal.Challenge)
+	return caddyhttp.Error(refusal.Status, refusal)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gate)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gate)(nil)
+)

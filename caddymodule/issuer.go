@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,8 +13,10 @@ func init() { caddy.RegisterModule(Issuer{}) }
 // Issuer answers the endpoints of the token issuer and hands every other
 // request on.
 type Issuer struct {
-	// Where this was written.
+	// Where this was written, for error messages: `Caddyfile:42`.
 	At string `json:"at,omitempty"`
+
+	app *App
 }
 
 // CaddyModule returns the Caddy module information.
@@ -21,7 +24,52 @@ func (Issuer) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.token_issuer", New: func() caddy.Module { return new(Issuer) }}
 }
 
-// ServeHTTP hands on.
-func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return next.ServeHTTP(w, r)
+// Provision finds the app.
+func (h *Issuer) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("token_issuer")
+	if err != nil {
+		return err
+	}
+	if h.app = app.(*App); !h.app.issuing {
+		return placed("directive token_issuer: there is no issuer; add the global option token_issuer", h.At)
+	}
+	return nil
 }
+
+var errEarlyData = errors.New("early data can be replayed")
+
+// ServeHTTP answers what the issuer handles. The issuer believes RemoteAddr:
+// it gets the client's address as Caddy's trusted_proxies make it out.
+func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	run, err := h.app.lease(r.Context())
+	if err != nil {
+		return unavailable(w, err)
+	}
+	if !run.issuer.Handles(r) {
+		run.release()
+		return next.ServeHTTP(w, r)
+	}
+	defer run.release()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && isEarly(r) {
+		// RFC 8470 §5.2: the client sends it again once the handshake is complete.
+		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
+	}
+	inner := *r
+	if ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ip != "" {
+		inner.RemoteAddr = ip
+	}
+	run.issuer.ServeHTTP(w, &inner)
+	return nil
+}
+
+// isEarly reports whether a request came before its handshake was complete,
+// here or at a proxy in front (RFC 8470 §5.1).
+func isEarly(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1"
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Issuer)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Issuer)(nil)
+)

@@ -57,10 +57,10 @@ func distinct(all []string) []string {
 	return slices.Compact(all)
 }
 
-// check says the first thing that is wrong with a gate whose values are
+// fulfillable says the first thing that is wrong with a gate whose values are
 // resolved, or all that can be said of them while they are not. own is nil where
 // no issuer is embedded.
-func (g *Gate) check(own *offer, line func(word, fallback string) string) error {
+func (g *Gate) fulfillable(own *offer, line func(word, fallback string) string) error {
 	wrong := func(word, value, format string, a ...any) error {
 		what := strings.TrimSpace(word + " " + value)
 		return placed("token_gate: "+what+": "+fmt.Sprintf(format, a...), line(what, line(word, g.At)))

@@ -1,0 +1,198 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+func init() { caddy.RegisterModule(Admin{}) }
+
+// Admin answers /token_issuer/… on Caddy's admin endpoint: users, clients and
+// keys for operators. It is what the commands `gatehouse issuer …` talk to.
+type Admin struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.token_issuer", New: func() caddy.Module { return new(Admin) }}
+}
+
+const adminBase = "/token_issuer"
+
+// operation answers one request: a value that becomes the JSON answer, or nil.
+type operation func(*tokenissuer.Issuer, *http.Request) (any, error)
+
+// Routes returns the routes; each is one operation of the issuer's.
+func (Admin) Routes() []caddy.AdminRoute {
+	var routes []caddy.AdminRoute
+	for _, r := range []struct {
+		pattern string
+		op      operation
+	}{
+		{"GET " + adminBase + "/users", listUsers},
+		{"POST " + adminBase + "/users", addUser},
+		{"GET " + adminBase + "/users/{name}", showUser},
+		{"DELETE " + adminBase + "/users/{name}", removeUser},
+		{"POST " + adminBase + "/users/{name}/password", setPassword},
+		{"POST " + adminBase + "/users/{name}/lock", setState(store.Locked, store.Frozen)},
+		{"POST " + adminBase + "/users/{name}/unlock", setState(store.Active, store.Frozen)},
+		{"POST " + adminBase + "/users/{name}/freeze", setState(store.Frozen, "")},
+		{"POST " + adminBase + "/users/{name}/unfreeze", setState(store.Active, store.Locked)},
+		{"GET " + adminBase + "/clients", listClients},
+		{"GET " + adminBase + "/clients/{id}", showClient},
+		{"GET " + adminBase + "/keys", listKeys},
+		{"POST " + adminBase + "/keys/rotate", rotateKeys},
+	} {
+		routes = append(routes, caddy.AdminRoute{Pattern: r.pattern, Handler: caddy.AdminHandlerFunc(r.op.serve)})
+	}
+	return routes
+}
+
+// serve runs an operation on the issuer that is active now. After a reload that
+// failed the admin endpoint belongs to the configuration that never ran.
+func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost {
+		// A page in the operator's browser can post a form here, and no JSON.
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+			return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("expected application/json")}
+		}
+	}
+	app, err := caddy.ActiveContext().AppIfConfigured("token_issuer")
+	if err != nil || !app.(*App).issuing {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no token issuer is configured")}
+	}
+	run, err := app.(*App).lease(r.Context())
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	defer run.release()
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	answer, err := op(run.issuer, r)
+	if err != nil {
+		return caddy.APIError{HTTPStatus: statusOf(err), Err: err}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if answer == nil {
+		answer = struct{}{}
+	}
+	return json.NewEncoder(w).Encode(answer)
+}
+
+var errState = errors.New("not in this state")
+
+func statusOf(err error) int {
+	for _, known := range []struct {
+		err    error
+		status int
+	}{
+		{tokenissuer.ErrNotFound, http.StatusNotFound},
+		{tokenissuer.ErrTaken, http.StatusConflict},
+		{errState, http.StatusConflict},
+		{tokenissuer.ErrInvalid, http.StatusBadRequest},
+		{store.ErrUnavailable, http.StatusServiceUnavailable},
+	} {
+		if errors.Is(err, known.err) {
+			return known.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// read reads a JSON body strictly.
+func read(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%w: body: %w", tokenissuer.ErrInvalid, err)
+	}
+	return nil
+}
+
+const mostUsers = 1000
+
+func listUsers(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	limit := 100
+	if q := r.URL.Query().Get("limit"); q != "" {
+		n, err := strconv.Atoi(q)
+		if err != nil || n < 1 || n > mostUsers {
+			return nil, fmt.Errorf("%w: limit: expected 1 to %d", tokenissuer.ErrInvalid, mostUsers)
+		}
+		limit = n
+	}
+	return i.Users(r.Context(), r.URL.Query().Get("after"), limit)
+}
+
+func addUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	var n tokenissuer.NewUser
+	if err := read(r, &n); err != nil {
+		return nil, err
+	}
+	return i.AddUser(r.Context(), n)
+}
+
+func showUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	return i.User(r.Context(), r.PathValue("name"))
+}
+
+func removeUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	return nil, i.RemoveUser(r.Context(), r.PathValue("name"))
+}
+
+func setPassword(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	var body struct {
+		Password string `json:"password"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	return nil, i.SetUserPassword(r.Context(), r.PathValue("name"), body.Password)
+}
+
+// setState makes an operation that brings a user into a state, unless it is in
+// one that another operation ends: to unlock must not unfreeze.
+func setState(to, unless store.AccountState) operation {
+	return func(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+		name := r.PathValue("name")
+		user, err := i.User(r.Context(), name)
+		if err != nil {
+			return nil, err
+		}
+		if user.State == string(unless) {
+			return nil, fmt.Errorf("%w: user %q is %s", errState, name, unless)
+		}
+		return nil, i.SetUserState(r.Context(), user.ID, to)
+	}
+}
+
+func listClients(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.ClientList(), nil }
+
+func showClient(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	for _, c := range i.ClientList() {
+		if c.ID == r.PathValue("id") {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("client %q: %w", r.PathValue("id"), tokenissuer.ErrNotFound)
+}
+
+func listKeys(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.KeyList(time.Now()), nil }
+
+func rotateKeys(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	if err := i.RotateKeys(r.Context()); err != nil {
+		return nil, err
+	}
+	return i.KeyList(time.Now()), nil
+}
+
+// Interface guard
+var _ caddy.AdminRouter = (*Admin)(nil)

@@ -1,0 +1,125 @@
+package caddymodule
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// foreignLeeway is how far the clock of another issuer may be off by default.
+const foreignLeeway = 30 * time.Second
+
+// noKeys stands for the embedded issuer's until the issuer runs.
+var noKeys = new(token.Set)
+
+// standIn lets a gate's rules be compiled, and so checked, before it is used.
+var standIn = []gate.Issuer{{Identifier: "https://embedded.invalid", Keys: noKeys, Embedded: true}}
+
+// compile resolves the gate's values and translates them into package gate's
+// own terms, all but the embedded issuer.
+func (g *Gate) compile() (gate.Config, error) {
+	r := &reader{repl: caddy.NewReplacer()}
+	// {claim.NAME} is for later: it goes through as it is.
+	r.repl.Map(func(key string) (any, bool) { return "{" + key + "}", strings.HasPrefix(key, "claim.") })
+	v := g.resolve(r)
+	if r.err != nil {
+		return gate.Config{}, r.err
+	}
+	var own *offer
+	if g.app.issuing {
+		own = &offer{config: g.app.resolved}
+	}
+	if err := v.fulfillable(own, func(_, fallback string) string { return fallback }); err != nil {
+		return gate.Config{}, err
+	}
+	g.embedded = v.Embedded != "off"
+	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except}
+	for _, rule := range v.Claim {
+		c.Claims = append(c.Claims, gate.Claim{Name: rule.Name, Any: rule.Values})
+	}
+	for _, h := range v.Header {
+		c.Headers = append(c.Headers, gate.Header{Name: h.Name, Value: h.Value})
+	}
+	for _, i := range v.Issuer {
+		foreign, err := i.compile()
+		if err != nil {
+			return c, err
+		}
+		c.Issuers = append(c.Issuers, foreign)
+	}
+	trial := c
+	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)
+	if _, err := gate.New(trial, new(gate.Cache)); err != nil {
+		return c, placed("token_gate: "+err.Error(), g.At)
+	}
+	return c, nil
+}
+
+// resolve returns a copy of the rules without placeholders.
+func (g *Gate) resolve(r *reader) *Gate {
+	r.name = "token_gate: "
+	r.enter(place{}, g.At)
+	v := &Gate{At: g.At}
+	v.Audience = r.texts("audience", g.Audience)
+	v.Scope = r.texts("scope", g.Scope)
+	v.Except = r.texts("except", g.Except)
+	v.Embedded, _ = r.text("embedded", g.Embedded)
+	if v.Embedded != "" && v.Embedded != "on" && v.Embedded != "off" {
+		r.fail("embedded", "expected on or off")
+	}
+	for _, c := range g.Claim {
+		r.at = c.At
+		name, _ := r.text("claim", c.Name)
+		v.Claim = append(v.Claim, ClaimRule{At: c.At, Name: name, Values: r.texts("claim", c.Values)})
+	}
+	for _, h := range g.Header {
+		r.at = h.At
+		name, _ := r.text("header", h.Name)
+		value, _ := r.text("header", h.Value)
+		v.Header = append(v.Header, Header{At: h.At, Name: name, Value: value})
+	}
+	for _, i := range g.Issuer {
+		r.at = i.At
+		f := ForeignIssuer{At: i.At, Audience: r.texts("audience", i.Audience)}
+		f.Issuer, _ = r.text("issuer", i.Issuer)
+		f.JWKSFile, _ = r.text("jwks_file", i.JWKSFile)
+		f.leeway = r.duration("leeway", i.Leeway)
+		v.Issuer = append(v.Issuer, f)
+	}
+	return v
+}
+
+// compile reads the issuer's keys.
+func (i ForeignIssuer) compile() (gate.Issuer, error) {
+	out := gate.Issuer{Identifier: i.Issuer, Audiences: i.Audience, Leeway: i.leeway}
+	if out.Leeway == 0 {
+		out.Leeway = foreignLeeway
+	}
+	text, err := os.ReadFile(i.JWKSFile)
+	if err != nil {
+		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.At)
+	}
+	keys, err := token.ParseJWKS(text)
+	if err != nil {
+		oneLine := strings.ReplaceAll(err.Error(), "\n", ": ")
+		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.At)
+	}
+	out.Keys = keys
+	return out, nil
+}
+
+// build makes the gate for the running issuer.
+func (g *Gate) build(run *running) (err error) {
+	c := g.compiled
+	if g.embedded {
+		own := gate.Issuer{Identifier: run.issuer.Identifier(), Keys: run.issuer, Embedded: true, Revoked: run.issuer}
+		c.Issuers = append(c.Issuers[:len(c.Issuers):len(c.Issuers)], own)
+	}
+	g.gate, err = gate.New(c, run.cache)
+	return err
+}

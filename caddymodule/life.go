@@ -1,0 +1,196 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+)
+
+// startMost is how long a request waits for an app that has not started yet:
+// Caddy starts apps in any order, and http may be first.
+const startMost = 5 * time.Second
+
+var errNotRunning = errors.New("the token issuer is not running")
+
+// running is what a started configuration serves with.
+type running struct {
+	*shared
+	issuer *tokenissuer.Issuer // nil where only gates are configured
+	// strip knows the identity headers of every gate of the configuration: what one
+	// gate has set, the next must not take for the client's.
+	strip *gate.Gate
+}
+
+// Provision resolves placeholders and checks the configuration. It opens
+// nothing: `caddy validate` provisions, too.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	a.ready = make(chan struct{})
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if empty, err := a.isEmpty(); empty || err != nil {
+		return err
+	}
+	a.issuing = true
+	r := &reader{repl: caddy.NewReplacer()}
+	a.resolved = a.translate(r)
+	kek, file := a.secrets(r)
+	atBlock := func(_ place, block string) string { return block }
+	if err := r.firstMistake(a.resolved.Validate(), atBlock); err != nil {
+		return err
+	}
+	var err error
+	if a.file, err = realPath(file); err != nil {
+		return placed("token_issuer: "+err.Error(), a.storeAt())
+	}
+	a.warnOfLiterals()
+	a.rules = a.resolved.KeyRules(kek)
+	a.resolved.Observe = a.observe
+	return nil
+}
+
+// isEmpty reports whether nothing at all is configured: Caddy makes an empty app
+// where gates ask for one and none is.
+func (a *App) isEmpty() (bool, error) {
+	text, err := json.Marshal(a)
+	return string(text) == "{}", err
+}
+
+// secrets resolves what is not part of the issuer's own configuration.
+func (a *App) secrets(r *reader) (kek, file string) {
+	r.enter(place{}, a.At)
+	if a.KeyEncryptionKey != "" {
+		kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey)
+	}
+	if a.Store == nil {
+		return kek, filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")
+	}
+	r.at = a.Store.At
+	kind, _ := r.text("store", a.Store.Type)
+	if file, _ = r.text("store", a.Store.Path); kind != "sqlite" || file == "" {
+		r.fail("store", "expected sqlite and a path")
+	}
+	return kek, file
+}
+
+func (a *App) storeAt() string {
+	if a.Store != nil && a.Store.At != "" {
+		return a.Store.At
+	}
+	return a.At
+}
+
+// warnOfLiterals says so when a secret can be read back from Caddy's admin API.
+func (a *App) warnOfLiterals() {
+	for _, c := range a.Clients {
+		for _, s := range c.Secrets {
+			if s.Value != "" && !hasPlaceholder(s.Value) {
+				a.logger.Warn("a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}",
+					zapClient(c.ID), zapAt(s.At))
+			}
+		}
+	}
+}
+
+// Start opens the store, or joins the configuration before this one in using
+// it, and lets the requests in that wait.
+func (a *App) Start() error {
+	s, err := join(a.file, a.rules)
+	if err != nil {
+		return placed("token_issuer: "+err.Error(), a.storeAt())
+	}
+	a.joined = s
+	run := &running{shared: s}
+	if a.issuing {
+		if run.issuer, err = tokenissuer.New(a.resolved, s.state); err != nil {
+			return err
+		}
+	}
+	if err := a.buildGates(run); err != nil {
+		return err
+	}
+	a.running.Store(run)
+	a.settle.Do(func() { close(a.ready) })
+	return nil
+}
+
+// buildGates joins the gates to the issuer's keys and revocations.
+func (a *App) buildGates(run *running) error {
+	union := gate.Config{Issuers: standIn, Headers: []gate.Header{}}
+	seen := map[string]bool{}
+	for _, g := range a.gates {
+		if err := g.build(run); err != nil {
+			return err
+		}
+		for _, h := range g.compiled.Headers {
+			if name := http.CanonicalHeaderKey(h.Name); !seen[name] {
+				seen[name] = true
+				union.Headers = append(union.Headers, gate.Header{Name: name, Value: "{claim.sub}"})
+			}
+		}
+	}
+	var err error
+	run.strip, err = gate.New(union, run.cache)
+	return err
+}
+
+// Stop has nothing to do: requests are still under way.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the state back. It may come without Start, and before or after
+// the Cleanup of the handlers.
+func (a *App) Cleanup() error {
+	if a.ready != nil {
+		a.settle.Do(func() { close(a.ready) })
+	}
+	if a.joined == nil {
+		return nil
+	}
+	s := a.joined
+	a.joined = nil
+	return s.leave(a.rules)
+}
+
+// lease returns what serves now, with a lease on the state that the caller
+// releases. Before Start it waits; after Cleanup it still works as long as
+// another configuration or request keeps the state open.
+func (a *App) lease(ctx context.Context) (*running, error) {
+	run := a.running.Load()
+	if run == nil {
+		ctx, cancel := context.WithTimeout(ctx, startMost)
+		defer cancel()
+		select {
+		case <-a.ready:
+		case <-ctx.Done():
+		}
+		run = a.running.Load()
+	}
+	if run == nil || !run.acquire() {
+		return nil, errNotRunning
+	}
+	return run, nil
+}
+
+// unavailable is the answer to a request that could not be served now.
+func unavailable(w http.ResponseWriter, err error) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusServiceUnavailable, fmt.Errorf("%w: try again", err))
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,219 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
+)
+
+const (
+	openTimeout = 30 * time.Second // a migration of a large store included
+	leaseMost   = 30 * time.Second // a request may hold a state after its configuration ended
+)
+
+// states are the open stores with what belongs to them, by the real path of the
+// file: configurations that name the same file share one.
+var states = caddy.NewUsagePool()
+
+// ending are the states that no configuration uses and requests still do. A
+// configuration that names the file again takes such a state over: two over one
+// file would not hear of each other's revocations.
+var ending sync.Map // string -> *shared
+
+// shared is what outlives a reload. Gates without an embedded issuer share one
+// that has a cache alone.
+type shared struct {
+	key   string
+	state *tokenissuer.State // nil without an issuer
+	cache *gate.Cache
+
+	// users counts the pool as one and each request under way; who comes to zero
+	// closes. Caddy ends a configuration while its requests are still running.
+	users  atomic.Int64
+	closed sync.Once
+
+	mu       sync.Mutex
+	force    *time.Timer
+	rules    []tokenissuer.KeyRules // of the configurations that use it, the newest last
+	governed tokenissuer.KeyRules   // those that hold
+}
+
+// join opens the state of a store file, or enters the one that is open.
+func join(key string, rules tokenissuer.KeyRules) (*shared, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	value, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
+		if s, ok := ending.Load(key); ok && s.(*shared).revive() {
+			return s.(*shared), nil
+		}
+		return open(ctx, key, rules)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := value.(*shared)
+	if err := s.enter(ctx, rules); err != nil {
+		_, _ = states.Delete(key)
+		return nil, err
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared, error) {
+	cache, err := gate.NewCache(gate.DefaultCacheSize)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{key: path, cache: cache, governed: rules}
+	s.users.Store(1)
+	if path == "" {
+		return s, nil
+	}
+	st, err := sqlite.Open(ctx, path)
+	if err != nil {
+		cache.Close()
+		return nil, err
+	}
+	log := caddy.Log().Named("token_issuer")
+	s.state, err = tokenissuer.OpenState(ctx, st, rules, func(err error) { log.Error("background work", zap.Error(err)) })
+	if err != nil {
+		cache.Close()
+		return nil, errors.Join(err, st.Close())
+	}
+	return s, nil
+}
+
+// enter adds a configuration's rules; they hold from here on.
+func (s *shared) enter(ctx context.Context, rules tokenissuer.KeyRules) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.govern(ctx, rules); err != nil {
+		return err
+	}
+	s.rules = append(s.rules, rules)
+	return nil
+}
+
+func (s *shared) govern(ctx context.Context, rules tokenissuer.KeyRules) error {
+	if s.state == nil || s.governed == rules {
+		return nil
+	}
+	if err := s.state.Configure(ctx, rules); err != nil {
+		return err
+	}
+	s.governed = rules
+	return nil
+}
+
+// leave ends a configuration's use. If its rules were the newest, as after a
+// reload that failed later on, those before it hold again.
+func (s *shared) leave(rules tokenissuer.KeyRules) error {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	s.mu.Lock()
+	var err error
+	if i := slices.Index(s.rules, rules); i >= 0 {
+		s.rules = slices.Delete(s.rules, i, i+1)
+	}
+	if n := len(s.rules); n > 0 {
+		err = s.govern(ctx, s.rules[n-1])
+	}
+	s.mu.Unlock()
+	_, deleteErr := states.Delete(s.key)
+	return errors.Join(err, deleteErr)
+}
+
+// acquire leases the state for a request; false when it is closed.
+func (s *shared) acquire() bool {
+	for {
+		n := s.users.Load()
+		if n <= 0 {
+			return false
+		}
+		if s.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives a lease back.
+func (s *shared) release() {
+	if s.users.Add(-1) == 0 {
+		s.close()
+	}
+}
+
+// Destruct is called by the pool when no configuration uses the state any more.
+func (s *shared) Destruct() error {
+	s.mu.Lock()
+	ending.Store(s.key, s)
+	s.force = time.AfterFunc(leaseMost, s.close)
+	s.mu.Unlock()
+	s.release()
+	return nil
+}
+
+// revive makes an ending state the pool's again.
+func (s *shared) revive() bool {
+	if !s.acquire() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.force.Stop() {
+		s.release()
+		return false
+	}
+	ending.CompareAndDelete(s.key, s)
+	return true
+}
+
+func (s *shared) close() {
+	s.closed.Do(func() {
+		s.users.Store(-1 << 40) // whoever is late finds it closed
+		defer ending.CompareAndDelete(s.key, s)
+		s.mu.Lock()
+		s.force.Stop()
+		s.mu.Unlock()
+		s.cache.Close()
+		if s.state == nil {
+			return
+		}
+		if err := s.state.Close(); err != nil {
+			caddy.Log().Named("token_issuer").Error("closing the store", zap.Error(err))
+		}
+	})
+}
+
+// realPath names a file that may not exist yet in the one way that all its
+// spellings share.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	for dir := path; ; dir = filepath.Dir(dir) {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("store path: %w", err)
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+	}
+}
