@@ -49,7 +49,7 @@ func text(value any) string {
 		return strings.Join(parts, " ")
 	default:
 		// bool and map[string]any, which cannot fail to print.
-		printed, _ := json.Marshal(v)
+		printed, _ := marshal(v)
 		return string(printed)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,9 +22,10 @@ type Access struct {
 	IssuedAt time.Time // also nbf
 	Expires  time.Time
 
-	ClientID string         // client_id, "" leaves it out (RFC 9068 §2.2 wants it)
-	AuthTime time.Time      // auth_time, zero leaves it out
-	Extra    map[string]any // further claims, in the order of their names
+	ScopeText bool           // scope as one string (RFC 9068 §2.2.3), not as the documents' array
+	ClientID  string         // client_id, "" leaves it out (RFC 9068 §2.2 wants it)
+	AuthTime  time.Time      // auth_time, zero leaves it out
+	Extra     map[string]any // further claims, in the order of their names
 }
 
 // Payload returns the token's payload.
@@ -32,7 +34,11 @@ func (a *Access) Payload() ([]byte, error) {
 	o.text("sub", a.Subject)
 	o.text("aud", a.Audience)
 	o.time("nbf", a.IssuedAt)
-	o.texts("scope", a.Scopes)
+	if a.ScopeText {
+		o.text("scope", strings.Join(a.Scopes, " "))
+	} else {
+		o.texts("scope", a.Scopes)
+	}
 	o.text("iss", a.Issuer)
 	o.time("exp", a.Expires)
 	o.time("iat", a.IssuedAt)
@@ -131,14 +137,20 @@ func (o *object) string(s string) {
 }
 
 func (o *object) any(value any) {
+	text, err := marshal(value)
+	if err != nil {
+		o.err = err
+	}
+	o.buf = append(o.buf, text...)
+}
+
+// marshal is json.Marshal without the escapes that are for HTML.
+func marshal(value any) ([]byte, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		o.err = err
-		return
-	}
-	o.buf = append(o.buf, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
+	err := enc.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // registered are the names that Extra must not say again: a parser that takes

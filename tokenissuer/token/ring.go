@@ -41,9 +41,10 @@ func (r *Ring) List() []*Key { return slices.Clone(r.keys) }
 // Signing returns the key that signs now: the newest of the algorithm. While a
 // new algorithm's first key is still being announced it is the newest of any,
 // so that there is no moment without one. It is nil when nothing may sign.
-func (r *Ring) Signing(alg Algorithm, now time.Time) *Key { return signing(r.keys, alg, now) }
+func (r *Ring) Signing(alg Algorithm, now time.Time) *Key { return Signing(r.keys, alg, now) }
 
-func signing(keys []*Key, alg Algorithm, now time.Time) *Key {
+// Signing is Ring.Signing for keys that are not in a ring yet.
+func Signing(keys []*Key, alg Algorithm, now time.Time) *Key {
 	var best *Key
 	for _, k := range keys {
 		if k.signs(now) && (best == nil || better(k, best, alg)) {

@@ -38,7 +38,7 @@ func (r Rotation) Next(keys []*Key, now time.Time) Change {
 		}
 	}
 
-	current := signing(keys, r.Algorithm, now)
+	current := Signing(keys, r.Algorithm, now)
 	switch {
 	case current == nil:
 		c.Make = now
