@@ -21,31 +21,41 @@ var embedded embed.FS
 // versions is the table in which the applied migrations are noted.
 const versions = "schema_versions"
 
-func migrations(db *sql.DB) (*goose.Provider, error) {
+// schema is a folder of migrations, numbered from 1 without a gap.
+type schema struct{ files fs.FS }
+
+func current() schema {
 	files, err := fs.Sub(embedded, "migrations")
 	if err != nil {
-		return nil, err
+		panic(err) // the path is a constant
 	}
-	return goose.NewProvider(goose.DialectSQLite3, db, files,
-		goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	return schema{files}
 }
 
-// target is the schema version this program writes: one for each migration.
-func target() int64 {
-	files, err := fs.Glob(embedded, "migrations/*.sql")
+// target is the version that all migrations together make.
+func (s schema) target() int64 {
+	files, err := fs.Glob(s.files, "*.sql")
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	return int64(len(files))
 }
 
+func (s schema) provider(db *sql.DB) (*goose.Provider, error) {
+	return goose.NewProvider(goose.DialectSQLite3, db, s.files,
+		goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+}
+
+// noFile is the version of a store that does not exist yet.
+const noFile = -1
+
 // inspect returns the schema version of the file at path without changing
-// anything: 0 if the file is empty, -1 if there is none.
-func inspect(ctx context.Context, path string) (int64, error) {
+// anything; an empty file has version 0.
+func (s schema) inspect(ctx context.Context, path string) (int64, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return -1, nil
+		return noFile, nil
 	case err != nil:
 		return 0, err
 	case !info.Mode().IsRegular():
@@ -53,24 +63,30 @@ func inspect(ctx context.Context, path string) (int64, error) {
 	case info.Size() == 0:
 		return 0, nil
 	}
-	// Not the writer's connection: that one recovers a log and checkpoints it.
-	db, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}}, 1)
+	// Not the writer's connection: that one writes a log that a crash left into
+	// the file when it closes. Without a log nobody has the file open, and
+	// immutable keeps SQLite from making an empty one.
+	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		query.Set("immutable", "1")
+	}
+	db, err := connect(path, query, 1)
 	if err != nil {
 		return 0, err
 	}
-	version, err := versionOf(ctx, db)
+	version, err := s.version(ctx, db)
 	return version, errors.Join(err, db.Close())
 }
 
-func versionOf(ctx context.Context, db *sql.DB) (int64, error) {
-	var ours, others int
+func (s schema) version(ctx context.Context, db *sql.DB) (int64, error) {
+	var ours, tables int
 	err := db.QueryRowContext(ctx,
-		`SELECT COALESCE(SUM(name = $1), 0), COUNT(*) FROM sqlite_master WHERE type = 'table'`, versions).Scan(&ours, &others)
+		`SELECT COALESCE(SUM(name = $1), 0), COUNT(*) FROM sqlite_master WHERE type = 'table'`, versions).Scan(&ours, &tables)
 	if err != nil {
 		return 0, fmt.Errorf("cannot be read: %w", err)
 	}
 	if ours == 0 {
-		if others > 0 {
+		if tables > 0 {
 			return 0, errors.New("is a SQLite database of another program")
 		}
 		return 0, nil
@@ -80,33 +96,25 @@ func versionOf(ctx context.Context, db *sql.DB) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("schema version cannot be read: %w", err)
 	}
-	if version > target() {
+	if version > s.target() {
 		return 0, fmt.Errorf("%w: schema %d, this program knows up to %d; run the newer program, or restore a backup from before the upgrade",
-			store.ErrNewer, version, target())
+			store.ErrNewer, version, s.target())
 	}
 	return version, nil
 }
 
-// upgrade brings the schema from version to target. It begins a transaction
-// even if there is nothing to do: a file that cannot be written is found at the
-// start, not by the first sign-in.
-func upgrade(ctx context.Context, db *sql.DB, version int64) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
-	}
-	if err := tx.Rollback(); err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
-	}
-	if version == target() {
+// upgrade brings the schema from version to target, each migration in a
+// transaction of its own.
+func (s schema) upgrade(ctx context.Context, db *sql.DB, version int64) error {
+	if version == s.target() {
 		return nil
 	}
-	provider, err := migrations(db)
+	provider, err := s.provider(db)
 	if err != nil {
 		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("upgrading from schema %d to %d: %w", max(version, 0), target(), err)
+		return fmt.Errorf("upgrading from schema %d to %d: %w", max(version, 0), s.target(), err)
 	}
 	return nil
 }

@@ -6,9 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 
 	"modernc.org/sqlite"
@@ -17,67 +15,85 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
-// readers is how many look-ups run side by side; each has a page cache.
-const readers = 4
-
 // Open opens the store in the file at path: makes the file and its folder if
 // there are none, and brings an older schema up to date. A schema newer than
 // the program is store.ErrNewer, and the file stays as it is. Every error names
 // the path.
 func Open(ctx context.Context, path string) (*store.Store, error) {
-	st, err := open(ctx, path)
+	st, err := open(ctx, path, current())
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
 	return st, nil
 }
 
-func open(ctx context.Context, path string) (*store.Store, error) {
+// Check says what Open would refuse, and changes nothing: no file, no folder,
+// no upgrade.
+func Check(ctx context.Context, path string) error {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		_, err = current().inspect(ctx, abs)
+	}
+	if err == nil {
+		err = writable(abs)
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	return nil
+}
+
+func open(ctx context.Context, path string, s schema) (*store.Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	version, err := inspect(ctx, path)
+	version, err := s.inspect(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	if version < 0 {
-		if err := create(path); err != nil {
-			return nil, err
-		}
+	if version == noFile {
+		err = create(path)
+	} else {
+		err = tighten(path)
+	}
+	if err != nil {
+		return nil, err
 	}
 	write, read, err := pools(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := upgrade(ctx, write, version); err != nil {
+	err = begin(ctx, write)
+	if err == nil {
+		err = s.upgrade(ctx, write, version)
+	}
+	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())
 	}
 	return store.New(write, read, taken), nil
 }
 
-// create makes the file before SQLite would: then its mode, which the -wal and
-// -shm files inherit, is ours whatever the umask. An existing file is never
-// opened here, because closing it would drop the locks that this process holds
-// on it (sqlite.org/howtocorrupt.html, section 2.2).
-func create(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil // another start was first
+// begin starts a transaction, which is nothing but a lock, so that a file or
+// folder that cannot be written is found now, not by the first sign-in.
+func begin(ctx context.Context, write *sql.DB) error {
+	tx, err := write.BeginTx(ctx, nil)
+	if err == nil {
+		err = tx.Rollback()
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot be written: %w", err)
 	}
-	return errors.Join(f.Chmod(0o600), f.Close())
+	return nil
 }
+
+// readers is how many look-ups run side by side; each has a page cache.
+const readers = 4
 
 // pools opens the one writer and the readers.
 func pools(path string) (write, read *sql.DB, err error) {
 	write, err = connect(path, url.Values{
-		"_txlock": {"immediate"}, // a lock that fails fails at the beginning
+		"_txlock": {"immediate"}, // who cannot get the lock learns it before any work
 		"_pragma": {
 			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 			"cache_size(-4000)", "journal_size_limit(16777216)", "temp_store(MEMORY)",

@@ -1,0 +1,61 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// TestFullDatabaseIsAnOutageThatEnds is what SQLite makes of ENOSPC: it rolls
+// the transaction back by itself.
+func TestFullDatabaseIsAnOutageThatEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	first, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write, read, err := pools(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := store.New(write, read, taken)
+	defer func() { _ = st.Close() }()
+	limit := func(pages int) {
+		t.Helper()
+		if _, err := write.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(id string) error {
+		return st.Apply(t.Context(), now,
+			store.PutAccount{Account: store.Account{ID: id, State: store.Active}},
+			store.PutEvent{Event: store.Event{Detail: strings.Repeat("x", 100_000)}},
+			store.PutClient{Client: store.Client{ID: id, Record: []byte("{}")}})
+	}
+	limit(100)
+	n := 0
+	for err == nil && n < 100 {
+		n++
+		err = put(fmt.Sprint(n))
+	}
+	if n < 2 || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "full") {
+		t.Fatalf("write %d: %v, want ErrUnavailable for a full database", n, err)
+	}
+	if _, err := st.Account(t.Context(), fmt.Sprint(n)); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("half of a write that was refused: %v", err)
+	}
+	if _, err := st.Account(t.Context(), fmt.Sprint(n-1)); err != nil {
+		t.Errorf("the write before: %v", err)
+	}
+	limit(100_000)
+	if err := put(fmt.Sprint(n)); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+}
