@@ -61,25 +61,23 @@ func userOf(a store.Account) User {
 // AddUser adds an account. ErrTaken: an identifier belongs to another one.
 func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 	now := time.Now()
-	a, writes, err := i.accounts.Create(ctx, now, account.New{
-		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password, MinLength: i.minLength(),
+	a, writes, err := i.accounts.Create(ctx, now, operator, i.strictest(), account.Create{
+		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password,
 	})
 	if err != nil {
-		return User{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return User{}, invalid(err)
 	}
-	if err := i.apply(ctx, now, ErrTaken, "account.add", a.ID, writes...); err != nil {
-		return User{}, err
-	}
-	return userOf(a), nil
+	return userOf(a), i.apply(ctx, now, ErrTaken, writes)
 }
 
-// minLength is the strictest of the sources: an account is not bound to one.
-func (i *Issuer) minLength() int {
-	least := 0
+// strictest is the rules of all sources together: an account is not bound to
+// one of them.
+func (i *Issuer) strictest() account.Source {
+	var all account.Source
 	for _, s := range i.sources {
-		least = max(least, s.MinLength)
+		all.MinLength = max(all.MinLength, s.MinLength)
 	}
-	return least
+	return all
 }
 
 // Users lists at most limit accounts whose id comes after the given one.
@@ -116,11 +114,11 @@ func (i *Issuer) SetUserPassword(ctx context.Context, name, password string) err
 		return err
 	}
 	now := time.Now()
-	writes, err := i.accounts.SetPassword(ctx, now, a, password, i.minLength())
+	writes, err := i.accounts.SetPassword(ctx, now, operator, i.strictest(), a, password)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return invalid(err)
 	}
-	return i.apply(ctx, now, ErrNotFound, "account.set_password", a.ID, append(writes, store.RevokeAccount{Account: a.ID})...)
+	return i.apply(ctx, now, ErrNotFound, writes)
 }
 
 // SetUserState locks, freezes or activates an account. Unless it is activated,
@@ -130,14 +128,8 @@ func (i *Issuer) SetUserState(ctx context.Context, name string, state store.Acco
 	if err != nil {
 		return err
 	}
-	writes := []store.Write{store.SetState{Account: a.ID, State: state}}
-	if state == store.Active {
-		// The lock that failed attempts made is meant too.
-		writes = append(writes, i.accounts.Forgive(a)...)
-	} else {
-		writes = append(writes, store.RevokeAccount{Account: a.ID})
-	}
-	return i.apply(ctx, time.Now(), ErrNotFound, "account."+string(state), a.ID, writes...)
+	now := time.Now()
+	return i.apply(ctx, now, ErrNotFound, i.accounts.SetState(now, operator, a, state))
 }
 
 // RemoveUser deletes an account and ends its sign-ins. Its id is never used
@@ -147,15 +139,23 @@ func (i *Issuer) RemoveUser(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return i.apply(ctx, time.Now(), ErrNotFound, "account.remove", a.ID, store.RevokeAccount{Account: a.ID}, store.RemoveAccount{Account: a.ID})
+	now := time.Now()
+	return i.apply(ctx, now, ErrNotFound, i.accounts.Remove(now, operator, a))
 }
 
-// apply makes the writes and the event that tells of them one transaction.
-func (i *Issuer) apply(ctx context.Context, now time.Time, conflict error, action, subject string, writes ...store.Write) error {
-	event := store.PutEvent{Event: store.Event{At: now, Actor: operator, Action: action, Subject: subject}}
-	err := i.state.store.Apply(ctx, now, append(slices.Clone(writes), event)...)
+// apply gives a conflict the name it has for the operator.
+func (i *Issuer) apply(ctx context.Context, now time.Time, conflict error, writes []store.Write) error {
+	err := i.state.store.Apply(ctx, now, writes...)
 	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("%s: %w", action, conflict)
+		return conflict
+	}
+	return err
+}
+
+// invalid marks what the operator can mend.
+func invalid(err error) error {
+	if _, ok := errors.AsType[*account.InputError](err); ok {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 )
 
@@ -185,6 +186,9 @@ func (c Config) Validate() error {
 	if !slices.Contains([]string{"RS256", "PS256", "ES256", "EdDSA"}, c.SigningAlgorithm) {
 		fail(ConfigError{Option: "signing_algorithm", Mend: fmt.Sprintf("%q is not one of RS256, PS256, ES256, EdDSA", c.SigningAlgorithm)})
 	}
+	if !account.KnownRegion(c.PhoneRegion) {
+		fail(ConfigError{Option: "phone_region", Mend: fmt.Sprintf("%q is not an ISO 3166 region such as CN", c.PhoneRegion)})
+	}
 	c.validateTimes(fail)
 	sources := c.validateSources(fail)
 	c.validateClients(sources, fail)
@@ -265,6 +269,11 @@ func (c Config) validateClients(sources map[string]bool, fail func(ConfigError))
 		for _, s := range r.Sources {
 			if !sources[s] {
 				fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: fmt.Sprintf("there is no auth_source %q", s)})
+			}
+		}
+		for _, h := range r.SecretHashes {
+			if !account.KnownHash(h) {
+				fail(ConfigError{Client: r.ID, Option: "secret_hash", Mend: "expected a hash of argon2id, bcrypt, scrypt or pbkdf2, such as $argon2id$v=19$…"})
 			}
 		}
 		if r.HasGrant("password") && len(r.Sources) == 0 {

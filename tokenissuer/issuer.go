@@ -31,15 +31,18 @@ func New(config Config, state *State) (*Issuer, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
-	clients, err := client.NewRegistry(config.Clients, state.proofs)
+	accounts, err := account.New(state.store, account.Options{Key: state.names, Region: config.PhoneRegion})
+	if err != nil {
+		return nil, &ConfigError{Option: "phone_region", Mend: err.Error()}
+	}
+	clients, err := client.NewRegistry(config.Clients, state.proofs, accounts.VerifyHash)
 	if err != nil {
 		return nil, err
 	}
 	i := &Issuer{
-		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, clients: clients,
+		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, clients: clients, accounts: accounts,
 		sources: map[string]account.Source{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
 	}
-	i.accounts = account.New(state.store, account.Options{Hasher: state.hasher, Key: state.names, PhoneRegion: config.PhoneRegion})
 	for _, s := range config.Sources {
 		i.sources[s.ID] = s.source()
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
@@ -241,5 +240,3 @@ func keys(t *testing.T, object string) string {
 		}
 	}
 }
-
-const patience = 10 * time.Second

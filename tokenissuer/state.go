@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/feed"
@@ -20,7 +19,6 @@ import (
 type State struct {
 	store    *store.Store
 	revoked  *feed.Revocations
-	hasher   *account.Hasher
 	proofs   *client.Proofs
 	keys     atomic.Pointer[token.Ring]
 	refresh  []byte // derives successors of refresh tokens
@@ -63,8 +61,7 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 	if s.revoked, err = feed.Open(ctx, st, now); err != nil {
 		return nil, fmt.Errorf("loading revocations: %w", err)
 	}
-	s.hasher = account.NewHasher(account.HashOptions{})
-	if s.proofs, err = client.NewProofs(s.hasher.Verify); err != nil {
+	if s.proofs, err = client.NewProofs(); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.Background())

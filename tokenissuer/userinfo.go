@@ -13,11 +13,13 @@ import (
 // challenge is an error that is answered with a Bearer challenge (RFC 6750 §3)
 // as the documented API spells it, and without a body.
 type challenge struct {
-	*oauth.Error
+	err    *oauth.Error
 	header string
 }
 
-func (c *challenge) Unwrap() error { return c.Error }
+func (c *challenge) Error() string { return c.err.Error() }
+
+func (c *challenge) Unwrap() error { return c.err }
 
 const (
 	noToken  = `Bearer error="invalid_request", error_description="Bearer token not found in the request", error_uri="https://tools.ietf.org/html/rfc6750#section-3.1"`

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/nyaruka/phonenumbers"
-
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -80,7 +78,7 @@ func New(st *store.Store, o Options) (*Accounts, error) {
 	if o.Region == "" {
 		o.Region = "CN"
 	}
-	if !phonenumbers.GetSupportedRegions()[o.Region] {
+	if !KnownRegion(o.Region) {
 		return nil, fmt.Errorf("phone region %q is not known", o.Region)
 	}
 	if o.Key == nil {

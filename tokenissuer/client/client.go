@@ -37,11 +37,12 @@ func (c *Client) HasSecret() bool { return len(c.secrets)+len(c.hashes) > 0 }
 type Registry struct {
 	byID   map[string]*Client
 	proofs *Proofs
+	slow   VerifyHash
 }
 
 // NewRegistry makes the clients ready. The registrations must have no Problems.
-func NewRegistry(list []Registration, proofs *Proofs) (*Registry, error) {
-	g := &Registry{byID: make(map[string]*Client, len(list)), proofs: proofs}
+func NewRegistry(list []Registration, proofs *Proofs, slow VerifyHash) (*Registry, error) {
+	g := &Registry{byID: make(map[string]*Client, len(list)), proofs: proofs, slow: slow}
 	for _, r := range list {
 		if _, taken := g.byID[r.ID]; taken {
 			return nil, fmt.Errorf("client %s is registered twice", r.ID)
@@ -96,7 +97,7 @@ func (g *Registry) proves(ctx context.Context, c *Client, secret string) (bool, 
 		return true, nil
 	}
 	for _, h := range c.hashes {
-		if ok, err := g.proofs.verify(ctx, h, secret); ok || err != nil {
+		if ok, err := g.proofs.verify(ctx, g.slow, h, secret); ok || err != nil {
 			return ok, err
 		}
 	}

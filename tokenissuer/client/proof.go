@@ -40,29 +40,28 @@ type VerifyHash func(ctx context.Context, hash, secret string) (bool, error)
 // pays the slow hash once and not with each token. What is forgotten is proven
 // again.
 type Proofs struct {
-	slow  VerifyHash
 	cache *ristretto.Cache[uint64, digest]
 }
 
 // NewProofs makes a cache for at most 4,096 proofs.
-func NewProofs(slow VerifyHash) (*Proofs, error) {
+func NewProofs() (*Proofs, error) {
 	const most = 4096
 	c, err := ristretto.NewCache(&ristretto.Config[uint64, digest]{NumCounters: 10 * most, MaxCost: most, BufferItems: 64})
 	if err != nil {
 		return nil, err
 	}
-	return &Proofs{slow: slow, cache: c}, nil
+	return &Proofs{cache: c}, nil
 }
 
 // Close ends the cache's goroutines.
 func (p *Proofs) Close() { p.cache.Close() }
 
-func (p *Proofs) verify(ctx context.Context, hash, secret string) (bool, error) {
+func (p *Proofs) verify(ctx context.Context, slow VerifyHash, hash, secret string) (bool, error) {
 	d := digestOf(hash, secret)
 	if known, ok := p.cache.Get(d.key()); ok && known.equal(d) == 1 {
 		return true, nil
 	}
-	ok, err := p.slow(ctx, hash, secret)
+	ok, err := slow(ctx, hash, secret)
 	if ok && err == nil {
 		p.cache.Set(d.key(), d, 1)
 	}
