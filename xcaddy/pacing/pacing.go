@@ -2,7 +2,7 @@
 //
 // Go collects when the heap has doubled, and Caddy's live heap is so small that
 // under load it doubles many times a second. With this package a collection
-// starts at a heap of 64 MiB at the earliest; a larger heap gets Go's own
+// starts at a heap of 48 MiB at the earliest; a larger heap gets Go's own
 // target. A memory limit (Caddy derives one from the container's) still comes
 // first, and an operator who sets GOGC or GOMEMLIMIT is not overruled.
 package pacing
@@ -15,7 +15,7 @@ import (
 )
 
 // floor is the heap in bytes below which no collection starts.
-const floor = 64 << 20
+const floor = 48 << 20
 
 func init() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {

@@ -11,11 +11,11 @@ func TestTargetIsTheFloorOrTheDouble(t *testing.T) {
 		live uint64 // MiB
 		want int
 	}{
-		{0, 6400},
-		{8, 700},
-		{16, 300},
-		{31, 106},
-		{32, 100},
+		{0, 4800},
+		{8, 500},
+		{16, 200},
+		{23, 108},
+		{24, 100},
 		{500, 100},
 	} {
 		if got := percent(c.live << 20); got != c.want {
