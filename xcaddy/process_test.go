@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		if neg {
 			ts.Fatalf("%s was accepted", args[0])
 		}
+		ts.Check(certified("localhost:" + ts.Getenv("HTTPS_PORT")))
 	case err := <-p.ended:
 		said := ts.ReadFile(p.log)[before:]
 		if !neg || err == nil {
@@ -84,6 +86,23 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		p.kill()
 		ts.Fatalf("%s is not ready after %s: %s", name, patience, ts.ReadFile(p.log))
 	}
+}
+
+// certified waits until the site has its certificate: Caddy's own authority
+// signs it after the start. Where no site listens there is nothing to wait for.
+func certified(address string) error {
+	every := time.NewTicker(5 * time.Millisecond)
+	defer every.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-every.C {
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}) // request looks at the certificate
+		if err == nil {
+			return conn.Close()
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has no certificate after %s", address, patience)
 }
 
 // stop ends a program as an operator does and wants a clean exit.
