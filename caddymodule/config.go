@@ -67,11 +67,8 @@ func (r *reader) texts(option string, values []string) []string {
 
 func (r *reader) duration(option, value string) time.Duration {
 	text, known := r.text(option, value)
-	switch {
-	case !known || text == "":
+	if !known || text == "" {
 		return 0
-	case text == "off":
-		return tokenissuer.Never
 	}
 	d, err := caddy.ParseDuration(text)
 	if err != nil || d <= 0 {
@@ -152,13 +149,17 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-// config translates the JSON into the issuer's own terms.
+// translate puts the JSON into the issuer's own terms.
 func (a *App) translate(r *reader) tokenissuer.Config {
 	r.enter(place{}, a.At)
 	var c tokenissuer.Config
 	c.Issuer, _ = r.text("issuer", a.Issuer)
 	c.SigningAlgorithm, _ = r.text("signing_algorithm", a.SigningAlgorithm)
-	c.KeyRotation = r.duration("key_rotation", a.KeyRotation)
+	if rotation, _ := r.text("key_rotation", a.KeyRotation); rotation == "off" {
+		c.KeyRotation = tokenissuer.Never
+	} else {
+		c.KeyRotation = r.duration("key_rotation", a.KeyRotation)
+	}
 	c.AccessTokenLifetime = r.duration("access_token_lifetime", a.AccessTokenLifetime)
 	c.IDTokenLifetime = r.duration("id_token_lifetime", a.IDTokenLifetime)
 	c.RefreshTokenLifetime = r.duration("refresh_token_lifetime", a.RefreshTokenLifetime)

@@ -1,0 +1,297 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+)
+
+func TestReloadsUnderRequestsLoseNothing(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, oneSite)
+	bearer := "Bearer " + w.token()
+	if n := len(openFiles(t, w.dir)); n == 0 {
+		t.Fatal("no store is open")
+	}
+
+	stop := make(chan struct{})
+	var loops sync.WaitGroup
+	var served [2]int
+	for n, request := range []func() *http.Request{
+		func() *http.Request {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.example.com/", nil)
+			r.Header.Set("Authorization", bearer)
+			return r
+		},
+		func() *http.Request {
+			form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"shop"}, "client_secret": {shopSecret}}.Encode()
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app.example.com/oauth2/token", strings.NewReader(form))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			return r
+		},
+	} {
+		loops.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a, err := w.do(request())
+				if err != nil {
+					continue // a fresh connection that Caddy itself dropped
+				}
+				if a.status != http.StatusOK {
+					t.Errorf("during a reload: %v", a)
+					return
+				}
+				served[n]++
+			}
+		})
+	}
+	before := theState(t)
+	for range 20 {
+		w.load(oneIssuer, oneSite)
+	}
+	close(stop)
+	loops.Wait()
+	if theState(t) != before {
+		t.Error("the state was opened anew")
+	}
+	if served[0] == 0 || served[1] == 0 {
+		t.Errorf("served %v requests: the test tested nothing", served)
+	}
+}
+
+// theState is the one that is open.
+func theState(t *testing.T) (s *shared) {
+	t.Helper()
+	states.Range(func(_, value any) bool {
+		if s != nil {
+			t.Error("two states are open")
+		}
+		s = value.(*shared)
+		return true
+	})
+	return s
+}
+
+func openFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "store", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// A request of the old configuration is half way through when the new one, with
+// another store, takes over.
+func TestRequestOutlivesItsConfigurationAndItsStore(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	old := theState(t)
+
+	body, rest := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app.example.com/oauth2/token", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answers := make(chan answer)
+	go func() {
+		a, err := w.do(r)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- a
+	}()
+	if _, err := rest.Write([]byte("grant_type=client_credentials&client_id=shop&")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return old.users.Load() == 2 })
+
+	w.load(strings.Replace(oneIssuer, "$DIR/store", "$DIR/other", 1), oneSite)
+	if theState(t) == old {
+		t.Fatal("the store did not change")
+	}
+	if _, err := rest.Write([]byte("client_secret=" + url.QueryEscape(shopSecret))); err != nil {
+		t.Fatal(err)
+	}
+	_ = rest.Close()
+	w.accessToken(<-answers)
+	waitFor(t, func() bool { return old.users.Load() < 0 }) // and only then it is closed
+}
+
+// A store that is about to close for want of a configuration is taken over by
+// the next that names it.
+func TestEndingStateIsTakenOverNotOpenedTwice(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	old := theState(t)
+	if !old.acquire() {
+		t.Fatal("closed")
+	}
+	w.load("", "http://app.example.com {\n\trespond ok\n}")
+	if _, ok := ending.Load(old.key); !ok {
+		t.Fatal("the state does not wait for its request")
+	}
+	w.load(oneIssuer, oneSite)
+	if theState(t) != old {
+		t.Error("one file is open twice")
+	}
+	old.release()
+	w.token()
+}
+
+func TestReloadThatFailsLeavesTheRunningConfigurationAlone(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, oneSite)
+	bearer := "Authorization: Bearer " + w.token()
+	w.write("file", "not a folder")
+
+	for name, global := range map[string]string{
+		"at Start":     strings.Replace(oneIssuer, "$DIR/store", "$DIR/file", 1),
+		"at Provision": strings.Replace(oneIssuer, "{env.SHOP_SECRET}", "{env.NOT_SET_HERE}", 1),
+		// The first app starts and the second does not.
+		"of another app": strings.Replace(oneIssuer, "ES256", "EdDSA", 1),
+	} {
+		site := oneSite
+		if name == "of another app" {
+			site += "\nhttp://b.example.com {\n\tbind unix/$DIR/no/such/folder\n\ttoken_issuer\n}"
+		}
+		err := caddy.Load(w.caddyfile(global, site), true)
+		if err == nil {
+			t.Fatalf("%s: loaded", name)
+		}
+		if name != "of another app" && !strings.Contains(err.Error(), ", at Caddyfile:") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: the error is not one line that names the line: %v", name, err)
+		}
+		if a := w.get("/", bearer); a.status != http.StatusOK {
+			t.Errorf("%s: %v", name, a)
+		}
+		w.token()
+		if rules := theState(t).governed; rules.Algorithm != "ES256" {
+			t.Errorf("%s: keys are governed by the rules of the configuration that failed: %s", name, rules.Algorithm)
+		}
+	}
+}
+
+func TestValidatingOpensAndMakesNothing(t *testing.T) {
+	w := newWorld(t)
+	var config caddy.Config
+	if err := caddy.StrictUnmarshalJSON(w.caddyfile(oneIssuer, oneSite), &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "log" {
+			t.Errorf("there is a file %s", e.Name())
+		}
+	}
+}
+
+func TestCleanupWithoutStartIsHarmless(t *testing.T) {
+	t.Parallel()
+	if err := new(App).Cleanup(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequestBeforeStartWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &App{ready: make(chan struct{})}
+		if _, err := app.lease(t.Context()); !errors.Is(err, errNotRunning) {
+			t.Errorf("after five seconds without a start: %v", err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := app.lease(gone); !errors.Is(err, errNotRunning) {
+			t.Errorf("for a client that left: %v", err)
+		}
+		s := &shared{}
+		s.users.Store(1)
+		got := make(chan error)
+		go func() {
+			_, err := app.lease(t.Context())
+			got <- err
+		}()
+		synctest.Wait()
+		app.running.Store(&running{shared: s})
+		app.settle.Do(func() { close(app.ready) })
+		if err := <-got; err != nil {
+			t.Errorf("after the start: %v", err)
+		}
+	})
+}
+
+func TestLeaseOfAClosedStateIsRefused(t *testing.T) {
+	t.Parallel()
+	s, err := join("", tokenissuer.KeyRules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.acquire() {
+		t.Fatal("refused while it is open")
+	}
+	if err := s.leave(tokenissuer.KeyRules{}); err != nil {
+		t.Fatal(err)
+	}
+	if !s.acquire() {
+		t.Error("refused while a request has it open")
+	}
+	s.release()
+	s.release()
+	if s.acquire() {
+		t.Error("a closed state was leased")
+	}
+}
+
+func TestOneFileHasOneKeyHoweverItIsSpelled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	want, err := realPath(filepath.Join(dir, "sub", "issuer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir + "/link/sub/issuer.db", dir + "/sub/../link/./sub//issuer.db"} {
+		if got, err := realPath(path); err != nil || got != want {
+			t.Errorf("%s: got %s, %v; want %s", path, got, err, want)
+		}
+	}
+}
+
+// waitFor yields until something has happened.
+func waitFor(t *testing.T, happened func() bool) {
+	t.Helper()
+	for !happened() {
+		if err := t.Context().Err(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+}
