@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"sync"
 	"sync/atomic"
 )
 
@@ -25,32 +24,6 @@ func writes(text string) write {
 func reads(text string) read {
 	readTexts = append(readTexts, text)
 	return read(len(readTexts) - 1)
-}
-
-// writer prepares all its statements at the first use: inside a transaction it
-// is too late, the transaction holds the only connection.
-type writer struct {
-	db    *sql.DB
-	ready atomic.Bool
-	mu    sync.Mutex
-	stmts []*sql.Stmt
-}
-
-func (w *writer) prepare(ctx context.Context) error {
-	if w.ready.Load() {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.stmts) < len(writeTexts) {
-		stmt, err := w.db.PrepareContext(ctx, writeTexts[len(w.stmts)])
-		if err != nil {
-			return err
-		}
-		w.stmts = append(w.stmts, stmt)
-	}
-	w.ready.Store(true)
-	return nil
 }
 
 // reader prepares each statement when it is first asked for: a start should

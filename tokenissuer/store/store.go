@@ -23,10 +23,11 @@ type Follower func(now time.Time, revoked []Revocation)
 
 // New makes a store of two connection pools, as the database packages open
 // them; taken says whether an error of theirs means that a unique value exists.
-// Both pools may be the same.
+// Both pools may be the same. A write pool of one connection is shared: what
+// waits for it is committed together.
 func New(write, read *sql.DB, taken func(error) bool) *Store {
 	return &Store{
-		write: writer{db: write},
+		write: writer{db: write, alone: write.Stats().MaxOpenConnections == 1},
 		read:  reader{db: read, stmts: make([]atomic.Pointer[sql.Stmt], len(readTexts))},
 		taken: taken,
 	}
