@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -119,7 +120,7 @@ type trailerBody struct {
 
 func (b *trailerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		b.strip.trailer(b.trailer)
 	}
 	return n, err

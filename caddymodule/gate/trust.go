@@ -99,7 +99,7 @@ func (t *trust) stillTrusts(e *entry) *issuer {
 // verify finds the issuer of a token by the key that verifies it; what the
 // token says of its issuer is only read after that. Two issuers may use one
 // key id, so the next ring is asked when a signature or an issuer is wrong.
-func (t *trust) verify(raw string, now time.Time) (*entry, *issuer, error) {
+func (t *trust) verify(raw string) (*entry, *issuer, error) {
 	sealed, err := token.Parse(raw)
 	if err != nil {
 		return nil, nil, err
