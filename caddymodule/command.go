@@ -41,7 +41,7 @@ func addCommands(root *cobra.Command) {
 	flags.StringP("config", "c", "", "Configuration file (if --address is not used)")
 	flags.StringP("adapter", "a", "", "Name of config adapter to apply (if --config is used)")
 	flags.Bool("json", false, "Print JSON instead of a table")
-	root.RunE = needSubcommand
+	root.RunE, root.Args = needSubcommand, cobra.ArbitraryArgs
 	root.SilenceUsage = true
 
 	user := group("user", "Manages users")

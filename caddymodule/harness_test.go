@@ -196,6 +196,32 @@ func (w *world) post(path string, form url.Values) answer {
 	return a
 }
 
+// admin asks Caddy's admin API.
+func (w *world) admin(method, path, body string, lines ...string) (int, string) {
+	w.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.dir, "admin"))
+	}}}
+	r, err := http.NewRequestWithContext(w.Context(), method, "http://127.0.0.1"+path, strings.NewReader(body))
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
 // token gets an access token for the shop.
 func (w *world) token() string {
 	w.Helper()

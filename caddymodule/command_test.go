@@ -1,0 +1,176 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+)
+
+// command runs `gatehouse issuer ARGS` against the world's Caddy.
+func (w *world) command(stdin string, args ...string) (stdout string, err error) {
+	w.Helper()
+	root := &cobra.Command{Use: "issuer", SilenceErrors: true}
+	addCommands(root)
+	var out, problems bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&problems)
+	root.SetIn(strings.NewReader(stdin))
+	if !slices.Contains(args, "--address") {
+		args = append(args, "--address", "unix/"+w.dir+"/admin")
+	}
+	root.SetArgs(args)
+	err = root.Execute()
+	return out.String(), err
+}
+
+// must runs a command that succeeds and prints these words.
+func (w *world) must(stdin string, args []string, words ...string) string {
+	w.Helper()
+	out, err := w.command(stdin, args...)
+	if err != nil {
+		w.Fatalf("%v: %v", args, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(out, word) {
+			w.Errorf("%v: no %q in\n%s", args, word, out)
+		}
+	}
+	return out
+}
+
+// fails runs a command that says in one line what is wrong.
+func (w *world) fails(args []string, want string) {
+	w.Helper()
+	out, err := w.command("", args...)
+	switch {
+	case err == nil:
+		w.Errorf("%v: worked:\n%s", args, out)
+	case !strings.Contains(err.Error(), want) || strings.Contains(strings.TrimSpace(err.Error()), "\n"):
+		w.Errorf("%v: got %q, want %q on one line", args, err, want)
+	}
+}
+
+func (w *world) signIn(name, password string) answer {
+	w.Helper()
+	return w.post("/oauth2/token", url.Values{
+		"grant_type": {"password"}, "client_id": {"phone"}, "auth_source_id": {"password"}, "username": {name}, "password": {password},
+	})
+}
+
+func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, oneSite)
+
+	w.must("correct horse battery\n", []string{"user", "add", "alice", "--email", "Alice@Example.com", "--password-stdin"}, "alice", "alice@example.com", "active", "set")
+	w.must("", []string{"user", "add", "bob"}, "bob", "none")
+	w.must("", []string{"user", "list"}, "USERNAME", "alice", "bob")
+	w.must("", []string{"user", "show", "alice@example.com"}, "alice")
+	w.fails([]string{"user", "add", "alice"}, "already taken")
+	w.fails([]string{"user", "show", "nobody"}, `user "nobody": not found`)
+	w.fails([]string{"user", "set-password", "alice"}, "--password-stdin")
+
+	bearer := "Authorization: Bearer " + w.accessToken(w.signIn("alice", "correct horse battery"))
+	if a := w.get("/", bearer); a.status != http.StatusOK {
+		t.Fatalf("signed in: %v", a)
+	}
+	w.must("", []string{"user", "freeze", "alice"})
+	w.must("", []string{"user", "show", "alice"}, "frozen")
+	if a := w.get("/", bearer); a.status != http.StatusUnauthorized {
+		t.Errorf("frozen, and its token opens the gate: %v", a)
+	}
+	w.fails([]string{"user", "unlock", "alice"}, "frozen")
+	w.must("", []string{"user", "unfreeze", "alice"})
+	w.must("", []string{"user", "lock", "alice"})
+	if a := w.signIn("alice", "correct horse battery"); a.status != http.StatusBadRequest {
+		t.Errorf("locked: %v", a)
+	}
+	w.fails([]string{"user", "unfreeze", "alice"}, "locked")
+	w.must("", []string{"user", "unlock", "alice"})
+	w.must("another horse battery\n", []string{"user", "set-password", "alice", "--password-stdin"})
+	if a := w.signIn("alice", "correct horse battery"); a.status != http.StatusBadRequest {
+		t.Errorf("the old password: %v", a)
+	}
+	w.accessToken(w.signIn("alice", "another horse battery"))
+	w.must("", []string{"user", "remove", "alice"})
+	w.fails([]string{"user", "show", "alice"}, "not found")
+
+	var users []map[string]any
+	if err := json.Unmarshal([]byte(w.must("", []string{"user", "list", "--json"})), &users); err != nil || len(users) != 1 || users[0]["username"] != "bob" {
+		t.Errorf("as JSON: %v, %v", users, err)
+	}
+}
+
+func TestOperatorSeesClientsAndKeys(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	if out := w.must("", []string{"client", "list"}, "shop", "web", "orders:read", "phone"); strings.Contains(out, shopSecret) {
+		t.Error("the list shows a secret")
+	}
+	w.must("", []string{"client", "show", "shop", "--json"}, `"id": "shop"`)
+	w.fails([]string{"client", "show", "stranger"}, `client "stranger": not found`)
+
+	w.must("", []string{"key", "list"}, "ES256", "signing")
+	w.must("", []string{"key", "rotate"}, "signing", "announced")
+	if _, set := w.get("/oauth2/jwks"), w.get("/oauth2/jwks").body; strings.Count(set, `"kid"`) != 2 {
+		t.Errorf("the announced key is not published: %s", set)
+	}
+	w.token()
+}
+
+func TestCommandLineMistakesNameTheRightWord(t *testing.T) {
+	w := newWorld(t)
+	w.load("", "http://app.example.com {\n\trespond ok\n}")
+	w.fails([]string{"user", "list"}, "no token issuer is configured")
+	w.fails([]string{"user", "ad"}, "did you mean add?")
+	w.fails([]string{"usr", "add"}, "did you mean user?")
+	w.fails([]string{"user"}, "expected add, ")
+	w.fails([]string{"key", "list", "--adress", "x"}, "--adress")
+	w.fails([]string{"key", "list", "--address", "unix/" + w.dir + "/nobody"}, "connect")
+}
+
+func TestAdminAPIIsNotForPagesInABrowser(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	const user = `{"username":"mallory","password":"correct horse battery"}`
+	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", ""} {
+		if status, text := w.admin(http.MethodPost, "/token_issuer/users", user, "Content-Type: "+kind); status != http.StatusUnsupportedMediaType {
+			t.Errorf("as %q: %d %s", kind, status, text)
+		}
+	}
+	for body, want := range map[string]int{
+		`{"username":"mallory","admin":true}`: http.StatusBadRequest,
+		`{"username":`:                        http.StatusBadRequest,
+		`{"username":"x","name":"` + strings.Repeat("x", 70<<10) + `"}`: http.StatusBadRequest,
+		`{"username":"mallory","password":"short"}`:                     http.StatusBadRequest,
+		user: http.StatusOK,
+	} {
+		if status, text := w.admin(http.MethodPost, "/token_issuer/users", body, "Content-Type: application/json"); status != want {
+			t.Errorf("%.60s: %d %s", body, status, text)
+		}
+	}
+	// Nothing of it is on the sites.
+	if a := w.get("/token_issuer/users"); a.status != http.StatusUnauthorized {
+		t.Errorf("on a site: %v", a)
+	}
+}
+
+// A reload that failed leaves the admin endpoint with a configuration that
+// never ran; its operations must reach the one that does.
+func TestAdminAPISpeaksToTheRunningIssuerAfterAFailedReload(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	w.must("correct horse battery\n", []string{"user", "add", "alice", "--password-stdin"}, "alice")
+	w.write("file", "not a folder")
+	if err := caddy.Load(w.caddyfile(strings.Replace(oneIssuer, "$DIR/store", "$DIR/file", 1), oneSite), true); err == nil {
+		t.Fatal("loaded")
+	}
+	w.must("", []string{"user", "list"}, "alice")
+}
