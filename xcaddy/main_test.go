@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,19 +71,21 @@ func setup(env *testscript.Env, root string) error {
 	return nil
 }
 
-// freePorts returns ports nobody listens on now. They are released together, so they differ.
+// freePorts returns ports nobody listens on now. They are released together, so
+// they differ, and lie below those that the system gives to outgoing
+// connections: a program that is down for a moment finds its port free again.
 func freePorts(n int) ([]string, error) {
 	var ports []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(ports) < n; tries++ {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
-			return nil, err
+			if tries > 100 {
+				return nil, err
+			}
+			continue
 		}
 		defer listener.Close()
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, err
-		}
 		ports = append(ports, port)
 	}
 	return ports, nil

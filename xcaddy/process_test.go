@@ -39,27 +39,71 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if running[name] != nil {
 		ts.Fatalf("%s is running", name)
 	}
+	p, err := launch(program{
+		path: "gatehouse", caddyfile: args[0], dir: ts.MkAbs("."), log: ts.MkAbs(name + ".log"), env: environment(ts),
+	})
+	refusal, ended := errors.AsType[*refusal](err)
+	switch {
+	case neg && ended && refusal.exit != nil:
+		fmt.Fprint(ts.Stderr(), refusal.said)
+	case neg && err == nil:
+		running[name] = p
+		ts.Fatalf("%s was accepted", args[0])
+	default:
+		ts.Check(err)
+		running[name] = p
+		ts.Check(certified("localhost:" + ts.Getenv("HTTPS_PORT")))
+	}
+}
+
+// program is what to start, and where.
+type program struct {
+	path, caddyfile, dir, log string
+	env                       []string
+}
+
+// refusal is the error of a program that ended before it served.
+type refusal struct {
+	exit error
+	said string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("ended (%v): %s", r.exit, r.said) }
+
+// launch starts `gatehouse run` and returns when the configuration is live.
+func launch(what program) (*process, error) {
+	// Caddy's own `start` learns the same way that its child is ready.
 	ready, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	defer ready.Close()
 
-	p := &process{log: ts.MkAbs(name + ".log"), ended: make(chan error, 1)}
+	p := &process{log: what.log, ended: make(chan error, 1)}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	defer log.Close()
 	before, err := log.Seek(0, io.SeekEnd)
-	ts.Check(err)
-
-	// Caddy's own `start` learns the same way that its child is ready.
-	env := environment(ts)
-	p.cmd = exec.Command("gatehouse", "run", "--adapter", "caddyfile", "--config", args[0], "--pingback", ready.Addr().String())
-	if p.cmd.Err != nil {
-		ts.Fatalf("%v", p.cmd.Err)
+	if err != nil {
+		return nil, err
 	}
-	p.cmd.Env, p.cmd.Dir = env, ts.MkAbs(".")
+	said := func() string {
+		text, err := os.ReadFile(p.log)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text[before:])
+	}
+
+	p.cmd = exec.Command(what.path, "run", "--adapter", "caddyfile", "--config", what.caddyfile, "--pingback", ready.Addr().String())
+	p.cmd.Env, p.cmd.Dir = what.env, what.dir
 	p.cmd.Stdin = strings.NewReader("ready")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	ts.Check(p.cmd.Start())
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
 	go func() { p.ended <- p.cmd.Wait() }()
 
 	live := make(chan struct{})
@@ -71,20 +115,12 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}()
 	select {
 	case <-live:
-		running[name] = p
-		if neg {
-			ts.Fatalf("%s was accepted", args[0])
-		}
-		ts.Check(certified("localhost:" + ts.Getenv("HTTPS_PORT")))
+		return p, nil
 	case err := <-p.ended:
-		said := ts.ReadFile(p.log)[before:]
-		if !neg || err == nil {
-			ts.Fatalf("%s ended (%v): %s", name, err, said)
-		}
-		fmt.Fprint(ts.Stderr(), said)
+		return nil, &refusal{err, said()}
 	case <-time.After(patience):
 		p.kill()
-		ts.Fatalf("%s is not ready after %s: %s", name, patience, ts.ReadFile(p.log))
+		return nil, fmt.Errorf("not ready after %s: %s", patience, said())
 	}
 }
 
