@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
@@ -69,7 +70,14 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return h.NewRoute(nil, g), nil
+	var route caddy.ModuleMap
+	if h.IsNamedRoute() {
+		// Caddy merges handlers without a matcher into one route, and of a named route
+		// that is a single one it keeps the first handler alone (extractNamedRoutes):
+		// behind a `header` line the gate would be gone.
+		route = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"*"})}
+	}
+	return h.NewRoute(route, g), nil
 }
 
 // literalOffer reads what the file's global option offers, as far as it is

@@ -91,6 +91,28 @@ http://app.example.com {
 	}
 }
 
+// Caddy itself keeps only the first handler of a named route that has no matcher
+// in it; a gate that vanishes would open the backend.
+func TestGateInANamedRouteStaysThere(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, `
+&(guard) {
+	header X-Frame-Options DENY
+	token_gate
+}
+http://app.example.com {
+	token_issuer
+	invoke guard
+	respond "the backend"
+}`)
+	if a := w.get("/"); a.status != http.StatusUnauthorized {
+		t.Errorf("without a token: %v", a)
+	}
+	if a := w.get("/", "Authorization: Bearer "+w.token()); a.body != "the backend" {
+		t.Errorf("with a token: %v", a)
+	}
+}
+
 func TestMissingScopeIsForbidden(t *testing.T) {
 	w := newWorld(t)
 	w.load(oneIssuer, `

@@ -269,7 +269,7 @@ type partner struct {
 	jwks string
 }
 
-func newPartner(t *testing.T) partner {
+func newPartner(t testing.TB) partner {
 	t.Helper()
 	key, err := token.Generate("ES256")
 	if err != nil {
@@ -279,7 +279,7 @@ func newPartner(t *testing.T) partner {
 	return partner{key, string(token.NewRing([]*token.Key{key}).JWKS(time.Now()))}
 }
 
-func (p partner) token(t *testing.T, audience, group string) string {
+func (p partner) token(t testing.TB, audience, group string) string {
 	t.Helper()
 	access := token.Access{
 		Issuer: "https://login.partner.example", Subject: "anna", Audience: audience, ID: "1", Scopes: []string{"read"},
