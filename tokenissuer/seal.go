@@ -66,6 +66,8 @@ func (s *State) opened(k store.Key) ([]byte, error) {
 }
 
 // reseal encrypts keys that were stored before a key-encryption key was set.
+// What was in plain text before may still be read in old copies of the file:
+// rotating the keys after it is the operator's part.
 func (s *State) reseal(ctx context.Context, records []store.Key) ([]store.Key, error) {
 	aead, err := s.sealer()
 	if err != nil || aead == nil {
@@ -79,7 +81,7 @@ func (s *State) reseal(ctx context.Context, records []store.Key) ([]store.Key, e
 		if records[n], err = s.sealed(r); err != nil {
 			return nil, err
 		}
-		writes = append(writes, store.RemoveKey{ID: r.ID}, store.PutKey{Key: records[n]})
+		writes = append(writes, store.SealKey{ID: r.ID, Material: records[n].Material})
 	}
 	if len(writes) == 0 {
 		return records, nil

@@ -18,6 +18,19 @@ func (w PutKey) apply(ctx context.Context, t *transaction) error {
 		millis(k.Created), millis(k.SignFrom), millis(k.Retired), millis(k.Expires))
 }
 
+// SealKey replaces a key's plain material by its sealed form. Conflict: unknown,
+// or sealed before.
+type SealKey struct {
+	ID       string
+	Material []byte
+}
+
+var sealKey = writes(`UPDATE keys SET material = $2, sealed = 1 WHERE id = $1 AND sealed = 0`)
+
+func (w SealKey) apply(ctx context.Context, t *transaction) error {
+	return t.must(ctx, sealKey, w.ID, w.Material)
+}
+
 // RetireKey ends a key's signing. Conflict: unknown, or retired before.
 type RetireKey struct {
 	ID      string
