@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/go-crypt/crypt/algorithm"
@@ -108,8 +109,8 @@ func (h *hasher) decode(encoded string) (stored, error) {
 		decode, s.asSent = argon2.Decode, false
 		s.weak = parts[1] != "argon2id" || uint64(m)*uint64(t) < uint64(h.memory)*uint64(h.passes) || m < min(leastMemory, h.memory)
 	case "2a", "2b", "2y": // 2x is a broken variant of its own
-		var cost uint32
-		bounded = len(encoded) == 60 && scan(parts, 2, "%d", &cost) && 4 <= cost && cost <= maxCost
+		cost, err := strconv.ParseUint(parts[2], 10, 8)
+		bounded = len(encoded) == 60 && err == nil && 4 <= cost && cost <= maxCost
 		decode, s.reads = bcrypt.Decode, bcryptReads
 	case "scrypt":
 		var ln, r, p uint32

@@ -15,6 +15,7 @@ import (
 const (
 	maxIdentifier = 320
 	maxUsername   = 255
+	maxLocalPart  = 64
 )
 
 // domains reads the domain of an e-mail address as a DNS look-up would.
@@ -57,7 +58,10 @@ func Normalise(kind store.IdentifierKind, raw, region string) (string, bool) {
 // sign in, and could pass for somebody's phone number.
 func username(raw string) (string, bool) {
 	name, err := precis.UsernameCaseMapped.String(raw)
-	return name, err == nil && len(name) <= maxUsername && KindOf(name) == store.ByUsername
+	if err != nil || name == "" || len(name) > maxUsername || KindOf(name) != store.ByUsername {
+		return "", false
+	}
+	return name, true
 }
 
 // email takes a bare addr-spec: what the parser reads besides it (a display
@@ -71,7 +75,7 @@ func email(raw string) (string, bool) {
 	}
 	at := strings.LastIndexByte(raw, '@')
 	local, err := precis.UsernameCaseMapped.String(raw[:at])
-	if err != nil || strings.Contains(local, "@") {
+	if err != nil || len(local) > maxLocalPart || strings.Contains(local, "@") {
 		return "", false
 	}
 	domain, err := domains.ToASCII(raw[at+1:])

@@ -121,11 +121,11 @@ func (a *Accounts) digest(fields ...string) store.Hash {
 // machine 2^64 of them.
 func network(from netip.Addr) string {
 	bits := 56
-	if from = from.Unmap().WithZone(""); from.Is4() {
+	if from = from.Unmap(); from.Is4() {
 		bits = 24
 	}
-	prefix, err := from.Prefix(bits)
-	if err != nil {
+	prefix, err := from.Prefix(bits) // drops the zone
+	if err != nil || !prefix.IsValid() {
 		return "unknown"
 	}
 	return prefix.String()
