@@ -58,7 +58,7 @@ type Options struct {
 	Hashes int
 
 	// Wait is how long a sign-in waits for its turn before it is told to come
-	// again. Default 3s.
+	// again. Default 5s.
 	Wait time.Duration
 }
 
@@ -94,7 +94,7 @@ func New(st *store.Store, o Options) (*Accounts, error) {
 		o.Hashes = runtime.GOMAXPROCS(0)
 	}
 	if o.Wait <= 0 {
-		o.Wait = 3 * time.Second
+		o.Wait = 5 * time.Second
 	}
 	h, err := newHasher(o.Memory, o.Passes)
 	if err != nil {

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net/netip"
@@ -61,7 +60,7 @@ func newWorld(t testing.TB, o Options) world {
 
 func (w world) create(in Create) store.Account {
 	w.t.Helper()
-	account, writes, err := w.Create(context.Background(), noon, "operator", staff, in)
+	account, writes, err := w.Create(w.t.Context(), noon, "operator", staff, in)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -71,7 +70,7 @@ func (w world) create(in Create) store.Account {
 
 func (w world) apply(now time.Time, writes []store.Write) {
 	w.t.Helper()
-	if err := w.st.Apply(context.Background(), now, writes...); err != nil {
+	if err := w.st.Apply(w.t.Context(), now, writes...); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -79,7 +78,7 @@ func (w world) apply(now time.Time, writes []store.Write) {
 // try is a sign-in whose writes are applied, as the issuer does.
 func (w world) try(now time.Time, name, password string, from netip.Addr) oauth.Reason {
 	w.t.Helper()
-	_, writes, err := w.Password(context.Background(), now, staff, name, password, from)
+	_, writes, err := w.Password(w.t.Context(), now, staff, name, password, from)
 	if err == nil {
 		w.apply(now, writes)
 	} else if len(writes) > 0 {

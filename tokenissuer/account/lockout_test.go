@@ -77,6 +77,15 @@ func TestKnownAddressIsLockedByItsOwnFailures(t *testing.T) {
 	w.want("", w.try(noon, "alice", right, stranger))
 }
 
+// Behind a Unix socket nobody has an address, so none can be the owner's.
+func TestNoAddressIsNobodysHome(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.create(Create{Username: "alice", Password: right})
+	w.want("", w.try(noon, "alice", right, netip.Addr{}))
+	w.fail(staff.Failures, noon, "alice", stranger)
+	w.want(oauth.AccountLocked, w.try(noon, "alice", right, netip.Addr{}))
+}
+
 // Were the strangers' counter cleared by each sign-in of the owner, they would
 // have as many tries a day as she has sign-ins.
 func TestOwnersSignInGivesStrangersNoTries(t *testing.T) {

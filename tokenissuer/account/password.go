@@ -76,6 +76,7 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 	if err != nil {
 		return store.Account{}, nil, err
 	}
+	known = known && from.IsValid() // where nobody has an address, everybody is a stranger
 	guard := a.lockout(src, name, from, known)
 	land, err := a.flights.enter(ctx, guard.keys()[0], func() (int, error) {
 		if account.State == store.Locked {

@@ -219,7 +219,7 @@ func benchmarkRefusal(b *testing.B, name string) {
 	open := staff
 	open.Failures = 1 << 30
 	for b.Loop() {
-		if _, _, err := w.Password(context.Background(), noon, open, name, "wrong", home); reason(err) != oauth.WrongCredentials {
+		if _, _, err := w.Password(w.t.Context(), noon, open, name, "wrong", home); reason(err) != oauth.WrongCredentials {
 			b.Fatal(err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 func (w world) wantOverloaded(name string) {
 	w.t.Helper()
-	_, _, err := w.Password(context.Background(), noon, staff, name, right, home)
+	_, _, err := w.Password(w.t.Context(), noon, staff, name, right, home)
 	if e := oauth.AsError(err); e.Code != oauth.TemporarilyUnavailable || e.Reason != oauth.Overloaded {
 		w.t.Errorf("%v", err)
 	}

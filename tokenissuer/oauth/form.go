@@ -154,7 +154,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 		n, err := body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return string(buf), nil
 		case err != nil:
 			if _, large := errors.AsType[*http.MaxBytesError](err); large {
