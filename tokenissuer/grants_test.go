@@ -172,7 +172,7 @@ func TestPasswordRows(t *testing.T) {
 	t.Run("scope openid", func(t *testing.T) { s.good(try("staff", "alice", password, "scope", "openid")) })
 }
 
-func TestNameIsLockedAfterFailuresAndAKnownAddressIsNot(t *testing.T) {
+func TestUnlockForgivesWhatLockedTheName(t *testing.T) {
 	s := start(t, clientsOnly())
 	s.user("alice", "")
 	for range 5 {

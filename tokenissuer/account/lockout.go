@@ -83,7 +83,7 @@ func (l *lockout) remember(ctx context.Context, st *store.Store, now time.Time) 
 	var writes []store.Write
 	for _, key := range l.keys() {
 		writes = append(writes, store.PutAttempt{
-			Key: key, Most: l.source.Failures, Window: l.source.Lock, Lock: l.source.Lock,
+			Key: key, Name: l.name, Most: l.source.Failures, Window: l.source.Lock, Lock: l.source.Lock,
 		})
 	}
 	return st.Apply(ctx, now, writes...)

@@ -138,22 +138,23 @@ func (a *Accounts) Find(ctx context.Context, name string) (store.Account, error)
 }
 
 // SetPassword is the writes that give an account a password. They end its
-// sign-ins: whoever knew the old password may have begun them.
+// sign-ins, for whoever knew the old password may have begun them, and forget its
+// failures, which were about the old one.
 func (a *Accounts) SetPassword(ctx context.Context, now time.Time, actor string, src Source, account store.Account, password string) ([]store.Write, error) {
 	hash, err := a.hashNew(ctx, src, account, password)
 	if err != nil {
 		return nil, err
 	}
-	return []store.Write{
+	return append(a.forgive(account),
 		store.SetPassword{Account: account.ID, Old: "*", New: hash},
 		store.RevokeAccount{Account: account.ID},
 		event(now, actor, "account.set_password", account.ID),
-	}, nil
+	), nil
 }
 
 // SetState is the writes that lock, freeze or activate an account. The first two
-// end its sign-ins. The last also forgets the failures that locked its names; the
-// counters of single networks run out by themselves.
+// end its sign-ins. The last also forgets the failures that locked its names, in
+// every network.
 func (a *Accounts) SetState(now time.Time, actor string, account store.Account, state store.AccountState) []store.Write {
 	writes := []store.Write{store.SetState{Account: account.ID, State: state}}
 	action := "account.unlock"
@@ -169,16 +170,22 @@ func (a *Accounts) SetState(now time.Time, actor string, account store.Account, 
 		writes = append(writes, store.RevokeAccount{Account: account.ID})
 		return append(writes, event(now, actor, action, account.ID))
 	}
+	writes = append(writes, a.forgive(account)...)
+	return append(writes, event(now, actor, action, account.ID))
+}
+
+// forgive is the writes that forget the failures under every name of an account.
+func (a *Accounts) forgive(account store.Account) (writes []store.Write) {
 	for _, name := range []identity{
 		{kind: store.ByUsername, value: account.Username},
 		{kind: store.ByEmail, value: account.Email},
 		{kind: store.ByPhone, value: account.Phone},
 	} {
 		if name.value != "" {
-			writes = append(writes, store.ClearAttempt{Key: a.nameKey(name)})
+			writes = append(writes, store.ClearName{Name: a.nameKey(name)})
 		}
 	}
-	return append(writes, event(now, actor, action, account.ID))
+	return writes
 }
 
 // Remove is the writes that delete an account. Its id never comes back, so a new

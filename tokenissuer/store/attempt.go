@@ -12,6 +12,7 @@ import (
 // table is of fixed size, and a full neighbourhood gives up its least entry.
 type PutAttempt struct {
 	Key    Hash
+	Name   Hash // what ClearName finds it by; Key itself for a name's own counter
 	Most   int
 	Window time.Duration
 	Lock   time.Duration
@@ -35,8 +36,8 @@ var (
 	// $3 now, $4 Most, $5 when the window ends that begins now, $6 when a lock
 	// ends that begins now. An entry is over when neither window nor lock runs.
 	countAttempt = writes(`
-INSERT INTO attempts (hash, neighbourhood, failures, since, until, expires)
-VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $4 THEN $6 ELSE 0 END, CASE WHEN 1 >= $4 AND $6 > $5 THEN $6 ELSE $5 END)
+INSERT INTO attempts (hash, neighbourhood, failures, since, until, expires, name)
+VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $4 THEN $6 ELSE 0 END, CASE WHEN 1 >= $4 AND $6 > $5 THEN $6 ELSE $5 END, $7)
 ON CONFLICT (hash) DO UPDATE SET
 	failures = CASE WHEN attempts.expires <= $3 OR (attempts.until > 0 AND attempts.until <= $3) THEN 1
 		ELSE attempts.failures + 1 END,
@@ -60,7 +61,7 @@ DELETE FROM attempts WHERE n IN (
 
 func (w PutAttempt) apply(ctx context.Context, t *transaction) error {
 	where := neighbourhood(w.Key)
-	err := t.may(ctx, countAttempt, w.Key[:], where, t.now, w.Most, millis(t.at.Add(w.Window)), millis(t.at.Add(w.Lock)))
+	err := t.may(ctx, countAttempt, w.Key[:], where, t.now, w.Most, millis(t.at.Add(w.Window)), millis(t.at.Add(w.Lock)), w.Name[:])
 	if err != nil {
 		return err
 	}
@@ -74,6 +75,16 @@ var clearAttempt = writes(`DELETE FROM attempts WHERE hash = $1`)
 
 func (w ClearAttempt) apply(ctx context.Context, t *transaction) error {
 	return t.may(ctx, clearAttempt, w.Key[:])
+}
+
+// ClearName forgets every counter of a name, those of single networks too: an
+// operator who unlocks an account means all of it.
+type ClearName struct{ Name Hash }
+
+var clearName = writes(`DELETE FROM attempts WHERE name = $1`)
+
+func (w ClearName) apply(ctx context.Context, t *transaction) error {
+	return t.may(ctx, clearName, w.Name[:])
 }
 
 // mostAttempts is how many keys one look-up takes: a name, its address, and

@@ -125,8 +125,10 @@ CREATE TABLE attempts (
 	failures      BIGINT NOT NULL,
 	since         BIGINT NOT NULL,
 	until         BIGINT NOT NULL,
-	expires       BIGINT NOT NULL
+	expires       BIGINT NOT NULL,
+	name          BLOB NOT NULL
 );
+CREATE INDEX attempts_name ON attempts (name);
 CREATE INDEX attempts_neighbourhood ON attempts (neighbourhood);
 CREATE INDEX attempts_expires ON attempts (expires);
 
