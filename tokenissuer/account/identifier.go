@@ -38,6 +38,20 @@ func KindOf(name string) store.IdentifierKind {
 // under; false means that nobody can have it. region is how a phone number
 // without + is read.
 func Normalise(kind store.IdentifierKind, raw, region string) (string, bool) {
+	value, ok := spell(kind, raw, region)
+	if !ok {
+		return "", false
+	}
+	// Neither the rules for names (RFC 8264 §7) nor those for numbers arrive at
+	// once for every text: +86 and a number of zeros lose one zero each time. What
+	// is stored has to be found again by itself.
+	if again, ok := spell(kind, value, region); !ok || again != value {
+		return "", false
+	}
+	return value, true
+}
+
+func spell(kind store.IdentifierKind, raw, region string) (string, bool) {
 	if len(raw) > maxIdentifier {
 		return "", false
 	}

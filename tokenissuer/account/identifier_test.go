@@ -43,7 +43,7 @@ func TestWhatIsNoIdentifier(t *testing.T) {
 			"a@corp..com", "A <a@corp.com>", "<a@corp.com>", "a@corp.com (comment)", " a@corp.com", "a@corp.com\n", "a@[127.0.0.1]", "a b@corp.com",
 			"a@corp.com,b@corp.com", "a@corp_x.com", "a@xn--a", strings.Repeat("a", 300) + "@corp.com", "a@" + strings.Repeat("a.", 200) + "com",
 		},
-		store.ByPhone:              {"", "+", "1", "+1", "110", "+99912345678901234567", "138001380001234", "13800138000x9", "1-800-FLOWERS", "13800138000;ext=1", "13800+138000"},
+		store.ByPhone:              {"", "+", "1", "+1", "110", "+99912345678901234567", "138001380001234", "13800138000x9", "1-800-FLOWERS", "13800138000;ext=1", "00000000000", "13800+138000"},
 		store.IdentifierKind("id"): {"alice"},
 	} {
 		for _, raw := range raws {

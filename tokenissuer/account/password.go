@@ -102,7 +102,7 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		store.SetPassword{Account: account.ID, Old: account.PasswordHash, New: proof.hash, Keep: true},
 		store.PutKnownAddress{Account: account.ID, Address: address},
 	}
-	account.PasswordHash = proof.hash
+	account.PasswordHash = "" // nobody behind here needs it, so nobody can log it
 	return account, append(writes, guard.clear()...), nil
 }
 

@@ -31,14 +31,23 @@ func TestSignInsAreBoundedInNumber(t *testing.T) {
 }
 
 func TestWaitingIsBoundedInTime(t *testing.T) {
-	w := newWorld(t, Options{Hashes: 1, Wait: 10 * time.Millisecond})
-	w.create(Create{Username: "alice", Password: right})
-	w.queue.slots <- struct{}{}
-	w.wantOverloaded("alice")
-	w.wantOverloaded("nobody")
-	<-w.queue.slots
-	w.queue.wait = time.Minute
-	w.want("", w.try(noon, "alice", right, home)) // nothing was counted meanwhile
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, time.Second)
+		q.slots <- struct{}{}
+		start := time.Now()
+		ctx, leave, err := q.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = q.run(ctx, func() { t.Error("hashed beside the one slot") })
+		if e := oauth.AsError(refusal(err)); e.Reason != oauth.Overloaded || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", e, time.Since(start))
+		}
+		leave()
+		if len(q.seats) != 0 || q.hashed.Load() != 0 {
+			t.Errorf("%d seats, %d hashes", len(q.seats), q.hashed.Load())
+		}
+	})
 }
 
 func TestSlotsBoundHashes(t *testing.T) {
