@@ -59,11 +59,13 @@ func TestRefusals(t *testing.T) {
 		{"A22 ID token", []string{"Bearer " + s.signedText(t, "JWT", identity)}, 401, invalid + `this is not an access token"`, gate.WrongTokenType},
 		{"A39 revoked", []string{"Bearer " + signed(func(a *tokenAccess) { a.ID = "jti-revoked" })}, 401, invalid + `the access token was revoked"`, oauth.RevokedToken},
 		{
-			"scope", []string{"Bearer " + signed(func(a *tokenAccess) { a.Scopes = []string{"orders:read"} })},
+			"scope",
+			[]string{"Bearer " + signed(func(a *tokenAccess) { a.Scopes = []string{"orders:read"} })},
 			403, realm + `, error="insufficient_scope", error_description="the access token lacks a scope", scope="orders:read orders:write"`, oauth.MissingScope,
 		},
 		{
-			"claim", []string{"Bearer " + signed(func(a *tokenAccess) { a.Extra = nil })},
+			"claim",
+			[]string{"Bearer " + signed(func(a *tokenAccess) { a.Extra = nil })},
 			403, realm + `, error="insufficient_scope", error_description="the access token lacks a claim"`, gate.MissingClaim,
 		},
 	} {

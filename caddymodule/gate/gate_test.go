@@ -82,6 +82,24 @@ func TestAbsentClaimLeavesNoHeader(t *testing.T) {
 	}
 }
 
+// Whoever forgets to strip must still not let the client's own header stand
+// for a claim that is absent.
+func TestApplyAloneLeavesNoForeignIdentity(t *testing.T) {
+	s := newScene(t)
+	g := s.gate(t, gate.Config{Headers: []gate.Header{{"X-User-Email", "{claim.email}"}, {"X-User-Id", "{claim.sub}"}}})
+	r := request(s.sign(t, "alice"))
+	r.Header.Set("X-User-Email", "admin@example.com")
+	r.Header.Set("X-User-Id", "admin")
+	p, err := g.Check(r, s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Apply(r.Header)
+	if r.Header["X-User-Email"] != nil || !slices.Equal(r.Header["X-User-Id"], []string{"alice"}) {
+		t.Errorf("%v", r.Header)
+	}
+}
+
 func TestClaimTextCannotBreakAHeader(t *testing.T) {
 	s := newScene(t)
 	g := s.gate(t, gate.Config{Headers: []gate.Header{{"X-User-Name", "{claim.name}"}, {"X-Groups", "{claim.groups}"}}})
@@ -302,9 +320,9 @@ func TestForeignIssuerWithOurKeyIDDisturbsNobody(t *testing.T) {
 		raw  string
 		want oauth.Reason
 	}{
-		"ours":                       {s.sign(t, "alice"), ""},
-		"theirs":                     {partner.signed(t, a), ""},
-		"theirs, in our name":        {forged, gate.WrongSignature},
+		"ours":                     {s.sign(t, "alice"), ""},
+		"theirs":                   {partner.signed(t, a), ""},
+		"theirs, in our name":      {forged, gate.WrongSignature},
 		"a logout token of theirs": {partner.signedText(t, "logout+jwt", "{}"), gate.WrongTokenType},
 	} {
 		t.Run(name, func(t *testing.T) {

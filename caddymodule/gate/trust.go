@@ -42,7 +42,7 @@ func newTrust(c Config) (trust, error) {
 			return t, fmt.Errorf("issuer %s stands twice", i.Identifier)
 		}
 		want := token.Want{Issuer: i.Identifier, Audiences: slices.Clone(i.Audiences), Leeway: i.Leeway, Foreign: !i.Embedded}
-		if i.Embedded && len(want.Audiences) == 0 {
+		if len(want.Audiences) == 0 { // only the embedded issuer's can be
 			want.Audiences = slices.Clone(c.Audiences)
 		}
 		if slices.Contains(want.Audiences, "") {

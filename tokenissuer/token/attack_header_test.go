@@ -201,6 +201,13 @@ func TestShapeAttacks(t *testing.T) {
 	})
 }
 
+// respell changes bits of the last character that belong to no byte.
+func respell(part string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, part[len(part)-1])
+	return part[:len(part)-1] + string(alphabet[last^1])
+}
+
 func TestTruncatedTokensAreRefused(t *testing.T) {
 	f := newForger(t)
 	good := f.good()
@@ -233,6 +240,7 @@ func TestSignatureAttacks(t *testing.T) {
 	refuseAll(t, f.keys, ownWant, []attack{
 		{"A30 truncated", body + encode(string(f.rs256(h + "." + p)[:255])), token.ErrSignature},
 		{"A30 extended", body + encode(string(append(f.rs256(h+"."+p), 0))), token.ErrSignature},
+		{"A30 spelled with other bits at the end", body + respell(s), token.ErrMalformed},
 		{"A30 extended in base64", body + s + "AAAA", token.ErrSignature},
 		{"A30 empty", body, token.ErrMalformed},
 		{"A30 absent", h + "." + p, token.ErrMalformed},

@@ -72,11 +72,6 @@ func parseJWK(raw []byte) (Public, error) {
 	if ops := key.KeyOps(); len(ops) > 0 && !mayVerify(ops) {
 		return Public{}, errors.New("not for verifying")
 	}
-	private, err := jwk.IsPrivateKey(key)
-	if err != nil || private {
-		// A symmetric key, or a private one: whoever can read the file can sign.
-		return Public{}, errors.New("not a public key")
-	}
 	var public crypto.PublicKey
 	if err := key.Raw(&public); err != nil {
 		return Public{}, fmt.Errorf("no public key in it: %w", err)
@@ -88,6 +83,7 @@ func parseJWK(raw []byte) (Public, error) {
 	if _, ok := verifiers[alg]; !ok {
 		return Public{}, errors.New("not for an algorithm that is accepted")
 	}
+	// Symmetric and private keys fit nothing: whoever can read the set could sign.
 	if err := alg.fits(public); err != nil {
 		return Public{}, err
 	}

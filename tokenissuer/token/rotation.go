@@ -55,12 +55,7 @@ func (r Rotation) Next(keys []*Key, now time.Time) Change {
 
 	c.Expires = now.Add(r.Longest)
 	for _, k := range keys {
-		if current == nil || k == current || !k.Retired.IsZero() {
-			continue
-		}
-		// A key of the former algorithm that was only announced never signs.
-		former := current.Algorithm == r.Algorithm && k.Algorithm != r.Algorithm
-		if former || k.signs(now) {
+		if current != nil && k != current && k.Retired.IsZero() && k.signs(now) {
 			c.Retire = append(c.Retire, k.ID)
 		}
 	}
