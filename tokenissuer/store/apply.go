@@ -18,6 +18,7 @@ type Write interface {
 type transaction struct {
 	tx      *sql.Tx
 	stmts   []*sql.Stmt
+	taken   func(error) bool
 	at      time.Time
 	now     int64 // at, as the database counts
 	revoked []Revocation
@@ -26,10 +27,13 @@ type transaction struct {
 // exec runs w and returns how many rows it touched.
 func (t *transaction) exec(ctx context.Context, w write, args ...any) (int64, error) {
 	result, err := t.tx.StmtContext(ctx, t.stmts[w]).ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
+	switch {
+	case err == nil:
+		return result.RowsAffected()
+	case t.taken(err):
+		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}
-	return result.RowsAffected()
+	return 0, err
 }
 
 // must runs w; no row touched means that its condition did not hold.
@@ -62,7 +66,7 @@ func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error
 	if err := s.write.prepare(ctx); err != nil {
 		return failure("preparing", err)
 	}
-	a := &application{now: now, writes: writes}
+	a := &application{now: now, writes: writes, err: errAborted}
 	if !s.write.alone {
 		s.commit(ctx, a)
 		return a.err
@@ -72,10 +76,25 @@ func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error
 		return failure("waiting for the writer", err)
 	}
 	if lead {
-		s.commit(context.WithoutCancel(ctx), s.write.queue.batch(a)...)
-		s.write.queue.leave()
+		s.lead(context.WithoutCancel(ctx), a)
 	}
 	return a.err
+}
+
+// errAborted is the answer of an Apply whose leader panicked.
+var errAborted = fmt.Errorf("%w: aborted", ErrUnavailable)
+
+// lead commits a with what waits. The server above survives a panic in one of
+// its requests, so the next leader and the others' answers are deferred.
+func (s *Store) lead(ctx context.Context, a *application) {
+	batch := s.write.queue.batch(a)
+	defer s.write.queue.leave()
+	defer func() {
+		for _, other := range batch[1:] {
+			other.turn <- false
+		}
+	}()
+	s.commit(ctx, batch...)
 }
 
 var (
@@ -84,34 +103,35 @@ var (
 	endOne   = writes(`RELEASE one`)
 )
 
-// commit makes one transaction of all applications and answers each. They come
-// after one another as if each had its own: one that conflicts is undone alone,
-// and what fails otherwise is tried again without the rest.
+// commit makes one transaction of all applications. They come after one another
+// as if each had its own: one that conflicts is undone alone, and what fails
+// otherwise is tried again without the rest.
 func (s *Store) commit(ctx context.Context, batch ...*application) {
-	bad, err := s.transact(ctx, batch)
-	if bad != nil && len(batch) > 1 {
+	retry, err := s.transact(ctx, batch)
+	if retry && len(batch) > 1 {
 		for _, a := range batch {
 			s.commit(ctx, a)
 		}
 		return
 	}
 	for _, a := range batch {
-		if err != nil {
-			// Conflicts too: what they lost against may not have happened.
-			a.err = err
-		}
-		if a.err == nil {
+		switch {
+		case err != nil:
+			a.err = err // conflicts too: what they lost against may not have happened
+		case a.conflict != nil:
+			a.err = a.conflict
+		default:
 			s.tell(a.now, a.revoked)
+			a.err = nil
 		}
-		a.answer()
 	}
 }
 
-// transact returns the application that made it fail, if it was one.
-func (s *Store) transact(ctx context.Context, batch []*application) (bad *application, err error) {
+// transact also says, with an error, whether one application alone caused it.
+func (s *Store) transact(ctx context.Context, batch []*application) (retry bool, err error) {
 	conn, err := s.write.db.Conn(ctx)
 	if err != nil {
-		return nil, failure("waiting for the writer", err)
+		return false, failure("waiting for the writer", err)
 	}
 	defer func() { _ = conn.Close() }()
 	// From here it takes a millisecond. To watch ctx would cost a goroutine for
@@ -119,36 +139,34 @@ func (s *Store) transact(ctx context.Context, batch []*application) (bad *applic
 	ctx = context.WithoutCancel(ctx)
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, failure("beginning", err)
+		return false, failure("beginning", err)
 	}
+	defer func() { _ = tx.Rollback() }() // unless it was committed
 	good := 0
 	for _, a := range batch {
-		t := &transaction{tx: tx, stmts: s.write.stmts, at: a.now, now: millis(a.now)}
+		t := &transaction{tx: tx, stmts: s.write.stmts, taken: s.taken, at: a.now, now: millis(a.now)}
 		if len(batch) == 1 {
 			err = t.all(ctx, a.writes)
 		} else {
 			err = t.amongOthers(ctx, a.writes)
 		}
-		a.revoked, a.err = t.revoked, nil
+		a.revoked, a.conflict = t.revoked, nil
 		switch {
 		case err == nil:
 			good++
-		case errors.Is(err, ErrConflict) || s.taken(err):
-			a.err = conflict(err)
+		case errors.Is(err, ErrConflict):
+			a.conflict = err
 		default:
-			// Some failures have ended the transaction already; either way it is gone.
-			_ = tx.Rollback()
-			return a, failure("applying", err)
+			return true, failure("applying", err)
 		}
 	}
 	if good == 0 {
-		_ = tx.Rollback()
-		return nil, nil
+		return false, nil
 	}
 	if err := tx.Commit(); err != nil {
-		return nil, failure("committing", err)
+		return false, failure("committing", err)
 	}
-	return nil, nil
+	return false, nil
 }
 
 func (t *transaction) all(ctx context.Context, writes []Write) error {
@@ -165,21 +183,16 @@ func (t *transaction) amongOthers(ctx context.Context, writes []Write) error {
 		return err
 	}
 	refused := t.all(ctx, writes)
+	if refused != nil && !errors.Is(refused, ErrConflict) {
+		return refused // an outage undoes everything
+	}
 	if refused != nil {
 		if err := t.may(ctx, undoOne); err != nil {
-			return fmt.Errorf("undoing after %q: %w", refused, err)
+			return fmt.Errorf("undoing: %w", err)
 		}
 	}
 	if err := t.may(ctx, endOne); err != nil {
 		return err
 	}
 	return refused
-}
-
-// conflict says which write met it, and hides how the database puts it.
-func conflict(err error) error {
-	if errors.Is(err, ErrConflict) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrConflict, err)
 }

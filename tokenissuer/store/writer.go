@@ -41,17 +41,12 @@ func (w *writer) prepare(ctx context.Context) error {
 
 // application is one Apply on its way through the queue.
 type application struct {
-	now     time.Time
-	writes  []Write
-	revoked []Revocation
-	err     error
-	turn    chan bool // true: lead a batch; false: err is the answer
-}
-
-func (a *application) answer() {
-	if a.turn != nil {
-		a.turn <- false
-	}
+	now      time.Time
+	writes   []Write
+	revoked  []Revocation
+	conflict error
+	err      error
+	turn     chan bool // true: lead a batch; false: err is the answer
 }
 
 // together is how many Applies share a commit at most: the first of them waits
@@ -75,7 +70,7 @@ func (q *queue) enter(ctx context.Context, a *application) (lead bool, err error
 		q.mu.Unlock()
 		return true, nil
 	}
-	a.turn = make(chan bool, 2) // its leadership and its own answer
+	a.turn = make(chan bool, 1)
 	q.waiting = append(q.waiting, a)
 	q.mu.Unlock()
 	select {

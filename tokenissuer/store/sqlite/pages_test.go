@@ -10,6 +10,22 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
+func TestFamilyIsNotLostUnderItsTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	at(t, path, current(), current().target())
+	write, read, err := pools(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(read.Close(), write.Close()) }()
+	if _, err := write.Exec(`DELETE FROM families WHERE n = 1`); err == nil || !strings.Contains(err.Error(), "FOREIGN KEY") {
+		t.Errorf("a family was deleted under its tokens: %v", err)
+	}
+	if _, err := read.Exec(`DELETE FROM events`); err == nil || !strings.Contains(err.Error(), "readonly") {
+		t.Errorf("a connection for look-ups deletes: %v", err)
+	}
+}
+
 // TestFullDatabaseIsAnOutageThatEnds is what SQLite makes of ENOSPC: it rolls
 // the transaction back by itself.
 func TestFullDatabaseIsAnOutageThatEnds(t *testing.T) {

@@ -108,6 +108,7 @@ func TestOutageOfOneApplyIsNotTheOthers(t *testing.T) {
 					store.PutEvent{Event: store.Event{Detail: detail}},
 					store.RevokeToken{ID: fmt.Sprint(i), Expires: now.AddDate(0, 0, 1)})
 			})
+			synctest.Wait() // the first leads alone, the others are the next batch
 		}
 		if _, err := limited.ExecContext(t.Context(), "PRAGMA max_page_count = 120"); err != nil {
 			t.Fatal(err)
@@ -161,6 +162,28 @@ func TestWhoLeavesTheQueueHasDoneNothing(t *testing.T) {
 		}
 		if _, err := st.Account(t.Context(), "left"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("who left has an account: %v", err)
+		}
+	})
+}
+
+func TestPanicOfALeaderIsNotTheEndOfTheQueue(t *testing.T) {
+	held(t, func(t *testing.T, st *store.Store, _ *sql.Conn, release func()) {
+		var wg sync.WaitGroup
+		var after error
+		wg.Go(func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("a write that is none did not panic")
+				}
+			}()
+			_ = st.Apply(t.Context(), now, store.PutEvent{}, nil)
+		})
+		synctest.Wait()
+		wg.Go(func() { after = st.Apply(t.Context(), now, store.PutEvent{}) })
+		release()
+		wg.Wait()
+		if after != nil {
+			t.Errorf("the next one: %v", after)
 		}
 	})
 }

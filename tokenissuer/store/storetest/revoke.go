@@ -68,6 +68,12 @@ func familyRevoked(f *fixture) {
 		putToken("t1", "f", now.Add(10*time.Minute)),
 		putToken("t2", "f", now.Add(20*time.Minute)),
 		putToken("other", "g", now.Add(10*time.Minute)))
+	var heard []string
+	f.Follow(func(_ time.Time, revoked []store.Revocation) {
+		for _, r := range revoked {
+			heard = append(heard, r.Token)
+		}
+	})
 	at := now.Add(time.Minute)
 	f.apply(at, store.RevokeFamily{Family: "f"})
 	f.wantRevoked(at, "t1", "t2")
@@ -85,6 +91,9 @@ func familyRevoked(f *fixture) {
 	f.apply(at, store.RevokeToken{ID: "m2m", Expires: at.Add(time.Hour)}, store.RevokeToken{ID: "t1", Expires: at.Add(time.Hour)})
 	f.apply(at, store.RevokeToken{ID: "over", Expires: at})
 	f.wantRevoked(at, "m2m", "t1", "t2")
+	if want := []string{"t1", "t2", "m2m"}; !slices.Equal(slices.Sorted(slices.Values(heard)), slices.Sorted(slices.Values(want))) {
+		f.Errorf("heard of %q, want %q: each once, and none that has expired", heard, want)
+	}
 }
 
 func accountRevoked(f *fixture) {

@@ -66,6 +66,7 @@ func oneSpendsRefresh(f *fixture) {
 	if !must(f.Refresh(f.Context(), hash("f", 0)))(f).Spent.Equal(now) {
 		f.Error("the spent token does not say when")
 	}
+	f.conflict("it was spent before", now, store.SpendRefresh{Hash: hash("f", 0)})
 	f.conflict("the spent token was required to be good", now, store.RequireUnspent{Hash: hash("f", 0)})
 	f.apply(now, store.RequireUnspent{Hash: hash("rival", winner)})
 	f.apply(now, store.SpendRefresh{Hash: hash("rival", winner)})
