@@ -8,14 +8,15 @@ import (
 )
 
 // comparison prints the medians over the rounds, and of the difference to the
-// first target in the same round: the figure that a busy machine disturbs least.
+// floor in the same round: the figure that a busy machine disturbs least.
 func comparison(out io.Writer, mode string, targets []*server, results [][]result) {
-	fmt.Fprintf(out, "\n| %s | CPU us/request | (min-max) | over %s | (min-max) | requests/s | p99 ms | RSS MiB | errors |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n", mode, targets[0].name)
+	fmt.Fprintf(out, "\n| %s | CPU us/request | (min-max) | over | the floor by | (min-max) | requests/s | p99 ms | RSS MiB | errors |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|\n", mode)
 	for i, t := range targets {
 		each := column(results[i], result.each)
+		floor := floorOf(targets, i)
 		over := make([]float64, len(each))
 		for round := range each {
-			over[round] = results[i][round].each() - results[0][round].each()
+			over[round] = results[i][round].each() - results[floor][round].each()
 		}
 		slices.Sort(over)
 		slices.Sort(each)
@@ -23,12 +24,23 @@ func comparison(out io.Writer, mode string, targets []*server, results [][]resul
 		for _, r := range results[i] {
 			errors += r.errors
 		}
-		fmt.Fprintf(out, "| %s | **%.1f** | %.1f-%.1f | **%+.1f** | %+.1f..%+.1f | %.0f | %.2f | %.0f | %d |\n", t.name,
-			median(each), each[0], each[len(each)-1], median(over), over[0], over[len(over)-1],
+		fmt.Fprintf(out, "| %s | **%.1f** | %.1f-%.1f | %s | **%+.1f** | %+.1f..%+.1f | %.0f | %.2f | %.0f | %d |\n", t.name,
+			median(each), each[0], each[len(each)-1], targets[floor].name, median(over), over[0], over[len(over)-1],
 			median(column(results[i], result.rate)), median(column(results[i], func(r result) float64 { return milliseconds(r.p99) })),
 			median(column(results[i], func(r result) float64 { return r.memory })), errors)
 	}
 	fmt.Fprintln(out)
+}
+
+// floorOf is the target that number i is compared with: the least an issuer with
+// the same algorithm can cost, where that is measured too, or else the first.
+func floorOf(targets []*server, i int) int {
+	for n, t := range targets {
+		if t.name == "least-"+targets[i].algorithm {
+			return n
+		}
+	}
+	return 0
 }
 
 func column(results []result, of func(result) float64) []float64 {
