@@ -128,9 +128,7 @@ func (p *issuerParser) limits() error {
 	if len(b.lines) == 1 {
 		return placed("limits: empty: expected tokens_per_address", l.At)
 	}
-	p.keep(place{}, &block{lines: map[string]string{
-		"limits tokens_per_address": b.lines["tokens_per_address"],
-	}})
+	p.lines[place{option: "limits tokens_per_address"}] = b.lines["tokens_per_address"]
 	return nil
 }
 

@@ -235,7 +235,7 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
@@ -250,5 +250,5 @@ func plain(err error) error {
 	if found && json.NewDecoder(strings.NewReader(quoted)).Decode(&message) == nil {
 		return errors.New(message)
 	}
-	return err
+	return fmt.Errorf("asking the running instance: %w", err)
 }

@@ -139,12 +139,18 @@ func in(p place) string {
 	return ""
 }
 
+// joined is what errors.Join makes.
+type joined interface {
+	error
+	Unwrap() []error
+}
+
 func flatten(err error) []error {
+	if all, ok := errors.AsType[joined](err); ok {
+		return all.Unwrap()
+	}
 	if err == nil {
 		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
 	}
 	return []error{err}
 }
