@@ -18,7 +18,7 @@ type Cache struct {
 	entries *ristretto.Cache[uint64, *entry]
 }
 
-// DefaultCacheSize holds some ten thousand tokens.
+// DefaultCacheSize holds some twenty thousand tokens.
 const DefaultCacheSize = 64 << 20
 
 // NewCache makes a cache of about so many bytes.
@@ -27,7 +27,7 @@ func NewCache(size int64) (*Cache, error) {
 		return nil, fmt.Errorf("a cache of %d bytes is too small: at least 1 MiB", size)
 	}
 	entries, err := ristretto.NewCache(&ristretto.Config[uint64, *entry]{
-		NumCounters: 10 * size / entryCost,
+		NumCounters: 5 * size / entryCost, // ten for each token that has room
 		MaxCost:     size,
 		BufferItems: 64,
 		// The digest is the hash: its first half finds the place, and get compares the whole.
@@ -55,15 +55,16 @@ func (c *Cache) get(digest token.Digest) *entry {
 	return nil
 }
 
-// entryCost is what a reading takes in memory beside the length of its token.
-const entryCost = 2 << 10
+// entryCost is what a reading takes in memory, beside three times the length of
+// its token; together 2.4 KiB, measured 1.6, for a token with the usual claims.
+const entryCost = 1 << 10
 
 // put may be dropped, by design of ristretto: then the token is verified again.
 func (c *Cache) put(e *entry, length int, now time.Time) {
 	// Past exp nobody gets it; the ticker of ristretto frees it then.
 	left := time.Unix(e.claims.Expires, 0).Sub(now)
 	if left > 0 {
-		c.entries.SetWithTTL(place(e.digest), e, int64(entryCost+4*length), left)
+		c.entries.SetWithTTL(place(e.digest), e, int64(entryCost+3*length), left)
 	}
 }
 

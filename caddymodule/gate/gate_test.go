@@ -198,8 +198,8 @@ func TestRevokedTokenIsRefusedAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if s.revoked.asked != 1 {
-			t.Errorf("asked %d times while nothing was revoked", s.revoked.asked)
+		if asked := s.revoked.asked.Load(); asked != 1 {
+			t.Errorf("asked %d times while nothing was revoked", asked)
 		}
 		revoke(s.revoked)
 		s.revoked.generation++

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,11 +109,11 @@ func request(raw string) *http.Request {
 type list struct {
 	tokens, clients map[string]bool
 	generation      uint64
-	asked           int
+	asked           atomic.Int64
 }
 
 func (l *list) Revoked(c *token.Claims) bool {
-	l.asked++
+	l.asked.Add(1)
 	return l.tokens[c.ID] || l.clients[c.ClientID]
 }
 
