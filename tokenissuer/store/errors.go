@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -24,18 +23,12 @@ var (
 	ErrNewer = errors.New("store is of a newer version")
 )
 
-// failure is err as the caller of a look-up sees it. What the database says
+// failure is err as the caller sees it. What the database says
 // and this package does not expect is ErrUnavailable: to retry is right, and to
 // take it for "not found" would turn an outage into a wrong answer.
 func failure(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
+	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
-	case errors.Is(err, sql.ErrTxDone):
-		// Only a context that ended takes a transaction away from under us.
-		err = errors.Join(err, context.Canceled)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
 }

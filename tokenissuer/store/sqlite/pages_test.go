@@ -26,6 +26,24 @@ func TestFamilyIsNotLostUnderItsTokens(t *testing.T) {
 	}
 }
 
+// TestCommitIsOnTheDisk looks at the settings: that a power cut loses nothing
+// cannot be shown by killing a process.
+func TestCommitIsOnTheDisk(t *testing.T) {
+	write, read, err := pools(filepath.Join(t.TempDir(), "issuer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(read.Close(), write.Close()) }()
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "foreign_keys": "1",
+	} {
+		var got string
+		if err := write.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", pragma, got, err, want)
+		}
+	}
+}
+
 // TestFullDatabaseIsAnOutageThatEnds is what SQLite makes of ENOSPC: it rolls
 // the transaction back by itself.
 func TestFullDatabaseIsAnOutageThatEnds(t *testing.T) {
