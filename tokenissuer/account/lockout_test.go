@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"testing"
@@ -166,6 +167,22 @@ func TestFailuresOutliveARestart(t *testing.T) {
 	}
 	_, _, err = again.Password(t.Context(), noon, staff, "alice", right, stranger)
 	w.want(oauth.AccountLocked, reason(err))
+}
+
+// The attack: guess, and hang up before the answer, so that the failure is not
+// written.
+func TestGuessWhoseSenderHangsUpIsCounted(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.create(Create{Username: "alice", Password: right})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	guard := w.lockout(staff, w.identify("alice"), stranger, false)
+	for range staff.Failures {
+		if err := guard.remember(gone, w.st, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.want(oauth.AccountLocked, w.try(noon, "alice", right, stranger))
 }
 
 // Fifty guesses sent at once are not fifty guesses.
