@@ -25,7 +25,7 @@ build:
 
 # The race detector is the one thing that needs cgo.
 test:
-	scripts/need gcc:gcc
+	scripts/need gcc:gcc,libc6-dev curl:curl
 	CGO_ENABLED=1 go test -race -json -timeout 15m ./... | scripts/testcount
 
 lint:
