@@ -3,9 +3,13 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"net/netip"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 func init() { caddy.RegisterModule(Issuer{}) }
@@ -36,7 +40,10 @@ func (h *Issuer) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-var errEarlyData = errors.New("early data can be replayed")
+var (
+	errEarlyData = errors.New("early data can be replayed")
+	errPlainHTTP = errors.New("the issuer is https and this request came in plain text; if a proxy ended TLS, name it in trusted_proxies and have it send X-Forwarded-Proto")
+)
 
 // ServeHTTP answers what the issuer handles. The issuer believes RemoteAddr:
 // it gets the client's address as Caddy's trusted_proxies make it out.
@@ -50,7 +57,11 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		return next.ServeHTTP(w, r)
 	}
 	defer run.release()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && isEarly(r) {
+	if strings.HasPrefix(run.issuer.Identifier(), "https:") && isOpen(r) && hasCredentials(r) {
+		h.app.observe(plainHTTP(r))
+		return caddyhttp.Error(http.StatusForbidden, errPlainHTTP)
+	}
+	if !isSafe(r) && isEarly(r) {
 		// RFC 8470 §5.2: the client sends it again once the handshake is complete.
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	}
@@ -60,6 +71,29 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	run.issuer.ServeHTTP(w, &inner)
 	return nil
+}
+
+func isSafe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// hasCredentials reports whether a request can hold what nobody on the way may
+// read (RFC 6749 §3.2, RFC 6750 §5.3). Keys and discovery are public.
+func hasCredentials(r *http.Request) bool { return !isSafe(r) || r.Header["Authorization"] != nil }
+
+// isOpen reports whether a request crossed a network without TLS, as far as
+// anybody to be believed says: a trusted proxy, or the way itself where it is a
+// socket of this machine's file system.
+func isOpen(r *http.Request) bool {
+	if r.TLS != nil || r.RemoteAddr == "@" {
+		return false
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return !trusted || !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// plainHTTP is the event of a request that was refused unread.
+func plainHTTP(r *http.Request) tokenissuer.Event {
+	from, _ := netip.ParseAddr(peerOf(r)) // the zero Addr where there is none
+	return tokenissuer.Event{Endpoint: "unknown", From: from, Status: http.StatusForbidden, Error: "forbidden", Reason: "plain_http"}
 }
 
 // isEarly reports whether a request came before its handshake was complete,

@@ -73,10 +73,11 @@ func newInstance(t *testing.T) *instance {
 
 func (i *instance) file(name string) string { return filepath.Join(i.dir, name) }
 
-// configure writes the Caddyfile: what every test needs, and what this one adds.
-func (i *instance) configure(issuer, sites string) {
+// configure writes the Caddyfile: what every test needs, and what this one adds
+// to the issuer, as sites and to the global options.
+func (i *instance) configure(issuer, sites string, global ...string) {
 	i.Helper()
-	text := "{\n\tadmin {$ADMIN}\n\tauto_https disable_redirects\n\tskip_install_trust\n\tmetrics\n" +
+	text := "{\n\tadmin {$ADMIN}\n\tauto_https disable_redirects\n\tskip_install_trust\n\tmetrics\n" + strings.Join(global, "\n") +
 		"\ttoken_issuer {\n\t\tissuer {$SITE}\n" + issuer + "\n\t}\n}\n" + sites
 	if err := os.WriteFile(i.file("Caddyfile"), []byte(text), 0o600); err != nil {
 		i.Fatal(err)
