@@ -35,11 +35,38 @@ func TestCommitIsOnTheDisk(t *testing.T) {
 	}
 	defer func() { _ = errors.Join(read.Close(), write.Close()) }()
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "foreign_keys": "1",
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "foreign_keys": "1", "secure_delete": "2",
 	} {
 		var got string
 		if err := write.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", pragma, got, err, want)
+		}
+	}
+}
+
+func TestSealedKeyIsNotInTheFileInPlain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	st, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := strings.Repeat("plain", 50)
+	err = st.Apply(t.Context(), now,
+		store.PutKey{Key: store.Key{ID: "before", Material: []byte("x")}},
+		store.PutKey{Key: store.Key{ID: "k", Material: []byte(plain)}},
+		store.PutKey{Key: store.Key{ID: "after", Material: []byte("x")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Apply(t.Context(), now, store.SealKey{ID: "k", Material: []byte(strings.Repeat("sealed", 60))}); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range folder(t, filepath.Dir(path)) {
+		if strings.Contains(content, "plainplain") {
+			t.Errorf("%s holds the key in plain", name)
 		}
 	}
 }

@@ -97,6 +97,7 @@ func pools(path string) (write, read *sql.DB, err error) {
 		"_pragma": {
 			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 			"cache_size(-4000)", "journal_size_limit(16777216)", "temp_store(MEMORY)",
+			"secure_delete(FAST)", // a key that was sealed does not stay in the page in plain
 		},
 	}, 1)
 	if err != nil {

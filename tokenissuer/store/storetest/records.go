@@ -70,6 +70,11 @@ func keysComeAndGo(f *fixture) {
 	f.apply(now, store.PutKey{Key: one}, store.PutKey{Key: two})
 	f.same("keys", must(f.Keys(f.Context()))(f), []store.Key{one, two})
 	f.conflict("the id exists", now, store.PutKey{Key: one})
+	one.Material, one.Sealed = []byte("sealed, and longer"), true
+	f.apply(now, store.SealKey{ID: "z1", Material: one.Material})
+	f.same("the sealed key", must(f.Keys(f.Context()))(f)[0], one)
+	f.conflict("it is sealed", now, store.SealKey{ID: "z1", Material: []byte("x")})
+	f.conflict("there is no such key", now, store.SealKey{ID: "x", Material: []byte("x")})
 	f.conflict("it signs still", now, store.RemoveKey{ID: "z1"})
 	f.apply(now, store.RetireKey{ID: "z1", Expires: now.Add(time.Hour)})
 	f.conflict("it is retired", now, store.RetireKey{ID: "z1", Expires: now.Add(2 * time.Hour)})
