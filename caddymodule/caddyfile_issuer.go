@@ -63,7 +63,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"store":                  {read: p.store},
 		"signing_algorithm":      b.oneOf(&app.SigningAlgorithm, "RS256", "PS256", "ES256", "EdDSA"),
 		"key_rotation":           b.duration(&app.KeyRotation, "off"),
-		"key_encryption_key":     b.text(&app.KeyEncryptionKey),
+		"key_encryption_key":     b.checked(&app.KeyEncryptionKey, p.isKEK),
 		"access_token_lifetime":  b.duration(&app.AccessTokenLifetime),
 		"id_token_lifetime":      b.duration(&app.IDTokenLifetime),
 		"refresh_token_lifetime": b.duration(&app.RefreshTokenLifetime),
@@ -96,6 +96,13 @@ func (p *issuerParser) keep(of place, b *block) {
 		of.option = word
 		p.lines[of] = line
 	}
+}
+
+func (p *issuerParser) isKEK(name, got string) error {
+	if len(got) < shortestKEK {
+		return p.Errf("%s: %s: %s", p.name, name, shortKEK)
+	}
+	return nil
 }
 
 // store parses:

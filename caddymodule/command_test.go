@@ -132,7 +132,7 @@ func TestCommandLineMistakesNameTheRightWord(t *testing.T) {
 	w.fails([]string{"user", "ad"}, "did you mean add?")
 	w.fails([]string{"usr", "add"}, "did you mean user?")
 	w.fails([]string{"user"}, "expected add, ")
-	w.fails([]string{"key", "list", "--adress", "x"}, "--adress")
+	w.fails([]string{"key", "list", "--addr", "x"}, "--addr")
 	w.fails([]string{"key", "list", "--address", "unix/" + w.dir + "/nobody"}, "connect")
 }
 

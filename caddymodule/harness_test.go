@@ -46,7 +46,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	dir, err := os.MkdirTemp("", "gh") // a socket's path is short
+	dir, err := os.MkdirTemp("", "gh") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}

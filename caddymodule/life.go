@@ -71,7 +71,9 @@ func (a *App) isEmpty() (bool, error) {
 func (a *App) secrets(r *reader) (kek, file string) {
 	r.enter(place{}, a.At)
 	if a.KeyEncryptionKey != "" {
-		kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey)
+		if kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey); kek != "" && len(kek) < shortestKEK {
+			r.fail("key_encryption_key", shortKEK)
+		}
 	}
 	if a.Store == nil {
 		return kek, filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")
@@ -84,6 +86,12 @@ func (a *App) secrets(r *reader) (kek, file string) {
 	return kek, file
 }
 
+// shortestKEK is 64 bits of hexadecimal digits: less can be tried out by whoever
+// gets hold of the store.
+const shortestKEK = 16
+
+const shortKEK = "shorter than 16 characters; make one with: openssl rand -hex 32"
+
 func (a *App) storeAt() string {
 	if a.Store != nil && a.Store.At != "" {
 		return a.Store.At
@@ -93,11 +101,14 @@ func (a *App) storeAt() string {
 
 // warnOfLiterals says so when a secret can be read back from Caddy's admin API.
 func (a *App) warnOfLiterals() {
+	const warning = "a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}"
+	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
+		a.logger.Warn(warning, zapAt(a.At))
+	}
 	for _, c := range a.Clients {
 		for _, s := range c.Secrets {
 			if s.Value != "" && !hasPlaceholder(s.Value) {
-				a.logger.Warn("a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}",
-					zapClient(c.ID), zapAt(s.At))
+				a.logger.Warn(warning, zapClient(c.ID), zapAt(s.At))
 			}
 		}
 	}

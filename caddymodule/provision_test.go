@@ -45,6 +45,7 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 		"no duration at all":   {"signing_algorithm ES256", "access_token_lifetime {env.OFF}", "", []string{"access_token_lifetime", `"off"`, "at Caddyfile:13"}},
 		"number":               {"signing_algorithm ES256", "limits {\n\t\t\ttokens_per_address {env.WRONG} 1m\n\t\t}", "", []string{"limits tokens_per_address", `"wrong"`, "at Caddyfile:13"}},
 		"empty encryption key": {"signing_algorithm ES256", "key_encryption_key {env.EMPTY}", "", []string{"key_encryption_key", "at Caddyfile:13"}},
+		"short encryption key": {"signing_algorithm ES256", "key_encryption_key {env.WRONG}", "", []string{"key_encryption_key: shorter than 16", "at Caddyfile:13"}},
 		"second client":        {"client phone", "client {env.SHOP}", "", []string{"client shop: client: this id is used twice", "at Caddyfile:"}},
 		"store":                {"sqlite $DIR/store/issuer.db", "sqlite {env.EMPTY}", "", []string{"store: ", "at Caddyfile:15"}},
 		"gate scope":           {"", "", "scope {env.WRONG}", []string{"token_gate: scope wrong: no client has this scope", "at Caddyfile:"}},
