@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -161,7 +162,16 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(i.file("not-a-folder"), nil, 0o600); err != nil {
+	idle := newInstance(t) // the same files, with ports that nobody has yet
+	if err := os.Rename(i.file("newer.db"), idle.file("newer.db")); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"newer.db", "not-a-folder"} {
+		if err := os.Symlink(idle.file(link), i.file(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(idle.file("not-a-folder"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -215,6 +225,9 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 				t.Errorf("%s: %s says %q, want one line with %q", name, command[0], said, c.want)
 			}
 		}
+		if said := errorsOf(idle.refusedStart(text)); len(said) != 1 || !strings.Contains(said[0], c.want) {
+			t.Errorf("%s: run says %q, want one line with %q", name, said, c.want)
+		}
 		if a := i.must(http.MethodGet, "/oauth2/jwks", ""); a.status != http.StatusOK {
 			t.Errorf("%s: what ran does not: %v", name, a)
 		}
@@ -222,6 +235,22 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 			t.Errorf("%s: the gate that ran answers %d", name, a.status)
 		}
 	}
+}
+
+// refusedStart starts the program with a configuration that it must refuse, and
+// returns what it said.
+func (i *instance) refusedStart(caddyfile string) string {
+	i.Helper()
+	if err := os.WriteFile(i.file("Caddyfile"), []byte(caddyfile), 0o600); err != nil {
+		i.Fatal(err)
+	}
+	p, err := launch(program{path: i.path, caddyfile: "Caddyfile", dir: i.dir, log: i.file("log"), env: i.env})
+	refusal, ended := errors.AsType[*refusal](err)
+	if !ended || refusal.exit == nil {
+		i.running = p
+		i.Fatalf("the program runs, or ended well: %v", err)
+	}
+	return refusal.said
 }
 
 // errorsOf are the errors among the lines that a command printed.
