@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants it
+	"crypto/sha1" // RFC 6455 §4.2.2 wants it
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
