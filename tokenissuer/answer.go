@@ -24,10 +24,6 @@ type request struct {
 	allow   string
 }
 
-// handler is one endpoint. What it returns is answered by fail, and by nothing
-// else.
-type handler func(*request) error
-
 // json answers 200. RFC 6749 §5.1: tokens and everything near them must not be
 // stored by anything on the way.
 func (r *request) json(mediaType string, body any) error {
@@ -64,7 +60,7 @@ func (r *request) write(status int, mediaType string, body []byte) {
 	r.event.Status = status
 	r.w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = r.w.Write(body) //nolint:errcheck // the client has gone: nobody is left to tell
+		_, _ = r.w.Write(body) // an error means the client has gone: nobody is left to tell
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 	DefaultFailuresWindow       = time.Minute
 )
 
-// Never, as a duration option, turns the option off.
+// Never turns an option off that is a duration.
 const Never time.Duration = -1
 
 // Config is everything an operator can say about the issuer. The zero value of

@@ -105,7 +105,7 @@ func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorizati
 
 func newRefreshToken() string {
 	var b [grant.RefreshBytes]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand never fails: it ends the process
+	rand.Read(b[:]) // never fails: it ends the process
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 

@@ -91,7 +91,7 @@ func parseMultipart(body, contentType string) (Form, error) {
 	for r := multipart.NewReader(strings.NewReader(body), parameters["boundary"]); ; {
 		// The raw part: quoted-printable (deprecated, RFC 7578 §4.7) is not undone.
 		part, err := r.NextRawPart()
-		if err == io.EOF { // bare after the last boundary, wrapped where the body was cut
+		if err == io.EOF { //nolint:errorlint // bare after the last boundary, wrapped where the body was cut
 			return f, nil
 		}
 		if err != nil {

@@ -57,11 +57,11 @@ func fillDisk(path string) error {
 		err = rotate(n)
 	}
 	if n < 2 || !errors.Is(err, store.ErrUnavailable) {
-		return fmt.Errorf("rotation %d on a full disk: %v", n, err)
+		return fmt.Errorf("rotation %d on a full disk: %w", n, err)
 	}
 	for range 3 { // and again, as clients retry
 		if err := rotate(n); !errors.Is(err, store.ErrUnavailable) {
-			return fmt.Errorf("rotation %d on a disk that is still full: %v", n, err)
+			return fmt.Errorf("rotation %d on a disk that is still full: %w", n, err)
 		}
 	}
 	if err := untouched(ctx, st, n, hash); err != nil {

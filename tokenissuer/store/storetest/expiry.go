@@ -20,7 +20,8 @@ func oneTimeCodeExpires(f *fixture) {
 	put := func(name string) {
 		f.Helper()
 		f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-			Hash: hash(name), CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute)}})
+			Hash: hash(name), CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
+		}})
 	}
 	put("a")
 	put("b")

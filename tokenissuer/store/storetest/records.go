@@ -27,8 +27,10 @@ func recordsComeBack(f *fixture) {
 		Hash: hash("c"), Client: "shop", Account: "ann", Source: "staff", RedirectURI: "https://shop.example.com/?a=b c",
 		Scopes: []string{"openid"}, AMR: []string{"pwd"}, Nonce: "n", Challenge: "ch", AuthTime: now, Expires: now.Add(time.Minute),
 	}
-	session := store.Session{Hash: hash("s"), Account: "ann", Source: "staff", AMR: []string{"pwd"},
-		AuthTime: now, Created: now, Expires: now.Add(time.Hour)}
+	session := store.Session{
+		Hash: hash("s"), Account: "ann", Source: "staff", AMR: []string{"pwd"},
+		AuthTime: now, Created: now, Expires: now.Add(time.Hour),
+	}
 	sent := store.OneTimeCode{
 		Hash: hash("o"), CodeHash: hash("123456"), Client: "shop", Source: "sms", Usage: "login", Kind: store.ByPhone,
 		Destination: "+8613800000000", Failures: 1, CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
@@ -116,8 +118,10 @@ func clientGeneration(f *fixture) {
 func eventsNewestFirst(f *fixture) {
 	var want []store.Event
 	for i := range 5 {
-		e := store.Event{At: now.Add(time.Duration(i/2) * time.Second), Actor: "operator", Action: "account.freeze",
-			Subject: fmt.Sprint(i), Detail: "why"}
+		e := store.Event{
+			At: now.Add(time.Duration(i/2) * time.Second), Actor: "operator", Action: "account.freeze",
+			Subject: fmt.Sprint(i), Detail: "why",
+		}
 		f.apply(now, store.PutEvent{Event: e})
 		want = append([]store.Event{e}, want...)
 	}

@@ -92,7 +92,8 @@ func oneSpendsCode(f *fixture) {
 
 func oneSpendsOneTimeCode(f *fixture) {
 	f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute)}})
+		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
+	}})
 	f.oneWinner(func(int) []store.Write {
 		return []store.Write{store.SpendOneTimeCode{Hash: hash("otp"), Most: 5}}
 	})
@@ -100,7 +101,8 @@ func oneSpendsOneTimeCode(f *fixture) {
 
 func guessesAreCounted(f *fixture) {
 	f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute)}})
+		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
+	}})
 	const most = 5
 	counted := f.race(func(int) []store.Write {
 		return []store.Write{store.FailOneTimeCode{Hash: hash("otp"), Most: most}}
