@@ -1,70 +1,53 @@
 package store
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+)
 
 // PutAccount adds an account. Conflict: an identifier is taken.
 type PutAccount struct{ Account Account }
 
 var insertAccount = writes(`
 INSERT INTO accounts (id, username, email, phone, name, nickname, zone_info, locale,
-	password_hash, password_set, password_expire, state, created, updated)
-VALUES ($1, NULLIF($2, ''), NULLIF($3, ''), NULLIF($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	password_hash, password_set, password_expire, state, created, updated, email_verified, phone_verified, attributes)
+VALUES ($1, NULLIF($2, ''), NULLIF($3, ''), NULLIF($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT DO NOTHING`)
 
 func (w PutAccount) apply(ctx context.Context, t *transaction) error {
 	a := &w.Account
 	return t.must(ctx, insertAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale,
-		a.PasswordHash, millis(a.PasswordSet), flag(a.PasswordExpire), string(a.State), millis(a.Created), millis(a.Updated))
+		a.PasswordHash, millis(a.PasswordSet), flag(a.PasswordExpire), string(a.State), millis(a.Created), millis(a.Updated),
+		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
 }
 
-// UpdateAccount replaces identifiers and profile. Conflict: gone, or an
+// attributes is a map as JSON text, which every database keeps.
+func attributes(m map[string]string) string {
+	if len(m) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // strings always have a JSON text
+	}
+	return string(text)
+}
+
+// UpdateAccount replaces identifiers, their verification, profile and
+// attributes. Conflict: gone, or an
 // identifier is taken.
 type UpdateAccount struct{ Account Account }
 
 var updateAccount = writes(`
 UPDATE accounts SET username = NULLIF($2, ''), email = NULLIF($3, ''), phone = NULLIF($4, ''),
-	name = $5, nickname = $6, zone_info = $7, locale = $8, updated = $9
+	name = $5, nickname = $6, zone_info = $7, locale = $8, updated = $9,
+	email_verified = $10, phone_verified = $11, attributes = $12
 WHERE id = $1`)
 
 func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
 	a := &w.Account
-	return t.must(ctx, updateAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale, t.now)
-}
-
-// SetPassword replaces a password hash. Old, unless it is "*", must be the
-// hash that is there. Conflict: gone, or changed meanwhile.
-type SetPassword struct {
-	Account string
-	Old     string
-	New     string
-	// Keep leaves the day of the last change alone: the same password, hashed
-	// with today's parameters.
-	Keep bool
-}
-
-var (
-	replacePassword = writes(`
-UPDATE accounts SET password_hash = $3, password_set = $4, password_expire = 0, updated = $4
-WHERE id = $1 AND ($2 = '*' OR password_hash = $2)`)
-
-	rehashPassword = writes(`
-UPDATE accounts SET password_hash = $3 WHERE id = $1 AND ($2 = '*' OR password_hash = $2)`)
-)
-
-func (w SetPassword) apply(ctx context.Context, t *transaction) error {
-	if w.Keep {
-		return t.must(ctx, rehashPassword, w.Account, w.Old, w.New)
-	}
-	return t.must(ctx, replacePassword, w.Account, w.Old, w.New, t.now)
-}
-
-// ExpirePassword demands a new password at the next sign-in. Conflict: gone.
-type ExpirePassword struct{ Account string }
-
-var expirePassword = writes(`UPDATE accounts SET password_expire = 1, updated = $2 WHERE id = $1`)
-
-func (w ExpirePassword) apply(ctx context.Context, t *transaction) error {
-	return t.must(ctx, expirePassword, w.Account, t.now)
+	return t.must(ctx, updateAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale, t.now,
+		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
 }
 
 // SetState locks, freezes or activates an account. Conflict: gone.
@@ -86,25 +69,33 @@ type RemoveAccount struct{ Account string }
 var (
 	deleteAccount          = writes(`DELETE FROM accounts WHERE id = $1`)
 	deleteKnownAddressesOf = writes(`DELETE FROM known_addresses WHERE account = $1`)
+	deleteConsentsOf       = writes(`DELETE FROM consents WHERE account = $1`)
 )
 
 func (w RemoveAccount) apply(ctx context.Context, t *transaction) error {
-	if err := t.may(ctx, deleteKnownAddressesOf, w.Account); err != nil {
-		return err
+	for _, of := range []write{deleteKnownAddressesOf, deleteConsentsOf, deleteHistoryOf, endSessionsOfAccount} {
+		if err := t.may(ctx, of, w.Account); err != nil {
+			return err
+		}
 	}
 	return t.must(ctx, deleteAccount, w.Account)
 }
 
 const accountColumns = `id, COALESCE(username, ''), COALESCE(email, ''), COALESCE(phone, ''), name, nickname, zone_info, locale,
-	password_hash, password_set, password_expire, state, created, updated FROM accounts `
+	password_hash, password_set, password_expire, state, created, updated, email_verified, phone_verified, attributes FROM accounts `
 
 func scanAccount(row scanner) (Account, error) {
 	var a Account
-	var set, expire, created, updated int64
+	var set, expire, created, updated, email, phone int64
+	var attributes string
 	err := row.Scan(&a.ID, &a.Username, &a.Email, &a.Phone, &a.Name, &a.Nickname, &a.ZoneInfo, &a.Locale,
-		&a.PasswordHash, &set, &expire, &a.State, &created, &updated)
+		&a.PasswordHash, &set, &expire, &a.State, &created, &updated, &email, &phone, &attributes)
 	a.PasswordSet, a.PasswordExpire = moment(set), expire != 0
 	a.Created, a.Updated = moment(created), moment(updated)
+	a.EmailVerified, a.PhoneVerified = email != 0, phone != 0
+	if err == nil && attributes != "{}" {
+		err = json.Unmarshal([]byte(attributes), &a.Attributes)
+	}
 	return a, err
 }
 

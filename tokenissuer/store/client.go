@@ -15,12 +15,19 @@ func (w PutClient) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, upsertClient, w.Client.ID, w.Client.Record, t.now)
 }
 
-// RemoveClient deletes a client. Conflict: gone.
+// RemoveClient deletes a client, and what people let it have: another may be
+// registered under its name. Conflict: gone.
 type RemoveClient struct{ ID string }
 
-var deleteClient = writes(`DELETE FROM clients WHERE id = $1`)
+var (
+	deleteClient           = writes(`DELETE FROM clients WHERE id = $1`)
+	deleteConsentsOfClient = writes(`DELETE FROM consents WHERE client = $1`)
+)
 
 func (w RemoveClient) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, deleteConsentsOfClient, w.ID); err != nil {
+		return err
+	}
 	return t.must(ctx, deleteClient, w.ID)
 }
 

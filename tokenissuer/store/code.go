@@ -9,13 +9,15 @@ import (
 type PutCode struct{ Code Code }
 
 var insertCode = writes(`
-INSERT INTO codes (hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`)
+INSERT INTO codes (hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family,
+	session, claims, acr)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`)
 
 func (w PutCode) apply(ctx context.Context, t *transaction) error {
 	c := &w.Code
 	return t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
-		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family)
+		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family,
+		c.Session, c.Claims, c.ACR)
 }
 
 // SpendCode uses a code up and names the family it begins. Conflict: unknown,
@@ -31,14 +33,24 @@ func (w SpendCode) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, spendCode, w.Hash[:], t.now, w.Family)
 }
 
+// BurnCode makes a code useless without beginning a sign-in: another client
+// came with it. One that is unknown or useless already is no conflict.
+type BurnCode struct{ Hash Hash }
+
+var burnCode = writes(`UPDATE codes SET spent = $2 WHERE hash = $1 AND spent = 0`)
+
+func (w BurnCode) apply(ctx context.Context, t *transaction) error {
+	return t.may(ctx, burnCode, w.Hash[:], t.now)
+}
+
 // keepSpentCodes is how long after its expiry a code is remembered: whoever
 // comes with a used code late still ends the sign-in that it began (RFC 6749
 // §4.1.2).
 const keepSpentCodes = time.Hour
 
 var selectCode = reads(`
-SELECT hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family
-FROM codes WHERE hash = $1`)
+SELECT hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family,
+	session, claims, acr FROM codes WHERE hash = $1`)
 
 // Code finds an authorization code, spent or expired ones too.
 func (s *Store) Code(ctx context.Context, hash Hash) (Code, error) {
@@ -48,7 +60,7 @@ func (s *Store) Code(ctx context.Context, hash Hash) (Code, error) {
 		var scopes, amr string
 		var authTime, expires, spent int64
 		err := row.Scan(&h, &c.Client, &c.Account, &c.Source, &c.RedirectURI, &scopes, &amr, &c.Nonce, &c.Challenge,
-			&authTime, &expires, &spent, &c.Family)
+			&authTime, &expires, &spent, &c.Family, &c.Session, &c.Claims, &c.ACR)
 		copy(c.Hash[:], h)
 		c.Scopes, c.AMR = list(scopes), list(amr)
 		c.AuthTime, c.Expires, c.Spent = moment(authTime), moment(expires), moment(spent)

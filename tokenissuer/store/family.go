@@ -9,15 +9,15 @@ import (
 type PutFamily struct{ Family Family }
 
 var insertFamily = writes(`
-INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked)
-SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, 0
+INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
+SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11
 FROM accounts a WHERE a.id = $2 AND a.state = 'active'
 ON CONFLICT DO NOTHING`)
 
 func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 	f := &w.Family
 	return t.must(ctx, insertFamily, f.ID, f.Account, f.Client, f.Source, words(f.AMR), words(f.Scopes),
-		millis(f.AuthTime), millis(f.Created), millis(f.Expires))
+		millis(f.AuthTime), millis(f.Created), millis(f.Expires), f.Session, f.Claims)
 }
 
 // A token is minted for a family that is alive at that instant: a revocation
@@ -73,7 +73,7 @@ func (w RequireUnspent) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, requireUnspent, w.Hash[:])
 }
 
-const familyColumns = `f.id, f.account, f.client, f.source, f.amr, f.scopes, f.auth_time, f.created, f.expires, f.revoked`
+const familyColumns = `f.id, f.account, f.client, f.source, f.amr, f.scopes, f.auth_time, f.created, f.expires, f.revoked, f.session, f.claims`
 
 // familyRow is the columns of a family on their way from the database.
 type familyRow struct {
@@ -84,7 +84,7 @@ type familyRow struct {
 
 func (r *familyRow) into(before ...any) []any {
 	return append(before, &r.f.ID, &r.f.Account, &r.f.Client, &r.f.Source, &r.amr, &r.scopes,
-		&r.authTime, &r.created, &r.expires, &r.revoked)
+		&r.authTime, &r.created, &r.expires, &r.revoked, &r.f.Session, &r.f.Claims)
 }
 
 func (r *familyRow) family() Family {
@@ -113,6 +113,16 @@ WHERE f.account = $1 AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created`)
 // FamiliesOf lists the living sign-ins of an account, the oldest first.
 func (s *Store) FamiliesOf(ctx context.Context, now time.Time, account string) ([]Family, error) {
 	return all(ctx, s, "families", selectFamiliesOf, scanFamily, account, millis(now))
+}
+
+// The index has no row for "", which is no session.
+var selectFamiliesOfSession = reads(`SELECT ` + familyColumns + ` FROM families f
+WHERE f.session = $1 AND f.session <> '' AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created`)
+
+// FamiliesOfSession lists the living sign-ins that a browser session began, the
+// oldest first.
+func (s *Store) FamiliesOfSession(ctx context.Context, now time.Time, session string) ([]Family, error) {
+	return all(ctx, s, "families", selectFamiliesOfSession, scanFamily, session, millis(now))
 }
 
 var selectRefresh = reads(`SELECT r.hash, r.position, r.spent, ` + familyColumns + `

@@ -28,7 +28,10 @@ type Account struct {
 	Nickname       string
 	ZoneInfo       string
 	Locale         string
-	PasswordHash   string // PHC string; "" means that no password signs in
+	EmailVerified  bool
+	PhoneVerified  bool
+	Attributes     map[string]string // those the operator declared; nil when none is set
+	PasswordHash   string            // PHC string; "" means that no password signs in
 	PasswordSet    time.Time
 	PasswordExpire bool // the operator demands a new password
 	State          AccountState
@@ -55,6 +58,8 @@ type Family struct {
 	Source   string   // auth source that proved the person
 	AMR      []string // how, RFC 8176
 	Scopes   []string
+	Session  string // ID of the browser session it began in, "" for none
+	Claims   string // JSON: what the `claims` parameter asks of userinfo, "" for nothing
 	AuthTime time.Time
 	Created  time.Time
 	Expires  time.Time // refreshing never prolongs it
@@ -88,20 +93,26 @@ type Code struct {
 	AMR         []string
 	Nonce       string
 	Challenge   string // PKCE S256, "" where none was sent
+	Session     string // ID of the browser session it was given in
+	Claims      string // JSON: the `claims` parameter, "" where none was sent
+	ACR         string // what the sign-in satisfied, "" where nothing was asked for
 	AuthTime    time.Time
 	Expires     time.Time
 	Spent       time.Time // zero while it is good
-	Family      string    // the sign-in that spending it began
+	Family      string    // the sign-in that spending it began, "" when it was burnt
 }
 
 // Session is a browser that is signed in at the portal.
 type Session struct {
-	Hash     Hash
+	Hash     Hash   // of the cookie, which changes
+	ID       string // the `sid` of its ID tokens, a UUID, which stays
+	Device   string // what people know the browser by
 	Account  string
 	Source   string
 	AMR      []string
 	AuthTime time.Time
 	Created  time.Time
+	Seen     time.Time // to the minute
 	Expires  time.Time
 }
 
@@ -115,6 +126,7 @@ type OneTimeCode struct {
 	Usage       string
 	Kind        IdentifierKind // ByPhone or ByEmail
 	Destination string         // normalised
+	Sent        bool           // false: a decoy for an address that nobody has, never good
 	Failures    int
 	CodeExpires time.Time // of the code
 	Expires     time.Time // of the otp_token
@@ -127,6 +139,47 @@ type Attempt struct {
 	Failures int
 	Since    time.Time
 	Until    time.Time // locked until; zero when not
+}
+
+// Quota is what was taken under a key in the window that runs.
+type Quota struct {
+	Taken int
+	Ends  time.Time // zero when nothing was taken
+}
+
+// Consent is what a person lets a client have.
+type Consent struct {
+	Account string
+	Client  string
+	Scopes  []string // in the order they were given
+	Updated time.Time
+}
+
+// Opaque is an access token whose bearer string says nothing: what a JWT
+// carries in itself is looked up here.
+type Opaque struct {
+	Hash     Hash
+	ID       string // jti, by which it is revoked
+	Client   string
+	Subject  string
+	Account  string // "" for client_credentials
+	Family   string // "" for client_credentials
+	Scopes   []string
+	Audience []string
+	Issued   time.Time
+	Expires  time.Time
+}
+
+// Delivery is a message to a client that must arrive although the client, or
+// this program, is down for a while.
+type Delivery struct {
+	ID      string // a UUID
+	Client  string
+	URI     string
+	Body    string
+	Tries   int
+	Next    time.Time // due
+	Expires time.Time // of no use any more
 }
 
 // Revocation is what the gate must refuse from memory. A family or an account

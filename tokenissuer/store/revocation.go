@@ -44,6 +44,69 @@ func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
 	return t.revoke(ctx, revokeFamily, w.Family, t.now)
 }
 
+// RevokeFamilyOf is RevokeFamily on the word of an account. Conflict: unknown,
+// or another account's.
+type RevokeFamilyOf struct{ Family, Account string }
+
+var endFamilyOf = writes(`
+UPDATE families SET revoked = CASE WHEN revoked = 0 THEN $3 ELSE revoked END WHERE id = $1 AND account = $2`)
+
+func (w RevokeFamilyOf) apply(ctx context.Context, t *transaction) error {
+	if err := t.must(ctx, endFamilyOf, w.Family, w.Account, t.now); err != nil {
+		return err
+	}
+	return t.revoke(ctx, revokeFamily, w.Family, t.now)
+}
+
+// RevokeSession ends what began in a browser session: its sign-ins, with their
+// tokens, and its codes. The session itself goes with EndSession.
+type RevokeSession struct {
+	ID      string
+	All     bool     // of every client
+	Clients []string // otherwise of these
+}
+
+var (
+	// Codes first: where writers run side by side, one that is being spent makes
+	// this wait, and its family is there to be ended.
+	endCodesOfSession = writes(`
+DELETE FROM codes WHERE session = $1 AND session <> '' AND ($2 = '' OR client = $2) AND spent = 0`)
+
+	endFamiliesOfSession = writes(`
+UPDATE families SET revoked = $3 WHERE session = $1 AND session <> '' AND ($2 = '' OR client = $2) AND revoked = 0`)
+
+	revokeSession = writes(`
+INSERT INTO revoked_tokens (id, expires)
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
+WHERE f.session = $1 AND f.session <> '' AND ($2 = '' OR f.client = $2) AND t.expires > $3
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+)
+
+func (w RevokeSession) apply(ctx context.Context, t *transaction) error {
+	if w.All {
+		return w.of(ctx, t, "")
+	}
+	for _, client := range w.Clients {
+		if client == "" {
+			continue // it would mean all
+		}
+		if err := w.of(ctx, t, client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w RevokeSession) of(ctx context.Context, t *transaction, client string) error {
+	if err := t.may(ctx, endCodesOfSession, w.ID, client); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endFamiliesOfSession, w.ID, client, t.now); err != nil {
+		return err
+	}
+	return t.revoke(ctx, revokeSession, w.ID, client, t.now)
+}
+
 // RevokeAccount ends all sign-ins, sessions and codes of an account.
 type RevokeAccount struct{ Account string }
 

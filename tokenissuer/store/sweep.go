@@ -36,6 +36,12 @@ var brooms = []broom{
 	SELECT n FROM sessions WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM one_time_codes WHERE n IN (
 	SELECT n FROM one_time_codes WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM quotas WHERE n IN (
+	SELECT n FROM quotas WHERE ends <= $1 ORDER BY ends LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM opaque_tokens WHERE n IN (
+	SELECT n FROM opaque_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM deliveries WHERE n IN (
+	SELECT n FROM deliveries WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM attempts WHERE n IN (
 	SELECT n FROM attempts WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{keep: keepAddresses, sweep: writes(`DELETE FROM known_addresses WHERE n IN (

@@ -81,7 +81,8 @@ func tables(t *testing.T, db *sql.DB) map[string]int {
 }
 
 // fill puts three rows into every table, whatever its columns are: numbers are
-// the row's, so that what refers to another table finds its row.
+// the row's, so that what refers to another table finds its row. Attributes are
+// read back, as JSON.
 func fill(t *testing.T, db *sql.DB) {
 	t.Helper()
 	names := slices.Sorted(maps.Keys(tables(t, db)))
@@ -93,7 +94,7 @@ func fill(t *testing.T, db *sql.DB) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		rows, err := tx.Query(`SELECT type FROM pragma_table_info($1)`, name)
+		rows, err := tx.Query(`SELECT CASE name WHEN 'attributes' THEN 'JSON' ELSE type END FROM pragma_table_info($1)`, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +104,7 @@ func fill(t *testing.T, db *sql.DB) {
 			if err := rows.Scan(&kind); err != nil {
 				t.Fatal(err)
 			}
-			value := map[string]string{"TEXT": "'t' || i", "BLOB": "CAST('b' || i AS BLOB)"}[kind]
+			value := map[string]string{"TEXT": "'t' || i", "JSON": "json_object('t', 't' || i)", "BLOB": "CAST('b' || i AS BLOB)"}[kind]
 			if value == "" {
 				value = "i"
 			}

@@ -12,29 +12,28 @@ import (
 func accountsFound(f *fixture) {
 	want := store.Account{
 		ID: "1", Username: "ann", Email: "ann@example.com", Phone: "+8613800000000", Name: "Ann", Nickname: "A",
-		ZoneInfo: "Asia/Shanghai", Locale: "zh", PasswordHash: "$argon2id$", PasswordSet: now, PasswordExpire: true,
+		ZoneInfo: "Asia/Shanghai", Locale: "zh", EmailVerified: true,
+		Attributes:   map[string]string{"城市": "上海", "note": `"quoted" <b>`},
+		PasswordHash: "$argon2id$", PasswordSet: now, PasswordExpire: true,
 		State: store.Active, Created: now.Add(-time.Hour), Updated: now,
 	}
 	f.apply(now, store.PutAccount{Account: want}, store.PutAccount{Account: store.Account{ID: "2", State: store.Active}})
 	for kind, value := range map[store.IdentifierKind]string{
 		store.ByUsername: want.Username, store.ByEmail: want.Email, store.ByPhone: want.Phone,
 	} {
-		if got := must(f.FindAccount(f.Context(), kind, value))(f); got != want {
-			f.Errorf("by %s: %+v, want %+v", kind, got, want)
-		}
+		f.same("by "+string(kind), must(f.FindAccount(f.Context(), kind, value))(f), want)
 		absent(f.FindAccount(f.Context(), kind, "unknown"))(f, string(kind))
 		absent(f.FindAccount(f.Context(), kind, ""))(f, "no "+string(kind)) // account 2 has none
 	}
 	absent(f.FindAccount(f.Context(), "shoe size", "42"))(f, "an unknown kind")
 	absent(f.Account(f.Context(), "3"))(f, "an unknown id")
 
+	want.EmailVerified, want.PhoneVerified, want.Attributes = false, true, nil
 	want.Username, want.Email, want.Name, want.Updated = "", "a@example.com", "Ann B", now.Add(time.Hour)
 	changed := want
 	changed.PasswordHash, changed.State = "stolen", store.Frozen // not this write's business
 	f.apply(want.Updated, store.UpdateAccount{Account: changed})
-	if got := must(f.Account(f.Context(), "1"))(f); got != want {
-		f.Errorf("updated: %+v, want %+v", got, want)
-	}
+	f.same("updated", must(f.Account(f.Context(), "1"))(f), want)
 	f.conflict("an unknown account", now, store.UpdateAccount{Account: store.Account{ID: "3"}})
 }
 

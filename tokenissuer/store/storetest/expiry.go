@@ -20,7 +20,7 @@ func oneTimeCodeExpires(f *fixture) {
 	put := func(name string) {
 		f.Helper()
 		f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-			Hash: hash(name), CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
+			Hash: hash(name), Sent: true, CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
 		}})
 	}
 	put("a")
@@ -34,7 +34,7 @@ func oneTimeCodeExpires(f *fixture) {
 }
 
 func sessionExpires(f *fixture) {
-	f.apply(now, store.PutSession{Session: store.Session{Hash: hash("a"), Account: "ann", Expires: now.Add(time.Minute)}})
+	f.apply(now, store.PutSession{Session: store.Session{Hash: hash("a"), ID: "a", Account: "ann", Expires: now.Add(time.Minute)}})
 	f.apply(now, store.RenewSession{Old: hash("a"), New: hash("b")})
 	absent(f.Session(f.Context(), hash("a")))(f, "the old cookie")
 	f.conflict("the old cookie again", now, store.RenewSession{Old: hash("a"), New: hash("c")})

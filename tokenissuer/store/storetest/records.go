@@ -32,7 +32,7 @@ func recordsComeBack(f *fixture) {
 		AuthTime: now, Created: now, Expires: now.Add(time.Hour),
 	}
 	sent := store.OneTimeCode{
-		Hash: hash("o"), CodeHash: hash("123456"), Client: "shop", Source: "sms", Usage: "login", Kind: store.ByPhone,
+		Hash: hash("o"), Sent: true, CodeHash: hash("123456"), Client: "shop", Source: "sms", Usage: "login", Kind: store.ByPhone,
 		Destination: "+8613800000000", Failures: 1, CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
 	}
 	f.apply(now, store.PutFamily{Family: family}, store.PutRefresh{Refresh: refresh}, store.PutToken{Token: token},

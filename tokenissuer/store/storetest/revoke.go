@@ -100,8 +100,8 @@ func accountRevoked(f *fixture) {
 	f.ann("f", "g")
 	f.apply(now,
 		putToken("t1", "f", now.Add(time.Minute)), putToken("t2", "g", now.Add(time.Minute)),
-		store.PutSession{Session: store.Session{Hash: hash("ann's"), Account: "ann", Expires: now.Add(time.Hour)}},
-		store.PutSession{Session: store.Session{Hash: hash("bob's"), Account: "bob", Expires: now.Add(time.Hour)}},
+		store.PutSession{Session: store.Session{Hash: hash("ann's"), ID: "ann's", Account: "ann", Expires: now.Add(time.Hour)}},
+		store.PutSession{Session: store.Session{Hash: hash("bob's"), ID: "bob's", Account: "bob", Expires: now.Add(time.Hour)}},
 		store.PutCode{Code: store.Code{Hash: hash("good"), Account: "ann", Expires: now.Add(time.Minute)}},
 		store.PutCode{Code: store.Code{Hash: hash("spent"), Account: "ann", Expires: now.Add(time.Minute)}},
 		store.SpendCode{Hash: hash("spent"), Family: "f"})

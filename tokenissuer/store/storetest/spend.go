@@ -92,7 +92,7 @@ func oneSpendsCode(f *fixture) {
 
 func oneSpendsOneTimeCode(f *fixture) {
 	f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
+		Hash: hash("otp"), Sent: true, CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
 	}})
 	f.oneWinner(func(int) []store.Write {
 		return []store.Write{store.SpendOneTimeCode{Hash: hash("otp"), Most: 5}}
@@ -101,7 +101,7 @@ func oneSpendsOneTimeCode(f *fixture) {
 
 func guessesAreCounted(f *fixture) {
 	f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
-		Hash: hash("otp"), CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
+		Hash: hash("otp"), Sent: true, CodeExpires: now.Add(time.Minute), Expires: now.Add(time.Minute),
 	}})
 	const most = 5
 	counted := f.race(func(int) []store.Write {
