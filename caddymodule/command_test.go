@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,17 +17,21 @@ import (
 // command runs `gatehouse issuer ARGS` against the world's Caddy.
 func (w *world) command(stdin string, args ...string) (stdout string, err error) {
 	w.Helper()
-	root := &cobra.Command{Use: "issuer", SilenceErrors: true}
-	addCommands(root)
-	var out, problems bytes.Buffer
-	root.SetOut(&out)
-	root.SetErr(&problems)
-	root.SetIn(strings.NewReader(stdin))
 	if !slices.Contains(args, "--address") {
 		args = append(args, "--address", "unix/"+w.dir+"/admin")
 	}
-	root.SetArgs(args)
-	err = root.Execute()
+	var out bytes.Buffer
+	// As in do: the admin endpoint, too, drops a connection when it is reloaded.
+	for try := 0; try == 0 || err != nil && strings.Contains(err.Error(), "performing request") && try < 5; try++ {
+		root := &cobra.Command{Use: "issuer", SilenceErrors: true}
+		addCommands(root)
+		out.Reset()
+		root.SetOut(&out)
+		root.SetErr(io.Discard)
+		root.SetIn(strings.NewReader(stdin))
+		root.SetArgs(args)
+		err = root.Execute()
+	}
 	return out.String(), err
 }
 

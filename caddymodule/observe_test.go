@@ -103,7 +103,8 @@ func TestMetricsOutliveReloadsAndHaveNoLabelFromStrangers(t *testing.T) {
 	w.load(oneIssuer, site)
 	w.load(strings.Replace(oneIssuer, "openid orders:read", "openid orders:read more", 1), site)
 	after := w.metrics()
-	for _, name := range []string{accepted, granted} {
+	const unknown = `gatehouse_issuer_requests_total{client="unknown",endpoint="token",error="invalid_client",grant="none"}`
+	for _, name := range []string{accepted, granted, unknown} {
 		if after[name] == "" || after[name] == before[name] {
 			t.Errorf("%s: before %s, after %s", name, before[name], after[name])
 		}
