@@ -18,6 +18,7 @@ type request struct {
 	*http.Request
 	w       http.ResponseWriter
 	now     time.Time
+	family  family
 	dialect *dialect
 	event   Event
 	basic   bool // Authorization: Basic was used, so a 401 carries a challenge
@@ -69,10 +70,16 @@ func (r *request) write(status int, mediaType string, body []byte) {
 func (r *request) fail(err error) {
 	e := oauth.AsError(named(err))
 	status, body := r.dialect.spell(e)
+	bearer, isBearer := r.dialect.refuseBearer(e)
+	if isBearer {
+		status, body = bearer.status, bearer.body
+	}
 	r.event.Error, r.event.Reason, r.event.Cause = e.Code, string(e.Reason), e.Cause
 	h := r.w.Header()
 	noStore(h)
 	switch {
+	case isBearer:
+		h.Set("WWW-Authenticate", bearer.challenge)
 	case status == http.StatusMethodNotAllowed:
 		h.Set("Allow", r.allow)
 	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
@@ -81,10 +88,6 @@ func (r *request) fail(err error) {
 		// RFC 6749 §5.2 wants the challenge here; for others a browser would answer it
 		// with a password box.
 		h.Set("WWW-Authenticate", `Basic realm="oauth2/client"`)
-	}
-	if c, ok := errors.AsType[*challenge](err); ok {
-		h.Set("WWW-Authenticate", c.header)
-		body = nil
 	}
 	if body == nil {
 		r.write(status, "", nil)

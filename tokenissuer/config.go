@@ -66,6 +66,10 @@ type Config struct {
 	// PhoneRegion is the ISO 3166 region in which numbers without + are read.
 	PhoneRegion string
 
+	// Dialect is `ciam` (default) or `oauth`: how requests are answered that name no
+	// known client.
+	Dialect string
+
 	// Sources are the ways people prove themselves. Without any there is one,
 	// `password`, associated with every client that has the password grant.
 	Sources []Source
@@ -127,6 +131,7 @@ func (e *ConfigError) Error() string {
 func (c Config) withDefaults() Config {
 	orText(&c.SigningAlgorithm, DefaultSigningAlgorithm)
 	orText(&c.PhoneRegion, DefaultPhoneRegion)
+	orText(&c.Dialect, client.CIAM)
 	orTime(&c.KeyRotation, DefaultKeyRotation)
 	orTime(&c.AccessTokenLifetime, DefaultAccessTokenLifetime)
 	orTime(&c.IDTokenLifetime, DefaultIDTokenLifetime)
@@ -185,6 +190,9 @@ func (c Config) Validate() error {
 	}
 	if !slices.Contains([]string{"RS256", "PS256", "ES256", "EdDSA"}, c.SigningAlgorithm) {
 		fail(ConfigError{Option: "signing_algorithm", Mend: fmt.Sprintf("%q is not one of RS256, PS256, ES256, EdDSA", c.SigningAlgorithm)})
+	}
+	if c.Dialect != client.CIAM && c.Dialect != client.OAuth {
+		fail(ConfigError{Option: "dialect", Mend: fmt.Sprintf("%q is not ciam or oauth", c.Dialect)})
 	}
 	if !account.KnownRegion(c.PhoneRegion) {
 		fail(ConfigError{Option: "phone_region", Mend: fmt.Sprintf("%q is not an ISO 3166 region such as CN", c.PhoneRegion)})

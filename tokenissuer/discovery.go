@@ -27,14 +27,14 @@ type metadata struct {
 	Scopes                []string `json:"scopes_supported"`
 
 	UserinfoEndpoint         string   `json:"userinfo_endpoint"`
-	RevocationEndpoint       string   `json:"revocation_endpoint"`
-	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
-	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
-	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationEndpoint       string   `json:"revocation_endpoint,omitempty"`
+	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported,omitempty"`
+	IntrospectionEndpoint    string   `json:"introspection_endpoint,omitempty"`
+	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
 }
 
 func (i *Issuer) discovery(r *request) error {
-	b, err := json.Marshal(i.metadata())
+	b, err := json.Marshal(i.metadata(r.family))
 	if err != nil {
 		return fmt.Errorf("encoding the metadata: %w", err)
 	}
@@ -42,28 +42,27 @@ func (i *Issuer) discovery(r *request) error {
 	return nil
 }
 
-func (i *Issuer) metadata() metadata {
-	base := i.config.Issuer
-	secrets := []string{"client_secret_basic", "client_secret_post"}
-	withNone := append(slices.Clone(secrets), "none")
-	return metadata{
-		Issuer:                base,
-		AuthorizationEndpoint: base + "/oauth2/authorize",
-		TokenEndpoint:         base + "/oauth2/token",
-		TokenAuthMethods:      withNone,
-		JWKSURI:               base + "/oauth2/jwks",
-		ResponseTypes:         []string{"code"},
-		GrantTypes:            []string{oauth.GrantAuthorizationCode, oauth.GrantClientCredentials, oauth.GrantRefreshToken, oauth.GrantPassword},
-		SubjectTypes:          []string{"public"},
-		IDTokenAlgorithms:     i.algorithms(),
-		Scopes:                i.scopes(),
-
-		UserinfoEndpoint:         base + "/userinfo",
-		RevocationEndpoint:       base + "/oauth2/revoke",
-		RevocationAuthMethods:    withNone,
-		IntrospectionEndpoint:    base + "/oauth2/introspect",
-		IntrospectionAuthMethods: secrets,
+func (i *Issuer) metadata(f family) metadata {
+	base := i.base(f)
+	m := metadata{
+		Issuer:            base,
+		TokenAuthMethods:  []string{"client_secret_basic", "client_secret_post", "none"},
+		ResponseTypes:     []string{"code"},
+		GrantTypes:        []string{oauth.GrantAuthorizationCode, oauth.GrantClientCredentials, oauth.GrantRefreshToken, oauth.GrantPassword},
+		SubjectTypes:      []string{"public"},
+		IDTokenAlgorithms: i.algorithms(),
+		Scopes:            i.scopes(f),
 	}
+	if f == apiV1 {
+		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/authorize", base+"/token"
+		m.JWKSURI, m.UserinfoEndpoint = base+"/jwks", base+"/userinfo"
+		return m
+	}
+	m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/authorize", base+"/oauth2/token"
+	m.JWKSURI, m.UserinfoEndpoint = base+"/oauth2/jwks", base+"/userinfo"
+	m.RevocationEndpoint, m.RevocationAuthMethods = base+"/oauth2/revoke", m.TokenAuthMethods
+	m.IntrospectionEndpoint, m.IntrospectionAuthMethods = base+"/oauth2/introspect", m.TokenAuthMethods[:2]
+	return m
 }
 
 // algorithms are those of every key that is published, the one of new tokens
@@ -79,9 +78,9 @@ func (i *Issuer) algorithms() []string {
 }
 
 // scopes are openid, always the first, and all that clients may ask for.
-func (i *Issuer) scopes() []string {
+func (i *Issuer) scopes(f family) []string {
 	var all []string
-	for _, c := range i.clients.All() {
+	for _, c := range i.clients[f].All() {
 		all = append(all, c.Scopes...)
 	}
 	slices.Sort(all)

@@ -55,7 +55,10 @@ func (i *Issuer) inspect(ctx context.Context, raw string, now time.Time) (intros
 	case !errors.Is(err, store.ErrNotFound):
 		return introspection{}, err
 	}
-	claims, err := i.verify(raw, now)
+	claims, err := i.verify(ctx, raw, now)
+	if errors.Is(err, store.ErrUnavailable) {
+		return introspection{}, err
+	}
 	if err != nil {
 		return introspection{}, nil //nolint:nilerr // a bad token is an answer here, not an error
 	}
@@ -67,7 +70,7 @@ func (i *Issuer) inspect(ctx context.Context, raw string, now time.Time) (intros
 }
 
 func (i *Issuer) inspectRefresh(ctx context.Context, t store.Refresh, f store.Family, now time.Time) (introspection, error) {
-	c, known := i.clients.Client(f.Client)
+	c, known := i.client(f.Client)
 	if !t.Spent.IsZero() || !f.Revoked.IsZero() || !now.Before(f.Expires) || !known || c.Disabled {
 		return introspection{}, nil
 	}

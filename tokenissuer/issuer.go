@@ -1,6 +1,8 @@
 package tokenissuer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +20,7 @@ type Issuer struct {
 	config    Config
 	algorithm token.Algorithm
 	state     *State
-	clients   *client.Registry
+	clients   [families]*client.Registry
 	accounts  *account.Accounts
 	sources   map[string]account.Source
 	grants    map[string]grant.Func
@@ -35,13 +37,20 @@ func New(config Config, state *State) (*Issuer, error) {
 	if err != nil {
 		return nil, &ConfigError{Option: "phone_region", Mend: err.Error()}
 	}
-	clients, err := client.NewRegistry(config.Clients, state.proofs, accounts.VerifyHash)
-	if err != nil {
-		return nil, err
-	}
 	i := &Issuer{
-		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, clients: clients, accounts: accounts,
+		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, accounts: accounts,
 		sources: map[string]account.Source{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+	}
+	for f := range i.clients {
+		var own []client.Registration
+		for _, r := range config.Clients {
+			if familyOf(r) == family(f) {
+				own = append(own, r)
+			}
+		}
+		if i.clients[f], err = client.NewRegistry(own, family(f) == apiV1, state.proofs, accounts.VerifyHash); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range config.Sources {
 		i.sources[s.ID] = s.source()
@@ -69,7 +78,7 @@ func (c Config) KeyRules(encryptionKey string) KeyRules {
 	c = c.withDefaults()
 	longest := max(c.AccessTokenLifetime, c.IDTokenLifetime)
 	for _, r := range c.Clients {
-		longest = max(longest, r.AccessTokenLifetime)
+		longest = max(longest, r.Lifetime())
 	}
 	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, Longest: longest, EncryptionKey: encryptionKey}
 }
@@ -83,7 +92,7 @@ func (i *Issuer) Key(kid string) (token.Public, bool) { return i.state.ring().Ke
 // Revoked reports whether a token of this issuer, whose signature and times are
 // good, must be refused: it was revoked, or its client is gone or disabled.
 func (i *Issuer) Revoked(c *token.Claims) bool {
-	who, known := i.clients.Client(c.ClientID)
+	who, known := i.client(c.ClientID)
 	if !known || who.Disabled {
 		return true
 	}
@@ -93,14 +102,32 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 // Generation changes whenever an answer of Revoked may have changed.
 func (i *Issuer) Generation() uint64 { return i.state.revoked.Generation() }
 
-// verify checks one of our own access tokens, for the endpoints that take one.
-func (i *Issuer) verify(raw string, now time.Time) (*token.Claims, error) {
-	claims, err := token.Verify(raw, i, token.Want{Issuer: i.config.Issuer}, now)
+// verify reads one of our own access tokens, for the endpoints that take one.
+func (i *Issuer) verify(ctx context.Context, raw string, now time.Time) (*token.Claims, error) {
+	claims, err := i.read(ctx, raw, now)
 	if err != nil {
-		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)
+		return nil, err
 	}
 	if i.Revoked(claims) {
 		return nil, oauth.Wrap(oauth.InvalidToken, oauth.RevokedToken, fmt.Errorf("jti %s", claims.ID))
+	}
+	return claims, nil
+}
+
+// read is verify for who wants a revoked token too.
+func (i *Issuer) read(ctx context.Context, raw string, now time.Time) (*token.Claims, error) {
+	if IsOpaque(raw) {
+		return i.opaque(ctx, raw, now)
+	}
+	var claims *token.Claims
+	err := token.ErrIssuer
+	for _, id := range i.Identifiers() {
+		if claims, err = token.Verify(raw, i, token.Want{Issuer: id}, now); !errors.Is(err, token.ErrIssuer) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)
 	}
 	return claims, nil
 }

@@ -2,7 +2,6 @@ package tokenissuer
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -16,69 +15,73 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-// tokens is a success answer (RFC 6749 §5.1); its members have the order of the
-// documented samples.
-type tokens struct {
-	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
-	IDToken      string `json:"id_token,omitempty"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
+// minted is what a grant has earned, before a dialect shapes it.
+type minted struct {
+	grant    string
+	access   string
+	refresh  string
+	id       string
+	scope    string
+	lifetime time.Duration
 }
+
+// expiresIn is one second less than the lifetime, whatever the clock's
+// fraction: what the documented servers answer.
+func (m *minted) expiresIn() int64 { return int64(m.lifetime/time.Second) - 1 }
 
 // mint turns an authorization into tokens. It is the only place that signs, and
 // it touches nothing: what must be kept it hands back as writes, after those of
 // the grant.
-func (i *Issuer) mint(c *client.Client, a *grant.Authorization, now time.Time) (*tokens, []store.Write, error) {
-	key := i.state.ring().Signing(i.algorithm, now)
+func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*minted, []store.Write, error) {
+	key := i.state.ring().Signing(i.algorithm, r.now)
 	if key == nil {
 		return nil, nil, errors.New("no key may sign now")
 	}
-	lifetime := i.config.AccessTokenLifetime
+	m := &minted{grant: r.event.Grant, scope: a.Scopes.String(), lifetime: i.config.AccessTokenLifetime}
 	if c.AccessTokenLifetime != 0 {
-		lifetime = c.AccessTokenLifetime
-	}
-	jti := uuid.NewString()
-	answer := &tokens{
-		Scope: a.Scopes.String(), TokenType: "Bearer",
-		// One second less than the lifetime, whatever the clock's fraction: what the
-		// documented server answers.
-		ExpiresIn: int64(lifetime/time.Second) - 1,
-	}
-	var err error
-	if answer.AccessToken, err = i.access(key, c, a, jti, now, lifetime); err != nil {
-		return nil, nil, err
-	}
-	if a.Account == nil {
-		return answer, a.Writes, nil
-	}
-	if a.Scopes.Has("openid") {
-		if answer.IDToken, err = i.identity(key, c, a, now); err != nil {
-			return nil, nil, err
-		}
+		m.lifetime = c.AccessTokenLifetime
 	}
 	writes := append([]store.Write(nil), a.Writes...)
 	if a.Fresh {
 		writes = append(writes, store.PutFamily{Family: *a.Family})
 	}
-	if c.MayUse(oauth.GrantRefreshToken) {
-		answer.RefreshToken = a.Refresh
-		if a.Fresh {
-			first := newRefreshToken()
-			answer.RefreshToken = first
-			writes = append(writes, store.PutRefresh{Refresh: store.Refresh{Hash: grant.HashOf(first), Family: a.Family.ID}})
+	record, err := i.access(m, key, c, a, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if record != nil {
+		writes = append(writes, record)
+	}
+	if a.Account == nil {
+		return m, writes, nil
+	}
+	if a.Scopes.Has("openid") {
+		if m.id, err = i.identity(key, c, a, r); err != nil {
+			return nil, nil, err
 		}
 	}
-	// The way back from this jti to its family, account and client.
-	writes = append(writes, store.PutToken{Token: store.Token{ID: jti, Family: a.Family.ID, Expires: now.Add(lifetime)}})
-	return answer, writes, nil
+	if c.MayUse(oauth.GrantRefreshToken) {
+		m.refresh = a.Refresh
+		if a.Fresh {
+			m.refresh = newRefreshToken(c)
+			writes = append(writes, store.PutRefresh{Refresh: store.Refresh{Hash: grant.HashOf(m.refresh), Family: a.Family.ID}})
+		}
+	}
+	return m, writes, nil
 }
 
-func (i *Issuer) access(key *token.Key, c *client.Client, a *grant.Authorization, jti string, now time.Time, lifetime time.Duration) (string, error) {
+// access makes the access token and the record that leads from its jti back to
+// its family; a JWT of client_credentials needs none.
+func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Authorization, r *request) (store.Write, error) {
+	jti, expires := uuid.NewString(), r.now.Add(m.lifetime)
+	if c.AccessToken == client.Opaque {
+		var record store.Write
+		m.access, record = newOpaque(c, a, jti, r.now, m.lifetime)
+		return record, nil
+	}
 	t := token.Access{
-		Issuer: i.config.Issuer, Subject: a.Subject, Audience: c.ID, ID: jti,
-		Scopes: a.Scopes, IssuedAt: now, Expires: now.Add(lifetime),
+		Issuer: i.base(r.family), Subject: a.Subject, Audience: c.ID, ID: jti,
+		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires,
 	}
 	typ := token.TypeJWT
 	if c.AccessToken == client.ATJWT {
@@ -86,15 +89,18 @@ func (i *Issuer) access(key *token.Key, c *client.Client, a *grant.Authorization
 	}
 	payload, err := t.Payload()
 	if err != nil {
-		return "", fmt.Errorf("access token: %w", err)
+		return nil, fmt.Errorf("access token: %w", err)
 	}
-	return key.Sign(typ, payload)
+	if m.access, err = key.Sign(typ, payload); err != nil || a.Family == nil {
+		return nil, err
+	}
+	return store.PutToken{Token: store.Token{ID: jti, Family: a.Family.ID, Expires: expires}}, nil
 }
 
-func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorization, now time.Time) (string, error) {
+func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorization, r *request) (string, error) {
 	t := token.Identity{
-		Issuer: i.config.Issuer, Subject: a.Subject, ClientID: c.ID, ID: uuid.NewString(),
-		IssuedAt: now, Expires: now.Add(i.config.IDTokenLifetime), Extra: claimsOf(a.Account, c.Claims),
+		Issuer: i.base(r.family), Subject: a.Subject, ClientID: c.ID, ID: uuid.NewString(),
+		IssuedAt: r.now, Expires: r.now.Add(i.config.IDTokenLifetime), Extra: claimsOf(a.Account, c.Claims),
 	}
 	payload, err := t.Payload()
 	if err != nil {
@@ -103,10 +109,10 @@ func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorizati
 	return key.Sign(token.TypeJWT, payload)
 }
 
-func newRefreshToken() string {
+func newRefreshToken(c *client.Client) string {
 	var b [grant.RefreshBytes]byte
-	rand.Read(b[:]) // never fails: it ends the process
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	rand.Read(b[:])
+	return grant.WriteRefresh(c, b[:])
 }
 
 // claimsOf returns the configured claims that the account has.

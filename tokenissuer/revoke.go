@@ -9,7 +9,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // revoke is POST /oauth2/revoke (RFC 7009). An access token is revoked alone; a
@@ -41,18 +40,20 @@ func (i *Issuer) revocation(ctx context.Context, c *client.Client, raw string, n
 	_, family, err := i.refreshFamily(ctx, raw)
 	switch {
 	case err == nil && family.Client != c.ID:
-		return nil, oauth.Fail(oauth.InvalidClient, oauth.WrongClientForToken)
+		return nil, oauth.Fail(oauth.InvalidClient, oauth.ForeignToken)
 	case err == nil:
 		return []store.Write{store.RevokeFamily{Family: family.ID}}, nil
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}
-	claims, err := token.Verify(raw, i, token.Want{Issuer: i.config.Issuer}, now)
+	claims, err := i.read(ctx, raw, now)
 	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		return nil, err
 	case err != nil:
 		return nil, nil
 	case claims.ClientID != c.ID:
-		return nil, oauth.Fail(oauth.InvalidClient, oauth.WrongClientForToken)
+		return nil, oauth.Fail(oauth.InvalidClient, oauth.ForeignToken)
 	}
 	return []store.Write{store.RevokeToken{ID: claims.ID, Expires: time.Unix(claims.Expires, 0)}}, nil
 }

@@ -27,6 +27,10 @@ var routes = []route{
 	{"/userinfo", "userinfo", "GET, HEAD, POST", (*Issuer).userinfo},
 	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery},
+	{idaasPath + "/token", "token", "POST", (*Issuer).token},
+	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
+	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo},
+	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{"/health", "health", "GET, HEAD", (*Issuer).health},
 }
 
@@ -41,10 +45,13 @@ var endpoints = func() map[string]*route {
 
 // prefixes are the paths that are the issuer's, served or not: what is not
 // there is answered 404 here and never reaches a backend.
-var prefixes = []string{"/oauth2/"}
+var prefixes = []string{"/oauth2/", idaasPath + "/"}
 
 // Handles reports whether a request is for the issuer.
 func (i *Issuer) Handles(r *http.Request) bool {
+	if !i.speaks(familyAt(r.URL.Path)) {
+		return false
+	}
 	if endpoints[r.URL.Path] != nil {
 		return true
 	}
@@ -59,7 +66,8 @@ func (i *Issuer) Handles(r *http.Request) bool {
 // ServeHTTP answers a request that Handles said yes to. The peer's address is
 // r.RemoteAddr: whoever stands in front has already decided whom to believe.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	r := &request{Request: hr, w: w, now: time.Now(), dialect: ciam}
+	r := &request{Request: hr, w: w, now: time.Now(), family: familyAt(hr.URL.Path)}
+	r.dialect = i.unnamed(r.family)
 	r.event = Event{Endpoint: "unknown", From: peer(hr)}
 	if err := i.route(r); err != nil {
 		r.fail(err)

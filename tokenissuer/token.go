@@ -10,9 +10,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
-// bodies are the encodings that the documented API's clients send.
-const bodies = oauth.FormEncoded | oauth.JSON | oauth.Multipart
-
 // token is POST /oauth2/token, for every grant (RFC 6749 §3.2).
 func (i *Issuer) token(r *request) error {
 	c, form, err := i.authenticate(r, client.Token)
@@ -35,21 +32,21 @@ func (i *Issuer) token(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.json(r.dialect.mediaType, answer)
+	return r.json(r.dialect.mediaType, r.dialect.tokens(answer))
 }
 
 // authenticate reads the form and finds the client that sent it.
 func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, oauth.Form, error) {
-	form, err := oauth.ReadForm(r.w, r.Request, bodies)
+	form, err := oauth.ReadForm(r.w, r.Request, r.dialect.bodies)
 	if err != nil {
 		return nil, form, err
 	}
 	for _, h := range r.Header.Values("Authorization") {
 		r.basic = r.basic || oauth.IsBasic(h)
 	}
-	c, _, err := i.clients.Authenticate(r.Context(), r.Request, form, at)
+	c, _, err := i.clients[r.family].Authenticate(r.Context(), r.Request, form, at)
 	if c != nil {
-		r.event.Client = c.ID
+		r.speak(c)
 	}
 	return c, form, err
 }
@@ -57,7 +54,7 @@ func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, o
 // earn asks the grant, mints and applies. A conflict means that another request
 // used the same proof first: the grant is asked once more, against what is there
 // now, and knows whether that is a lost answer or a stolen token.
-func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*tokens, error) {
+func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*minted, error) {
 	ctx := r.Context()
 	for try := 0; ; try++ {
 		a, err := g(ctx, q)
@@ -68,7 +65,7 @@ func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*tokens, error
 		if a.Account != nil {
 			r.event.Account = a.Account.ID
 		}
-		answer, writes, err := i.mint(q.Client, a, q.Now)
+		answer, writes, err := i.mint(r, q.Client, a)
 		if err != nil {
 			return nil, err
 		}

@@ -5,38 +5,22 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-// challenge is an error that is answered with a Bearer challenge (RFC 6750 §3)
-// as the documented API spells it, and without a body.
-type challenge struct {
-	err    *oauth.Error
-	header string
-}
-
-func (c *challenge) Error() string { return c.err.Error() }
-
-func (c *challenge) Unwrap() error { return c.err }
-
-const (
-	noToken  = `Bearer error="invalid_request", error_description="Bearer token not found in the request", error_uri="https://tools.ietf.org/html/rfc6750#section-3.1"`
-	badToken = `Bearer error="invalid_token", error_description="Error decoding JWT", error_uri="https://tools.ietf.org/html/rfc6750#section-3.1"`
-	noOpenID = `Bearer error="insufficient_scope", error_description="The request requires higher privileges than provided by the access token.", error_uri="https://tools.ietf.org/html/rfc6750#section-3.1"`
-)
-
-// userinfo is GET and POST /userinfo (OpenID Connect Core §5.3). It answers
-// what the client's claims say, and `sub` always.
+// userinfo is GET and POST /userinfo (OpenID Connect Core §5.3), and the
+// documented twin of the other API. What it tells of a person is the dialect's
+// form of the client's claims.
 func (i *Issuer) userinfo(r *request) error {
-	claims, err := i.bearer(r)
+	claims, c, err := i.bearer(r)
 	if err != nil {
 		return err
 	}
-	r.event.Client = claims.ClientID
-	if !oauth.Scopes(claims.Scopes).Has("openid") {
-		return &challenge{oauth.Fail(oauth.InsufficientScope, oauth.MissingScope), noOpenID}
+	if s := oauth.Scopes(claims.Scopes); !s.Has("openid") && !s.Has(r.dialect.personScope) {
+		return oauth.Fail(oauth.InsufficientScope, oauth.MissingScope)
 	}
 	who, err := i.state.store.Account(r.Context(), claims.Subject)
 	if errors.Is(err, store.ErrNotFound) {
@@ -46,26 +30,37 @@ func (i *Issuer) userinfo(r *request) error {
 		return fmt.Errorf("reading the account: %w", err)
 	}
 	r.event.Account = who.ID
-	c, _ := i.clients.Client(claims.ClientID) // Revoked has refused tokens of unknown clients
-	info := claimsOf(&who, c.Claims)
-	info["sub"] = who.ID
-	return r.json("application/json", info)
+	return r.json(r.dialect.personType, r.dialect.person(&who, c))
 }
 
-// bearer verifies the token of the request's one Authorization header.
-func (i *Issuer) bearer(r *request) (*token.Claims, error) {
+// standardClaims is userinfo as OpenID Connect has it: `sub` always, the rest
+// as the client is configured.
+func standardClaims(who *store.Account, c *client.Client) any {
+	info := claimsOf(who, c.Claims)
+	info["sub"] = who.ID
+	return info
+}
+
+// bearer verifies the token of the request's one Authorization header. The
+// client of the token decides how the answer is spelled.
+func (i *Issuer) bearer(r *request) (*token.Claims, *client.Client, error) {
 	raw, err := oauth.Bearer(r.Header)
 	switch {
 	case errors.Is(err, oauth.ErrNoToken):
-		return nil, &challenge{oauth.Fail(oauth.InvalidRequest, oauth.NoBearerToken), noToken}
+		return nil, nil, oauth.Fail(oauth.InvalidRequest, oauth.NoBearerToken)
 	case err != nil:
-		return nil, &challenge{oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err), badToken}
+		return nil, nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)
 	}
-	claims, err := i.verify(raw, r.now)
+	claims, err := i.verify(r.Context(), raw, r.now)
 	if err != nil {
-		return nil, &challenge{oauth.AsError(err), badToken}
+		return nil, nil, err
 	}
-	return claims, nil
+	c, known := i.clients[r.family].Client(claims.ClientID)
+	if !known {
+		return nil, nil, oauth.Fail(oauth.InvalidToken, oauth.BadBearerToken)
+	}
+	r.speak(c)
+	return claims, c, nil
 }
 
 var _ http.Handler = (*Issuer)(nil)

@@ -39,12 +39,25 @@ type credentials struct {
 
 // Authenticate finds the one client that a request proves to come from. The
 // order of its checks is the contract's: the first rule that fits answers, and
-// the grant is looked at only to tell which rule that is.
+// the grant is looked at only to tell which rule that is. With an error the client
+// is still returned where it is known.
 func (g *Registry) Authenticate(ctx context.Context, r *http.Request, form oauth.Form, at Endpoint) (*Client, Method, error) {
-	cred, err := offered(r, form)
+	cred, err := g.offered(r, form)
 	if err != nil {
-		return nil, "", err
+		return g.byID[form.Get("client_id")], "", err
 	}
+	c, m, err := g.judge(ctx, cred, form, at)
+	if err == nil || !g.raw || !cred.basic {
+		return c, m, err
+	}
+	id, secret, decodeErr := oauth.ParseBasic(r.Header.Get("Authorization"))
+	if decodeErr != nil || id == cred.id && secret == cred.secret {
+		return c, m, err
+	}
+	return g.judge(ctx, credentials{id, secret, true}, form, at)
+}
+
+func (g *Registry) judge(ctx context.Context, cred credentials, form oauth.Form, at Endpoint) (*Client, Method, error) {
 	c, known := g.byID[cred.id]
 	switch {
 	case !known:
@@ -75,22 +88,21 @@ func (g *Registry) Authenticate(ctx context.Context, r *http.Request, form oauth
 
 // offered reads the one set of credentials of a request. RFC 6749 §2.3: "The
 // client MUST NOT use more than one authentication method in each request."
-func offered(r *http.Request, form oauth.Form) (credentials, error) {
+func (g *Registry) offered(r *http.Request, form oauth.Form) (credentials, error) {
 	// An assertion (RFC 7521 §4.2) is a secret that no client here has: it is
 	// judged, and found wrong, as one.
 	secret, assertion := form.Get("client_secret"), form.Get("client_assertion")
-	if secret != "" && assertion != "" {
-		return credentials{}, oauth.Fail(oauth.InvalidRequest, oauth.TwoCredentials)
-	}
 	headers := r.Header.Values("Authorization")
-	if len(headers) > 1 {
+	basic := len(headers) == 1 && oauth.IsBasic(headers[0])
+	if len(headers) > 1 || secret != "" && assertion != "" || basic && (secret != "" || assertion != "") {
 		return credentials{}, oauth.Fail(oauth.InvalidRequest, oauth.TwoCredentials)
 	}
-	if len(headers) == 1 && oauth.IsBasic(headers[0]) {
-		if secret != "" || assertion != "" {
-			return credentials{}, oauth.Fail(oauth.InvalidRequest, oauth.TwoCredentials)
+	if basic {
+		read := oauth.ParseBasic
+		if g.raw {
+			read = oauth.RawBasic
 		}
-		id, pass, err := oauth.ParseBasic(headers[0])
+		id, pass, err := read(headers[0])
 		return credentials{id: id, secret: pass, basic: true}, err
 	}
 	if assertion != "" {

@@ -18,7 +18,9 @@ type Client struct {
 	Claims              []string
 	IntrospectAny       bool
 	Rotate              bool // refresh tokens change at each use
+	Dialect             string
 	AccessToken         string
+	Rules               Rules
 	AccessTokenLifetime time.Duration // 0: the issuer's
 	Disabled            bool
 
@@ -38,11 +40,14 @@ type Registry struct {
 	byID   map[string]*Client
 	proofs *Proofs
 	slow   VerifyHash
+	raw    bool // Basic credentials may stand as they are, not urlencoded
 }
 
-// NewRegistry makes the clients ready. The registrations must have no Problems.
-func NewRegistry(list []Registration, proofs *Proofs, slow VerifyHash) (*Registry, error) {
-	g := &Registry{byID: make(map[string]*Client, len(list)), proofs: proofs, slow: slow}
+// NewRegistry makes the clients of one family of paths ready. The registrations
+// must have no Problems. raw says that Basic credentials are read as RFC 7617
+// alone has them, and only then as RFC 6749 §2.3.1 does.
+func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash) (*Registry, error) {
+	g := &Registry{raw: raw, byID: make(map[string]*Client, len(list)), proofs: proofs, slow: slow}
 	for _, r := range list {
 		if _, taken := g.byID[r.ID]; taken {
 			return nil, fmt.Errorf("client %s is registered twice", r.ID)
@@ -55,12 +60,16 @@ func NewRegistry(list []Registration, proofs *Proofs, slow VerifyHash) (*Registr
 func (r Registration) client() *Client {
 	c := &Client{
 		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), Claims: r.Claims,
-		IntrospectAny: r.IntrospectAny, AccessToken: r.AccessToken, AccessTokenLifetime: r.AccessTokenLifetime, Disabled: r.Disabled,
-		Rotate: r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
-		grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
+		IntrospectAny: r.IntrospectAny, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
+		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
+		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
 	}
+	if c.Dialect == "" {
+		c.Dialect = CIAM
+	}
+	c.Rules = rules[c.Dialect]
 	if c.AccessToken == "" {
-		c.AccessToken = JWT
+		c.AccessToken = c.Rules.accessToken
 	}
 	for _, g := range r.Grants {
 		c.grants[g] = true

@@ -29,6 +29,15 @@ func (t Type) Public() bool { return t == SPA || t == Mobile }
 const (
 	JWT   = "jwt"    // `typ` JWT, scope as an array, as the documented API has it
 	ATJWT = "at+jwt" // RFC 9068
+	// Opaque tokens say nothing by themselves: the issuer looks them up.
+	Opaque = "opaque"
+)
+
+// Dialects a client may speak.
+const (
+	CIAM  = "ciam"  // the documented API at /oauth2
+	OAuth = "oauth" // the same paths, with the RFCs' answers where the two differ
+	IDaaS = "idaas" // the documented API at /api/v1/oauth2
 )
 
 // Registration is a client as an operator writes it.
@@ -61,7 +70,12 @@ type Registration struct {
 	// web and m2m, as the documented API does.
 	Refresh string
 
-	// AccessToken is `jwt` (default) or `at+jwt`.
+	// Dialect is `ciam` (default), `oauth` or `idaas`: how its requests and answers
+	// are spelled, and at which paths it is known.
+	Dialect string
+
+	// AccessToken is `jwt`, `at+jwt` or `opaque`. Default: jwt for ciam, at+jwt for
+	// oauth, opaque for idaas.
 	AccessToken string
 
 	// AccessTokenLifetime overrides the issuer's.
@@ -123,8 +137,11 @@ func (r Registration) Problems() (ps []Problem) {
 	if r.Type.Public() && r.Refresh == "reuse" {
 		add("refresh", "the refresh tokens of a %s client must rotate (RFC 9700 §4.14.2)", r.Type)
 	}
-	if !slices.Contains([]string{"", JWT, ATJWT}, r.AccessToken) {
-		add("access_token", "%q is not jwt or at+jwt", r.AccessToken)
+	if !slices.Contains([]string{"", CIAM, OAuth, IDaaS}, r.Dialect) {
+		add("dialect", "%q is not ciam, oauth or idaas", r.Dialect)
+	}
+	if !slices.Contains([]string{"", JWT, ATJWT, Opaque}, r.AccessToken) {
+		add("access_token", "%q is not jwt, at+jwt or opaque", r.AccessToken)
 	}
 	if l := r.AccessTokenLifetime; l != 0 && (l < 10*time.Second || l%time.Second != 0) {
 		add("access_token_lifetime", "%v is not a whole number of seconds of at least 10s", l)

@@ -3,7 +3,6 @@ package grant
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,17 +22,20 @@ type Passwords interface {
 // it, so a client has it only where the operator says so.
 func Password(accounts Passwords, sources map[string]account.Source, lifetime time.Duration) Func {
 	return func(ctx context.Context, r Request) (*Authorization, error) {
-		if err := require(r.Form, "auth_source_id", "username", "password"); err != nil {
+		needed := []string{"auth_source_id", "username", "password"}
+		if r.Client.Rules.SourceOptional {
+			needed = needed[1:]
+		}
+		if err := require(r.Form, needed...); err != nil {
 			return nil, err
 		}
-		// "The fixed value openid", also when it is omitted.
-		if s := r.Form.Get("scope"); s != "" && s != "openid" {
-			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
+		scopes, err := r.Client.ScopesOfPerson(r.Form.Get("scope"))
+		if err != nil {
+			return nil, err
 		}
-		id := r.Form.Get("auth_source_id")
-		source, known := sources[id]
-		if !known || !slices.Contains(r.Client.Sources, id) {
-			return nil, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
+		source, err := sourceOf(r, sources)
+		if err != nil {
+			return nil, err
 		}
 		who, writes, err := accounts.Password(ctx, r.Now, source, r.Form.Get("username"), r.Form.Get("password"), r.From)
 		if err != nil {
@@ -41,14 +43,26 @@ func Password(accounts Passwords, sources map[string]account.Source, lifetime ti
 		}
 		return &Authorization{
 			Subject: who.ID,
-			Scopes:  oauth.Scopes{"openid"},
+			Scopes:  scopes,
 			Account: &who,
 			Fresh:   true,
 			Family: &store.Family{
-				ID: uuid.NewString(), Account: who.ID, Client: r.Client.ID, Source: id, AMR: []string{"pwd"},
-				Scopes: []string{"openid"}, AuthTime: r.Now, Created: r.Now, Expires: r.Now.Add(lifetime),
+				ID: uuid.NewString(), Account: who.ID, Client: r.Client.ID, Source: source.ID, AMR: []string{"pwd"},
+				Scopes: scopes, AuthTime: r.Now, Created: r.Now, Expires: r.Now.Add(lifetime),
 			},
 			Writes: writes,
 		}, nil
 	}
+}
+
+// sourceOf returns the source that a request names, or the first of the
+// client's where it need not name one.
+func sourceOf(r Request, sources map[string]account.Source) (account.Source, error) {
+	id := r.Form.Get("auth_source_id")
+	for _, associated := range r.Client.Sources {
+		if source, ok := sources[associated]; ok && (id == associated || id == "") {
+			return source, nil
+		}
+	}
+	return account.Source{}, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
 }

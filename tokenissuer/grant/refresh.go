@@ -6,14 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
-// RefreshBytes is the entropy of a refresh token; written in base64url these
+// RefreshBytes is what a refresh token is made of; written in base64url these
 // are the 128 characters of the documented samples.
 const RefreshBytes = 96
 
@@ -56,7 +58,7 @@ func (g *Refresh) Grant(ctx context.Context, r Request) (*Authorization, error) 
 	case !token.Spent.IsZero():
 		return g.again(ctx, r, a, raw, token)
 	case r.Client.Rotate:
-		next := g.successor(raw, token)
+		next := g.successor(r.Client, raw, token)
 		a.Refresh = next
 		a.Writes = []store.Write{
 			store.SpendRefresh{Hash: token.Hash},
@@ -81,7 +83,7 @@ func (g *Refresh) find(ctx context.Context, r Request, raw string) (t store.Refr
 	}
 	switch {
 	case f.Client != r.Client.ID:
-		err = oauth.Fail(oauth.InvalidGrant, oauth.WrongClientForToken)
+		err = oauth.Fail(oauth.InvalidGrant, oauth.ForeignRefreshToken)
 	case !f.Revoked.IsZero():
 		err = oauth.Fail(oauth.InvalidGrant, oauth.RevokedFamily)
 	case !r.Now.Before(f.Expires):
@@ -110,7 +112,7 @@ func gone(err error, reason oauth.Reason) error {
 
 // again judges a token that was spent before.
 func (g *Refresh) again(ctx context.Context, r Request, a *Authorization, raw string, t store.Refresh) (*Authorization, error) {
-	next := g.successor(raw, t)
+	next := g.successor(r.Client, raw, t)
 	heir, err := g.Store.Refresh(ctx, HashOf(next))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -142,15 +144,30 @@ func narrowed(asked string, granted []string) (oauth.Scopes, error) {
 	return scopes, nil
 }
 
-// successor derives the next token of a chain: 96 bytes that only this issuer
-// can compute, and only from the spent token itself.
-func (g *Refresh) successor(spent string, t store.Refresh) string {
+// successor derives the next token of a chain: bytes that only this issuer can
+// compute, and only from the spent token itself.
+func (g *Refresh) successor(c *client.Client, spent string, t store.Refresh) string {
 	info := "gatehouse refresh successor\x00" + t.Family + "\x00" + strconv.Itoa(t.N+1)
 	next, err := hkdf.Key(sha256.New, g.Secret, []byte(spent), info, RefreshBytes)
 	if err != nil {
 		panic("grant: 96 bytes are within the limit of HKDF: " + err.Error())
 	}
-	return base64.RawURLEncoding.EncodeToString(next)
+	return WriteRefresh(c, next)
+}
+
+// WriteRefresh writes RefreshBytes random bytes as a refresh token of the
+// client.
+func WriteRefresh(c *client.Client, random []byte) string {
+	if c.Rules.ShortRefresh {
+		return Dashed(random)
+	}
+	return base64.RawURLEncoding.EncodeToString(random)
+}
+
+// Dashed writes 16 random bytes in the form of a UUID. It is none: all 128 bits
+// are random, which a UUID's 122 are not enough for (RFC 6749 §10.10).
+func Dashed(random []byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", random[0:4], random[4:6], random[6:8], random[8:10], random[10:16])
 }
 
 // HashOf is what the store keeps of a token: SHA-256, for the token has the

@@ -17,6 +17,7 @@ const (
 	UnauthorizedClient     = "unauthorized_client"
 	UnsupportedGrantType   = "unsupported_grant_type"
 	InvalidAuthSource      = "invalid_auth_source"
+	Unauthorized           = "unauthorized"
 	NotFound               = "not_found"
 	UserNotFound           = "user_not_found"
 	TemporarilyUnavailable = "temporarily_unavailable"
@@ -69,7 +70,8 @@ const (
 	ExpiredRefreshToken Reason = "expired_refresh_token"
 	RevokedFamily       Reason = "revoked_family"
 	LostRace            Reason = "lost_race"
-	WrongClientForToken Reason = "token_of_another_client"
+	ForeignToken        Reason = "token_of_another_client"
+	ForeignRefreshToken Reason = "refresh_token_of_another_client"
 	MissingRevokedToken Reason = "missing_token_parameter"
 
 	NoBearerToken  Reason = "no_bearer_token"

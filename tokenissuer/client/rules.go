@@ -1,0 +1,61 @@
+package client
+
+import (
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// Rules are what a client's dialect changes in what it may ask for, as facts: no
+// grant asks which dialect is spoken.
+type Rules struct {
+	// SourceOptional: a person's proof without auth_source_id is for the client's
+	// preferred source.
+	SourceOptional bool
+
+	// PersonScope is what a person's sign-in gives when no scope was asked for.
+	PersonScope string
+
+	// AnyScope: a person's sign-in may ask for every registered scope, and not for
+	// PersonScope alone.
+	AnyScope bool
+
+	// ShortRefresh: refresh tokens have the form of a UUID, of 128 bits.
+	ShortRefresh bool
+
+	accessToken string
+	lifetime    time.Duration // 0: the issuer's
+}
+
+var rules = map[string]Rules{
+	CIAM:  {PersonScope: "openid", accessToken: JWT},
+	OAuth: {PersonScope: "openid", AnyScope: true, SourceOptional: true, accessToken: ATJWT},
+	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
+}
+
+// Lifetime is what the client's access tokens get instead of the issuer's
+// access_token_lifetime; 0 for none.
+func (r Registration) Lifetime() time.Duration {
+	if r.AccessTokenLifetime != 0 {
+		return r.AccessTokenLifetime
+	}
+	return rules[r.Dialect].lifetime
+}
+
+// ScopesOfPerson returns what a person's sign-in through the client gives for a
+// scope parameter.
+func (c *Client) ScopesOfPerson(asked string) (oauth.Scopes, error) {
+	scopes, err := oauth.ParseScopes(asked)
+	if err != nil {
+		return nil, err
+	}
+	if len(scopes) == 0 {
+		return oauth.Scopes{c.Rules.PersonScope}, nil
+	}
+	for _, s := range scopes {
+		if s != c.Rules.PersonScope && (!c.Rules.AnyScope || !c.Scopes.Has(s)) {
+			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
+		}
+	}
+	return scopes, nil
+}

@@ -1,0 +1,109 @@
+package tokenissuer
+
+import (
+	"net/http"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// idaasPath is where the second documented API is served. Its issuer identifier
+// is the issuer's with this path, or its discovery document stood in the wrong
+// place (OpenID Connect Discovery §4).
+const idaasPath = "/api/v1/oauth2"
+
+// idaas is the second documented API.
+var idaas = &dialect{
+	name:      "idaas",
+	mediaType: jsonUTF8,
+	bodies:    oauth.FormEncoded,
+	words: map[oauth.Reason]words{
+		oauth.MalformedBasic:        badClient,
+		oauth.NoClientCredential:    badClient,
+		oauth.UnknownClient:         badClient,
+		oauth.UnknownPKCEClient:     badClient,
+		oauth.DisabledClient:        badClient,
+		oauth.WrongSecret:           badClient,
+		oauth.PublicWithSecret:      badClient,
+		oauth.SecretRequired:        badClient,
+		oauth.ClientMismatch:        {description: "Given client ID does not match authenticated client"},
+		oauth.UnknownGrantType:      {description: "Unsupported grant type"},
+		oauth.GrantNotAllowed:       {description: "Unauthorized grant type"},
+		oauth.WrongCredentials:      {description: "Bad credentials"},
+		oauth.UnsupportedIdentifier: {description: "Bad credentials"},
+		oauth.SourceNotAssociated:   {code: oauth.InvalidGrant, description: "Bad credentials"},
+		oauth.AccountLocked:         {description: "User is locked"},
+		oauth.AccountFrozen:         {description: "User is disabled"},
+		oauth.PasswordExpired:       {description: "Password has expired"},
+		oauth.UnknownRefreshToken:   badRefresh,
+		oauth.SpentRefreshToken:     badRefresh,
+		oauth.ExpiredRefreshToken:   badRefresh,
+		oauth.RevokedFamily:         badRefresh,
+		oauth.ForeignRefreshToken:   badRefresh,
+	},
+	missing: map[string]words{
+		"grant_type":    {description: "Missing grant type"},
+		"username":      {description: "An authorization username must be supplied."},
+		"password":      {description: "An authorization password must be supplied."},
+		"refresh_token": {description: "refresh_token parameter not provided"},
+	},
+	challenges: map[oauth.Reason]bearerWords{
+		oauth.NoBearerToken: {
+			status: http.StatusUnauthorized, challenge: `Bearer realm="oauth"`,
+			body: &errorBody{Error: oauth.Unauthorized, Description: "Full authentication is required to access this resource"},
+		},
+		// The documented text goes on with the token itself, which is nobody's business.
+		oauth.BadBearerToken: {
+			status: http.StatusUnauthorized, challenge: `Bearer error="invalid_token", error_description="Invalid access token"`,
+			body: &errorBody{Error: oauth.InvalidToken, Description: "Invalid access token"},
+		},
+		oauth.MissingScope: {
+			status: http.StatusForbidden, challenge: `Bearer error="insufficient_scope", scope="get_user_info"`,
+			body: &errorBody{Error: oauth.InsufficientScope},
+		},
+	},
+	tokens: idaasTokenAnswer,
+	person: idaasPerson, personType: jsonUTF8, personScope: "get_user_info",
+}
+
+var (
+	badClient  = words{status: http.StatusUnauthorized, code: oauth.InvalidClient, description: "Bad client credentials"}
+	badRefresh = words{description: "Invalid refresh token"} // the documented text goes on with the token itself
+)
+
+// idaasTokens is a success answer in the order of that API's samples.
+type idaasTokens struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	ExpiresIn    int64  `json:"expires_in"`
+	Scope        string `json:"scope,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
+// idaasTokenAnswer spells the type in lower case for the password grant alone, as
+// the documents do.
+func idaasTokenAnswer(m *minted) any {
+	kind := "Bearer"
+	if m.grant == oauth.GrantPassword {
+		kind = "bearer"
+	}
+	return idaasTokens{
+		AccessToken: m.access, TokenType: kind, RefreshToken: m.refresh, ExpiresIn: m.expiresIn(), Scope: m.scope, IDToken: m.id,
+	}
+}
+
+// idaasUser is what that API's userinfo tells, in the order of its sample.
+type idaasUser struct {
+	ID       string `json:"id"`
+	UserName string `json:"userName,omitempty"`
+	Mobile   string `json:"mobile,omitempty"`
+	Email    string `json:"email,omitempty"`
+	Name     string `json:"name,omitempty"`
+}
+
+func idaasPerson(who *store.Account, _ *client.Client) any {
+	return idaasUser{ID: who.ID, UserName: who.Username, Mobile: account.Dashed(who.Phone), Email: who.Email, Name: who.Name}
+}
