@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ type Store struct {
 	write     writer
 	read      reader
 	taken     func(error) bool
+	held      []io.Closer
 	following sync.Mutex
 	followers []Follower
 }
@@ -24,18 +26,24 @@ type Follower func(now time.Time, revoked []Revocation)
 // New makes a store of two connection pools, as the database packages open
 // them; taken says whether an error of theirs means that a unique value exists.
 // Both pools may be the same. A write pool of one connection is shared: what
-// waits for it is committed together.
-func New(write, read *sql.DB, taken func(error) bool) *Store {
+// waits for it is committed together. What else is held for the store is closed
+// after the pools.
+func New(write, read *sql.DB, taken func(error) bool, held ...io.Closer) *Store {
 	return &Store{
 		write: writer{db: write, alone: write.Stats().MaxOpenConnections == 1},
 		read:  reader{db: read, stmts: make([]atomic.Pointer[sql.Stmt], len(readTexts))},
 		taken: taken,
+		held:  held,
 	}
 }
 
 // Close waits for the transaction that is under way and closes the database.
 func (s *Store) Close() error {
-	return errors.Join(s.read.db.Close(), s.write.db.Close())
+	err := errors.Join(s.read.db.Close(), s.write.db.Close())
+	for _, h := range s.held {
+		err = errors.Join(err, h.Close())
+	}
+	return err
 }
 
 // Follow adds a follower. It must return quickly, and must not call Apply.

@@ -2,7 +2,9 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 const (
 	asRotation = "STORE_TEST_ROTATE"    // the path to rotate in until it is killed
 	asFullDisk = "STORE_TEST_FULL_DISK" // the path to fill
+	asHolder   = "STORE_TEST_HOLD"      // the path to keep open until its input ends
 )
 
 func TestMain(m *testing.M) {
@@ -25,6 +28,9 @@ func TestMain(m *testing.M) {
 	}
 	if path := os.Getenv(asFullDisk); path != "" {
 		exit(fillDisk(path))
+	}
+	if path := os.Getenv(asHolder); path != "" {
+		exit(holdStore(path))
 	}
 	os.Exit(m.Run())
 }
@@ -51,6 +57,16 @@ func rotate(path string) error {
 		return err
 	}
 	return storetest.Rotate(context.Background(), st, os.Stdout)
+}
+
+func holdStore(path string) error {
+	st, err := sqlite.Open(context.Background(), path)
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, st.Close())
 }
 
 func TestKilledProcessLosesNothingItToldOf(t *testing.T) {

@@ -46,8 +46,8 @@ func wantModes(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 3 {
-		t.Errorf("%d files, want the database, its log and its index", len(entries))
+	if len(entries) != 4 {
+		t.Errorf("%d files, want the database, its log, its index and its lock", len(entries))
 	}
 	for _, e := range entries {
 		info, err := e.Info()

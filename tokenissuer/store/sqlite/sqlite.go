@@ -17,8 +17,9 @@ import (
 
 // Open opens the store in the file at path: makes the file and its folder if
 // there are none, and brings an older schema up to date. A schema newer than
-// the program is store.ErrNewer, and the file stays as it is. Every error names
-// the path.
+// the program is store.ErrNewer, and the file stays as it is. One process at a
+// time has it open, until it closes the store or ends. Every error names the
+// path.
 func Open(ctx context.Context, path string) (*store.Store, error) {
 	st, err := open(ctx, path, current())
 	if err != nil {
@@ -60,18 +61,22 @@ func open(ctx context.Context, path string, s schema) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write, read, err := pools(path)
+	lock, err := acquire(ctx, path)
 	if err != nil {
 		return nil, err
+	}
+	write, read, err := pools(path)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	err = begin(ctx, write)
 	if err == nil {
 		err = s.upgrade(ctx, write, version)
 	}
 	if err != nil {
-		return nil, errors.Join(err, read.Close(), write.Close())
+		return nil, errors.Join(err, read.Close(), write.Close(), lock.Close())
 	}
-	return store.New(write, read, taken), nil
+	return store.New(write, read, taken, lock), nil
 }
 
 // begin starts a transaction, which is nothing but a lock, so that a file or
