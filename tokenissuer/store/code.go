@@ -5,19 +5,22 @@ import (
 	"time"
 )
 
-// PutCode stores an authorization code.
+// PutCode stores an authorization code. Conflict: the hash exists, or the
+// session it is given in, if any, is not its account's or has ended.
 type PutCode struct{ Code Code }
 
 var insertCode = writes(`
 INSERT INTO codes (hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family,
 	session, claims, acr)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+WHERE $14 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $14 AND account = $3 AND expires > $17)
+ON CONFLICT DO NOTHING`)
 
 func (w PutCode) apply(ctx context.Context, t *transaction) error {
 	c := &w.Code
 	return t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
 		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family,
-		c.Session, c.Claims, c.ACR)
+		c.Session, c.Claims, c.ACR, t.now)
 }
 
 // SpendCode uses a code up and names the family it begins. Conflict: unknown,

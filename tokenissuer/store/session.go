@@ -5,12 +5,15 @@ import (
 	"time"
 )
 
-// PutSession stores a browser session. Conflict: its cookie or its ID exists.
+// PutSession stores a browser session. Conflict: the account is not active or is
+// gone, or the cookie or the ID exists.
 type PutSession struct{ Session Session }
 
 var insertSession = writes(`
 INSERT INTO sessions (hash, id, device, account, source, amr, auth_time, created, seen, expires)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`)
+SELECT $1, $2, $3, a.id, $5, $6, $7, $8, $9, $10
+FROM accounts a WHERE a.id = $4 AND a.state = 'active'
+ON CONFLICT DO NOTHING`)
 
 func (w PutSession) apply(ctx context.Context, t *transaction) error {
 	v := &w.Session

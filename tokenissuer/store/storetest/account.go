@@ -103,8 +103,14 @@ func passwordReplaced(f *fixture) {
 
 func accountRemoved(f *fixture) {
 	f.ann("f")
-	f.apply(now, putToken("t", "f", now.Add(time.Minute)), store.PutKnownAddress{Account: "ann", Address: hash("home")})
+	f.apply(now, putToken("t", "f", now.Add(time.Minute)), store.PutKnownAddress{Account: "ann", Address: hash("home")},
+		store.PutConsent{Account: "ann", Client: "shop", Scopes: []string{"openid"}},
+		store.SetPassword{Account: "ann", Old: "*", New: "1", Remember: 1}, store.SetPassword{Account: "ann", Old: "1", New: "2", Remember: 1})
 	f.apply(now, store.RevokeAccount{Account: "ann"}, store.RemoveAccount{Account: "ann"})
+	absent(f.Consent(f.Context(), "ann", "shop"))(f, "what it consented to")
+	if got := must(f.PasswordHistory(f.Context(), "ann", 10))(f); len(got) != 0 {
+		f.Errorf("its passwords are remembered: %q", got)
+	}
 	absent(f.Account(f.Context(), "ann"))(f, "the account")
 	f.wantRevoked(now, "t")
 	f.conflict("it is gone", now, store.RemoveAccount{Account: "ann"})

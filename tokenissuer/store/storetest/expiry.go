@@ -34,6 +34,7 @@ func oneTimeCodeExpires(f *fixture) {
 }
 
 func sessionExpires(f *fixture) {
+	f.ann()
 	f.apply(now, store.PutSession{Session: store.Session{Hash: hash("a"), ID: "a", Account: "ann", Expires: now.Add(time.Minute)}})
 	f.apply(now, store.RenewSession{Old: hash("a"), New: hash("b")})
 	absent(f.Session(f.Context(), hash("a")))(f, "the old cookie")

@@ -20,23 +20,22 @@ func recordsComeBack(f *fixture) {
 	family := store.Family{
 		ID: "f", Account: "ann", Client: "shop", Source: "staff", AMR: []string{"pwd", "otp"}, Scopes: []string{"openid", "a:b"},
 		AuthTime: now.Add(-time.Minute), Created: now, Expires: now.Add(time.Hour),
+		Session: "s", Claims: `{"userinfo":{"email":null}}`,
 	}
 	refresh := store.Refresh{Hash: hash("r"), Family: "f", N: 7}
 	token := store.Token{ID: "t", Family: "f", Expires: now.Add(time.Minute)}
 	code := store.Code{
 		Hash: hash("c"), Client: "shop", Account: "ann", Source: "staff", RedirectURI: "https://shop.example.com/?a=b c",
-		Scopes: []string{"openid"}, AMR: []string{"pwd"}, Nonce: "n", Challenge: "ch", AuthTime: now, Expires: now.Add(time.Minute),
+		Scopes: []string{"openid"}, AMR: []string{"pwd"}, Nonce: "n", Challenge: "ch",
+		Session: "s", Claims: `{"id_token":{"acr":null}}`, ACR: "urn:example:2", AuthTime: now, Expires: now.Add(time.Minute),
 	}
-	session := store.Session{
-		Hash: hash("s"), Account: "ann", Source: "staff", AMR: []string{"pwd"},
-		AuthTime: now, Created: now, Expires: now.Add(time.Hour),
-	}
+	session := anns("s")
 	sent := store.OneTimeCode{
 		Hash: hash("o"), Sent: true, CodeHash: hash("123456"), Client: "shop", Source: "sms", Usage: "login", Kind: store.ByPhone,
 		Destination: "+8613800000000", Failures: 1, CodeExpires: now.Add(time.Minute), Expires: now.Add(2 * time.Minute),
 	}
 	f.apply(now, store.PutFamily{Family: family}, store.PutRefresh{Refresh: refresh}, store.PutToken{Token: token},
-		store.PutCode{Code: code}, store.PutSession{Session: session}, store.PutOneTimeCode{Code: sent})
+		store.PutSession{Session: session}, store.PutCode{Code: code}, store.PutOneTimeCode{Code: sent})
 
 	ctx := f.Context()
 	f.same("family", must(f.Family(ctx, "f"))(f), family)

@@ -31,5 +31,17 @@ func restartLosesNothing(f *fixture) {
 	if n := len(must(f.Keys(ctx))(f)); n != 1 {
 		f.Errorf("%d keys, want 1", n)
 	}
-	f.swept(now.Add(time.Hour), 8)
+	must(f.SessionByID(ctx, "s"))(f)
+	must(f.Consent(ctx, "ann", "shop"))(f)
+	must(f.Opaque(ctx, hash("opaque")))(f)
+	if must(f.Quota(ctx, now, hash("q")))(f).Taken != 1 {
+		f.Error("what was taken of a quota is forgotten")
+	}
+	if n := len(must(f.PasswordHistory(ctx, "ann", 10))(f)); n != 1 {
+		f.Errorf("%d passwords are remembered, want 1", n)
+	}
+	if n := len(must(f.DueDeliveries(ctx, now, 10))(f)); n != 1 {
+		f.Errorf("%d deliveries, want 1", n)
+	}
+	f.swept(now.Add(time.Hour), sweptInAnHour)
 }

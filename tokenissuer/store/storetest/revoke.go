@@ -99,6 +99,7 @@ func familyRevoked(f *fixture) {
 func accountRevoked(f *fixture) {
 	f.ann("f", "g")
 	f.apply(now,
+		store.PutAccount{Account: store.Account{ID: "bob", State: store.Active}},
 		putToken("t1", "f", now.Add(time.Minute)), putToken("t2", "g", now.Add(time.Minute)),
 		store.PutSession{Session: store.Session{Hash: hash("ann's"), ID: "ann's", Account: "ann", Expires: now.Add(time.Hour)}},
 		store.PutSession{Session: store.Session{Hash: hash("bob's"), ID: "bob's", Account: "bob", Expires: now.Add(time.Hour)}},

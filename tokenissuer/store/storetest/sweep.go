@@ -18,12 +18,24 @@ func (f *fixture) everything() {
 		store.PutCode{Code: store.Code{Hash: hash("c"), Account: "ann", Expires: hour}},
 		store.PutSession{Session: store.Session{Hash: hash("s"), ID: "s", Account: "ann", Expires: hour}},
 		store.PutOneTimeCode{Code: store.OneTimeCode{Hash: hash("o"), Sent: true, CodeExpires: hour, Expires: hour}},
+		store.TakeQuota{Key: hash("q"), Most: 5, Window: time.Hour},
+		store.PutConsent{Account: "ann", Client: "shop", Scopes: []string{"openid"}},
+		store.PutOpaque{Opaque: anOpaque("opaque", "f")},
+		store.PutOpaque{Opaque: anOpaque("machine", "")},
+		store.PutDelivery{Delivery: store.Delivery{ID: "d", Next: now, Expires: hour}},
+		store.SetPassword{Account: "ann", Old: "*", New: "1", Remember: 2},
+		store.SetPassword{Account: "ann", Old: "1", New: "2", Remember: 2},
 		store.PutAttempt{Key: hash("a"), Most: 5, Window: time.Hour, Lock: time.Hour},
 		store.PutKnownAddress{Account: "ann", Address: hash("home")},
 		store.PutEvent{Event: store.Event{At: now, Action: "x"}},
 		store.PutKey{Key: store.Key{ID: "k", Material: []byte{1}, Expires: hour}},
 		store.PutClient{Client: store.Client{ID: "shop", Record: []byte("{}")}})
 }
+
+// sweptInAnHour of them: two tokens, refresh token, family, two revocations,
+// session, one-time code, quota, two opaque tokens, delivery, attempt. A code
+// stays another hour, for its second use.
+const sweptInAnHour = 13
 
 func (f *fixture) swept(at time.Time, want int) {
 	f.Helper()
@@ -35,9 +47,7 @@ func (f *fixture) swept(at time.Time, want int) {
 func sweepRemoves(f *fixture) {
 	f.everything()
 	f.swept(now.Add(time.Hour-time.Millisecond), 0)
-	// Token, refresh token, family, two revocations, session, one-time code,
-	// attempt; a code stays another hour, for its second use.
-	f.swept(now.Add(time.Hour), 8)
+	f.swept(now.Add(time.Hour), sweptInAnHour)
 	absent(f.Family(f.Context(), "f"))(f, "the family")
 	absent(f.Refresh(f.Context(), hash("f", 0)))(f, "the refresh token")
 	absent(f.Session(f.Context(), hash("s")))(f, "the session")
@@ -48,6 +58,10 @@ func sweepRemoves(f *fixture) {
 	f.swept(now.Add(10000*24*time.Hour), 0)
 	must(f.Account(f.Context(), "ann"))(f)
 	must(f.Client(f.Context(), "shop"))(f)
+	must(f.Consent(f.Context(), "ann", "shop"))(f)
+	if n := len(must(f.PasswordHistory(f.Context(), "ann", 10))(f)); n != 1 {
+		f.Error("a password is forgotten")
+	}
 	if n := len(must(f.Keys(f.Context()))(f)); n != 1 {
 		f.Error("a key is swept: only its owner knows when nothing needs it")
 	}
