@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -39,7 +40,7 @@ func BenchmarkGateHandler(b *testing.B) {
 	}
 	app.running.Store(run)
 
-	bearer := "Bearer " + p.token(b, "https://api.example.com", "ops")
+	bearer := "Bearer " + p.token(b, "https://api.example.com", "ops", time.Hour)
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 	plain := httptest.NewRequest(http.MethodGet, "/", nil)
 	for name, handler := range map[string]caddyhttp.MiddlewareHandler{"with": g, "without": passing{}} {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTokenOfTheIssuerOpensTheGateBesideIt(t *testing.T) {
@@ -245,13 +246,19 @@ http://app.example.com {
 	}
 	reverse_proxy unix/$DIR/backend
 }`)
-	for audience, want := range map[string]int{"https://api.example.com": http.StatusOK, "https://other.example.com": http.StatusUnauthorized} {
-		a := w.get("/", "Authorization: Bearer "+partner.token(t, audience, "ops"))
-		if a.status != want {
-			t.Errorf("audience %s: %v", audience, a)
+	for name, c := range map[string]struct {
+		audience, group string
+		left            time.Duration
+		want            int
+	}{
+		"good":                     {"https://api.example.com", "ops", time.Minute, http.StatusOK},
+		"inside the leeway of 30s": {"https://api.example.com", "ops", -15 * time.Second, http.StatusOK},
+		"outside of it":            {"https://api.example.com", "ops", -time.Minute, http.StatusUnauthorized},
+		"another audience":         {"https://other.example.com", "ops", time.Minute, http.StatusUnauthorized},
+		"another group":            {"https://api.example.com", "sales", time.Minute, http.StatusForbidden},
+	} {
+		if a := w.get("/", "Authorization: Bearer "+partner.token(t, c.audience, c.group, c.left)); a.status != c.want {
+			t.Errorf("%s: %v", name, a)
 		}
-	}
-	if a := w.get("/", "Authorization: Bearer "+partner.token(t, "https://api.example.com", "sales")); a.status != http.StatusForbidden {
-		t.Errorf("another group: %v", a)
 	}
 }

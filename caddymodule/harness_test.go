@@ -289,11 +289,11 @@ func newPartner(t testing.TB) partner {
 	return partner{key, string(token.NewRing([]*token.Key{key}).JWKS(time.Now()))}
 }
 
-func (p partner) token(t testing.TB, audience, group string) string {
+func (p partner) token(t testing.TB, audience, group string, left time.Duration) string {
 	t.Helper()
 	access := token.Access{
 		Issuer: "https://login.partner.example", Subject: "anna", Audience: audience, ID: "1", Scopes: []string{"read"},
-		IssuedAt: time.Now(), Expires: time.Now().Add(time.Minute), Extra: map[string]any{"groups": []string{"all", group}},
+		IssuedAt: time.Now().Add(-time.Hour), Expires: time.Now().Add(left), Extra: map[string]any{"groups": []string{"all", group}},
 	}
 	payload, err := access.Payload()
 	if err != nil {

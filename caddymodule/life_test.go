@@ -268,6 +268,31 @@ func TestLeaseOfAClosedStateIsRefused(t *testing.T) {
 	}
 }
 
+// A reload that fails after our Start has changed the rules for keys; those of
+// the configuration that goes on hold again.
+func TestRulesForKeysAreThoseOfTheNewestConfigurationThatStays(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "issuer.db")
+	stays := tokenissuer.Config{SigningAlgorithm: "ES256"}.KeyRules("")
+	fails := tokenissuer.Config{SigningAlgorithm: "EdDSA"}.KeyRules("")
+	s, err := join(file, stays)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := join(file, fails); err != nil || s.governed != fails {
+		t.Fatalf("the newest does not govern: %v", err)
+	}
+	if err := s.leave(fails); err != nil || s.governed != stays {
+		t.Errorf("after it left: %v, %+v", err, s.governed)
+	}
+	if err := s.leave(stays); err != nil {
+		t.Error(err)
+	}
+	if s.acquire() {
+		t.Error("open after the end")
+	}
+}
+
 func TestOneFileHasOneKeyHoweverItIsSpelled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

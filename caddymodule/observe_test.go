@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // events are the log lines with a message.
@@ -139,5 +141,31 @@ func TestAdaptedConfigurationHoldsNoSecret(t *testing.T) {
 	_, answer := w.admin(http.MethodGet, "/config/", "")
 	if strings.Contains(answer, shopSecret) || !strings.Contains(answer, "{env.SHOP_SECRET}") {
 		t.Error(answer)
+	}
+}
+
+func TestMetricsAreRegisteredByWhoeverComesFirst(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	for range 2 {
+		if err := registerMetrics(registry); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Whom to believe about the client's address is Caddy's trusted_proxies alone.
+func TestPeerIsTheClientAsCaddyMakesItOut(t *testing.T) {
+	const forged = "203.0.113.7"
+	for global, want := range map[string]bool{"": false, "\n\tservers {\n\t\ttrusted_proxies_unix\n\t}": true} {
+		w := newWorld(t)
+		w.load(oneIssuer+global, oneSite)
+		w.get("/oauth2/jwks", "X-Forwarded-For: "+forged)
+		w.get("/", "X-Forwarded-For: "+forged)
+		for _, event := range []string{"issuer request", "gate refused"} {
+			if peer := text(w.events(event)[0]["peer"]); (peer == forged) != want {
+				t.Errorf("%s, with%q: peer %s", event, global, peer)
+			}
+		}
 	}
 }
