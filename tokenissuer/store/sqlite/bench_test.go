@@ -44,8 +44,10 @@ func rotations(b *testing.B, clients int) {
 	for i := range families {
 		err := st.Apply(ctx, now,
 			store.PutAccount{Account: store.Account{ID: id("account", i), Username: fmt.Sprint("user", i), State: store.Active}},
-			store.PutFamily{Family: store.Family{ID: id("family", i), Account: id("account", i), Client: "shop",
-				Source: "staff", AMR: []string{"pwd"}, Scopes: []string{"openid", "orders:read"}, Expires: now.Add(24 * time.Hour)}},
+			store.PutFamily{Family: store.Family{
+				ID: id("family", i), Account: id("account", i), Client: "shop",
+				Source: "staff", AMR: []string{"pwd"}, Scopes: []string{"openid", "orders:read"}, Expires: now.Add(24 * time.Hour),
+			}},
 			store.PutRefresh{Refresh: store.Refresh{Hash: hash(i, 0), Family: id("family", i)}})
 		if err != nil {
 			b.Fatal(err)
