@@ -62,6 +62,10 @@ type App struct {
 	// The ISO 3166 region in which phone numbers without + are read, default `CN`.
 	PhoneRegion string `json:"phone_region,omitempty"`
 
+	// How requests are answered that name no known client: `ciam` (default) or
+	// `oauth`, which answers as the RFCs do where the two differ.
+	Dialect string `json:"dialect,omitempty"`
+
 	// How much is answered before the issuer says 429.
 	Limits *Limits `json:"limits,omitempty"`
 
@@ -179,10 +183,15 @@ type Client struct {
 	// mobile) or `reuse` (default for web and m2m).
 	Refresh string `json:"refresh,omitempty"`
 
-	// The form of its access tokens: `jwt` (default) or `at+jwt` (RFC 9068).
+	// How its requests and answers are spelled, and at which paths: `ciam`
+	// (default) and `oauth` at `/oauth2`, `idaas` at `/api/v1/oauth2`.
+	Dialect string `json:"dialect,omitempty"`
+
+	// The form of its access tokens: `jwt` (default of ciam), `at+jwt` (RFC 9068,
+	// default of oauth) or `opaque` (default of idaas).
 	AccessToken string `json:"access_token,omitempty"`
 
-	// Overrides the issuer's access_token_lifetime.
+	// Overrides the issuer's access_token_lifetime, which for idaas is 2h.
 	AccessTokenLifetime string `json:"access_token_lifetime,omitempty"`
 
 	// A disabled client gets no tokens, and the gate refuses those it has.

@@ -43,6 +43,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		refresh_token_lifetime <duration>
 //		refresh_window <duration>
 //		phone_region <region>
+//		dialect ciam|oauth
 //		limits { … }
 //		auth_source <name> { … }
 //		client <id> { … }
@@ -69,6 +70,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"refresh_token_lifetime": b.duration(&app.RefreshTokenLifetime),
 		"refresh_window":         b.duration(&app.RefreshWindow),
 		"phone_region":           b.text(&app.PhoneRegion),
+		"dialect":                b.oneOf(&app.Dialect, "ciam", "oauth"),
 		"limits":                 {read: p.limits},
 		"auth_source":            {read: p.authSource, repeat: true},
 		"client":                 {read: p.client, repeat: true},
@@ -182,7 +184,8 @@ func (p *issuerParser) authSource() error {
 //		claims <claim>…
 //		introspect own|any
 //		refresh rotate|reuse
-//		access_token jwt|at+jwt
+//		dialect ciam|oauth|idaas
+//		access_token jwt|at+jwt|opaque
 //		access_token_lifetime <duration>
 //		disabled
 //	}
@@ -206,7 +209,8 @@ func (p *issuerParser) client() error {
 		"claims":                b.texts(&c.Claims),
 		"introspect":            b.oneOf(&c.Introspect, "own", "any"),
 		"refresh":               b.oneOf(&c.Refresh, "rotate", "reuse"),
-		"access_token":          b.oneOf(&c.AccessToken, "jwt", "at+jwt"),
+		"access_token":          b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
+		"dialect":               b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
 		"access_token_lifetime": b.duration(&c.AccessTokenLifetime),
 		"disabled":              b.flag(&c.Disabled),
 	})

@@ -171,6 +171,7 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	c.RefreshTokenLifetime = r.duration("refresh_token_lifetime", a.RefreshTokenLifetime)
 	c.RefreshWindow = r.duration("refresh_window", a.RefreshWindow)
 	c.PhoneRegion, _ = r.text("phone_region", a.PhoneRegion)
+	c.Dialect, _ = r.text("dialect", a.Dialect)
 	if l := a.Limits; l != nil && l.TokensPerAddress != nil {
 		c.FailuresPerAddress = r.number("limits tokens_per_address", l.TokensPerAddress.Count)
 		c.FailuresWindow = r.duration("limits tokens_per_address", l.TokensPerAddress.Within)
@@ -224,6 +225,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	introspect, _ := r.text("introspect", cl.Introspect)
 	c.IntrospectAny = introspect == "any"
 	c.Refresh, _ = r.text("refresh", cl.Refresh)
+	c.Dialect, _ = r.text("dialect", cl.Dialect)
 	c.AccessToken, _ = r.text("access_token", cl.AccessToken)
 	c.AccessTokenLifetime = r.duration("access_token_lifetime", cl.AccessTokenLifetime)
 	c.Disabled = cl.Disabled

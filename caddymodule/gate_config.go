@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,8 +118,11 @@ func (i ForeignIssuer) compile() (gate.Issuer, error) {
 func (g *Gate) build(run *running) (err error) {
 	c := g.compiled
 	if g.embedded {
-		own := gate.Issuer{Identifier: run.issuer.Identifier(), Keys: run.issuer, Embedded: true, Revoked: run.issuer}
-		c.Issuers = append(c.Issuers[:len(c.Issuers):len(c.Issuers)], own)
+		c.Issuers = slices.Clone(c.Issuers)
+		for _, id := range run.issuer.Identifiers() {
+			c.Issuers = append(c.Issuers, gate.Issuer{Identifier: id, Keys: run.issuer, Embedded: true, Revoked: run.issuer})
+		}
+		c.Opaque = run.issuer
 	}
 	g.gate, err = gate.New(c, run.cache)
 	return err

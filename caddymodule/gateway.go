@@ -215,7 +215,11 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	}
 	g.refused(r, refusal)
 	gate.Withhold(r.Header)
-	w.Header().Set("WWW-Authenticate", refusal.Challenge)
+	if refusal.Challenge != "" {
+		w.Header().Set("WWW-Authenticate", refusal.Challenge)
+	} else {
+		w.Header().Set("Retry-After", "5")
+	}
 	return caddyhttp.Error(refusal.Status, refusal)
 }
 

@@ -30,7 +30,7 @@ func (o *offer) has(value string, option string, values []string) bool {
 
 func (o *offer) scopes() (all []string) {
 	for _, c := range o.config.Clients {
-		all = append(all, c.Scopes...)
+		all = append(all, c.Givable()...)
 	}
 	return distinct(all)
 }
@@ -45,7 +45,7 @@ func (o *offer) audiences() (all []string) {
 func (o *offer) claims() []string {
 	all := []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
 	for _, c := range o.config.Clients {
-		if c.AccessToken == "at+jwt" {
+		if c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect != "" && c.Dialect != "ciam" {
 			return append(all, "client_id")
 		}
 	}
@@ -70,7 +70,7 @@ func (g *Gate) fulfillable(own *offer, line func(word, fallback string) string) 
 		switch same := func(o ForeignIssuer) bool { return o.Issuer == i.Issuer }; {
 		case slices.ContainsFunc(g.Issuer[:n], same):
 			mend = "stands twice"
-		case own != nil && i.Issuer == own.config.Issuer:
+		case own != nil && i.Issuer == own.config.Issuer, own != nil && i.Issuer == own.config.Issuer+"/api/v1/oauth2":
 			mend = "is the embedded issuer, which is trusted without this block"
 		}
 		if mend != "" {

@@ -116,7 +116,7 @@ func (i *Issuer) verify(ctx context.Context, raw string, now time.Time) (*token.
 
 // read is verify for who wants a revoked token too.
 func (i *Issuer) read(ctx context.Context, raw string, now time.Time) (*token.Claims, error) {
-	if IsOpaque(raw) {
+	if token.IsOpaque(raw) {
 		return i.opaque(ctx, raw, now)
 	}
 	var claims *token.Claims

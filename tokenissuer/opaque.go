@@ -3,8 +3,10 @@ package tokenissuer
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -13,29 +15,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
-
-// opaqueLength is 16 bytes in the form of a UUID.
-const opaqueLength = 36
-
-// IsOpaque reports whether a string has the form of an opaque token. A JWT
-// never has: it is longer, and has dots.
-func IsOpaque(raw string) bool {
-	if len(raw) != opaqueLength {
-		return false
-	}
-	for n := range len(raw) {
-		c := raw[n]
-		switch {
-		case n == 8 || n == 13 || n == 18 || n == 23:
-			if c != '-' {
-				return false
-			}
-		case (c < '0' || c > '9') && (c < 'a' || c > 'f'):
-			return false
-		}
-	}
-	return true
-}
 
 // newOpaque makes an opaque access token and the write that remembers its hash.
 func newOpaque(c *client.Client, a *grant.Authorization, jti string, now time.Time, lifetime time.Duration) (string, store.Write) {
@@ -69,21 +48,37 @@ func (i *Issuer) opaque(ctx context.Context, raw string, now time.Time) (*token.
 func (i *Issuer) Opaque(ctx context.Context, digest token.Digest) (*token.Claims, error) {
 	o, err := i.state.store.Opaque(ctx, store.Hash(digest))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, errors.New("no such opaque token"))
+		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, token.ErrUnknown)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking an opaque token up: %w", err)
 	}
 	c, known := i.client(o.Client)
 	if !known {
-		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, errors.New("opaque token of an unknown client"))
+		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, token.ErrUnknown)
 	}
 	f := oauth2
 	if c.Dialect == client.IDaaS {
 		f = apiV1
 	}
-	return &token.Claims{
+	claims := &token.Claims{
 		Issuer: i.base(f), Subject: o.Subject, Audience: o.Audience, Scopes: o.Scopes, ClientID: o.Client, ID: o.ID,
 		IssuedAt: o.Issued.Unix(), NotBefore: o.Issued.Unix(), Expires: o.Expires.Unix(),
-	}, nil
+	}
+	claims.All = map[string]any{
+		"iss": claims.Issuer, "sub": o.Subject, "aud": anyOf(o.Audience), "scope": anyOf(o.Scopes), "client_id": o.Client, "jti": o.ID,
+		"iat": number(claims.IssuedAt), "nbf": number(claims.NotBefore), "exp": number(claims.Expires),
+	}
+	return claims, nil
 }
+
+// anyOf and number give values the types that a parsed JWT has.
+func anyOf(list []string) []any {
+	out := make([]any, len(list))
+	for n, s := range list {
+		out[n] = s
+	}
+	return out
+}
+
+func number(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }

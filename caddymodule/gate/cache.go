@@ -74,7 +74,7 @@ func place(digest token.Digest) uint64 { return binary.LittleEndian.Uint64(diges
 type entry struct {
 	digest token.Digest
 	claims *token.Claims
-	key    token.Public // the key that verified it, under the issuer that the claims name
+	key    token.Public // the key that verified it, under the issuer that the claims name; zero for an opaque token
 
 	notRevoked atomic.Pointer[answer]
 	rendered   atomic.Pointer[rendering]

@@ -23,13 +23,14 @@ const (
 	NotYetValid    oauth.Reason = "token_not_yet_valid"
 	WrongTokenType oauth.Reason = "not_an_access_token"
 	MissingClaim   oauth.Reason = "missing_claim"
+	UnknownToken   oauth.Reason = "unknown_token"
 )
 
 // Refusal is a request that may not go on. Status and Challenge are for the
 // client, the rest is for the log.
 type Refusal struct {
-	Status    int           // 400, 401 or 403
-	Challenge string        // WWW-Authenticate (RFC 6750 §3)
+	Status    int           // 400, 401, 403, or 503 where nobody can say now
+	Challenge string        // WWW-Authenticate (RFC 6750 §3); "" with 503
 	Reason    oauth.Reason  // from a closed set
 	Claims    *token.Claims // of a verified token that may not do this; nil otherwise
 	Cause     error
@@ -78,6 +79,7 @@ var grounds = []struct {
 	{token.ErrType, WrongTokenType, "this is not an access token"},
 	{token.ErrNotYet, NotYetValid, "the access token is not valid yet"},
 	{token.ErrSignature, WrongSignature, invalid},
+	{token.ErrUnknown, UnknownToken, invalid},
 	{token.ErrMalformed, MalformedToken, invalid},
 	{token.ErrUnknownKey, UnknownKey, invalid},
 	{token.ErrAlgorithm, WrongAlgorithm, invalid},
@@ -85,6 +87,10 @@ var grounds = []struct {
 	{token.ErrTooLarge, TokenTooLarge, invalid},
 	{oauth.ErrMalformedToken, oauth.BadBearerToken, invalid},
 }
+
+// errUnavailable is about us and not about the token: a client that is told its
+// token is bad throws it away.
+var errUnavailable = errors.New("tokens cannot be looked up now")
 
 const invalid = "the access token is not valid"
 
@@ -97,6 +103,8 @@ func (g *Gate) refuse(c *token.Claims, cause error) *Refusal {
 	case errors.Is(cause, oauth.ErrTwoTokens):
 		r.Status, r.Reason = http.StatusBadRequest, oauth.BadBearerToken
 		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`
+	case errors.Is(cause, errUnavailable):
+		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.StoreUnavailable, ""
 	case errors.Is(cause, errScope):
 		r.Status, r.Reason = http.StatusForbidden, oauth.MissingScope
 		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a scope"` + g.answers.scopes

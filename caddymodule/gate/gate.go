@@ -4,6 +4,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -19,6 +20,10 @@ type Config struct {
 
 	// Issuers whose tokens are looked at; at least one.
 	Issuers []Issuer
+
+	// Opaque finds what opaque tokens of the embedded issuer stand for; nil: they
+	// are refused.
+	Opaque Opaque
 
 	// Audiences: a token of the embedded issuer is for any of these. Empty: for
 	// any client of it. A foreign issuer has its own list.
@@ -49,6 +54,12 @@ type Issuer struct {
 	Revoked    Revoked       // nil: nothing is ever revoked
 }
 
+// Opaque looks an opaque token up by its digest. An error in whose chain is
+// token.ErrUnknown says that there is none; another, that nobody can say now.
+type Opaque interface {
+	Opaque(context.Context, token.Digest) (*token.Claims, error)
+}
+
 // Revoked says what must be refused although it verifies: a revoked token, or
 // a token whose client is gone or disabled. It is a pointer, and Generation
 // changes whenever an answer of Revoked may have.
@@ -67,6 +78,7 @@ type Claim struct {
 type Gate struct {
 	cache   *Cache
 	trusted trust
+	opaque  Opaque
 	policy  policy
 	except  exceptions
 	headers *headerSet
@@ -97,7 +109,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 		return nil, err
 	}
 	return &Gate{
-		cache: cache, trusted: trusted, policy: policy, except: except, headers: headers,
+		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers,
 		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.Scopes),
 	}, nil
 }
@@ -112,7 +124,7 @@ func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
 	if err != nil {
 		return nil, g.refuse(nil, err)
 	}
-	return g.admit(raw, now)
+	return g.admit(r.Context(), raw, now)
 }
 
 // Recheck asks a second gate on the same route about a request that another
@@ -121,11 +133,11 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 	if earlier.raw == "" || g.except.match(r.URL) {
 		return g.Check(r, now)
 	}
-	return g.admit(earlier.raw, now)
+	return g.admit(r.Context(), earlier.raw, now)
 }
 
-func (g *Gate) admit(raw string, now time.Time) (*Pass, error) {
-	e, err := g.verify(raw, now)
+func (g *Gate) admit(ctx context.Context, raw string, now time.Time) (*Pass, error) {
+	e, err := g.verify(ctx, raw, now)
 	if e == nil {
 		return nil, g.refuse(nil, err)
 	}
@@ -141,7 +153,7 @@ func (g *Gate) admit(raw string, now time.Time) (*Pass, error) {
 // verify answers with the cached reading of a token when the very same bytes
 // were verified before, and asks again everything that can change since then.
 // An error beside a reading is about a token that was good once.
-func (g *Gate) verify(raw string, now time.Time) (*entry, error) {
+func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, error) {
 	if len(raw) > token.MaxSize {
 		return nil, token.ErrTooLarge // before it is hashed
 	}
@@ -151,7 +163,7 @@ func (g *Gate) verify(raw string, now time.Time) (*entry, error) {
 			return e, i.check(e, now)
 		}
 	}
-	e, i, err := g.trusted.verify(raw)
+	e, i, err := g.read(ctx, raw, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -161,4 +173,23 @@ func (g *Gate) verify(raw string, now time.Time) (*entry, error) {
 	}
 	g.cache.put(e, len(raw), now)
 	return e, nil
+}
+
+// read finds out what a token says, and whose it is.
+func (g *Gate) read(ctx context.Context, raw string, digest token.Digest) (*entry, *issuer, error) {
+	if g.opaque == nil || !token.IsOpaque(raw) {
+		return g.trusted.verify(raw)
+	}
+	claims, err := g.opaque.Opaque(ctx, digest)
+	if err != nil {
+		if errors.Is(err, token.ErrUnknown) {
+			return nil, nil, err
+		}
+		return nil, nil, errors.Join(errUnavailable, err)
+	}
+	i := g.trusted.issuers[claims.Issuer]
+	if i == nil || i.want.Foreign {
+		return nil, nil, token.ErrIssuer
+	}
+	return &entry{claims: claims}, i, nil
 }

@@ -90,6 +90,9 @@ func (t *trust) stillTrusts(e *entry) *issuer {
 	if i == nil || i.want.Foreign != e.claims.Foreign() {
 		return nil
 	}
+	if e.key.Key == nil {
+		return i // opaque: no key made it, and what ends it is revocation and its time
+	}
 	if key, ok := i.keys.Key(e.key.ID); !ok || !key.Same(e.key) {
 		return nil
 	}

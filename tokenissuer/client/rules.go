@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -40,6 +41,18 @@ func (r Registration) Lifetime() time.Duration {
 		return r.AccessTokenLifetime
 	}
 	return rules[r.Dialect].lifetime
+}
+
+// Givable are the scopes that the client's tokens may have.
+func (r Registration) Givable() []string {
+	dialect := r.Dialect
+	if dialect == "" {
+		dialect = CIAM
+	}
+	if r.HasGrant(oauth.GrantPassword) {
+		return append(slices.Clone(r.Scopes), rules[dialect].PersonScope)
+	}
+	return r.Scopes
 }
 
 // ScopesOfPerson returns what a person's sign-in through the client gives for a
