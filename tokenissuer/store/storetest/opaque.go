@@ -7,8 +7,10 @@ import (
 )
 
 func anOpaque(id, family string) store.Opaque {
-	o := store.Opaque{Hash: hash(id), ID: id, Client: "shop", Subject: "shop", Scopes: []string{"a:b", "c"},
-		Audience: []string{"https://api.example.com/"}, Issued: now, Expires: now.Add(time.Hour)}
+	o := store.Opaque{
+		Hash: hash(id), ID: id, Client: "shop", Subject: "shop", Scopes: []string{"a:b", "c"},
+		Audience: []string{"https://api.example.com/"}, Issued: now, Expires: now.Add(time.Hour),
+	}
 	if family != "" {
 		o.Family, o.Account, o.Subject = family, "ann", "ann"
 	}
@@ -49,8 +51,10 @@ func opaqueOfFamily(f *fixture) {
 func deliveriesDue(f *fixture) {
 	put := func(id string, next time.Time) store.Delivery {
 		f.Helper()
-		d := store.Delivery{ID: id, Client: "shop", URI: "https://shop.example.com/logout?a=b", Body: `{"sid":"s"}`,
-			Next: next, Expires: now.Add(time.Hour)}
+		d := store.Delivery{
+			ID: id, Client: "shop", URI: "https://shop.example.com/logout?a=b", Body: `{"sid":"s"}`,
+			Next: next, Expires: now.Add(time.Hour),
+		}
 		f.apply(now, store.PutDelivery{Delivery: d})
 		return d
 	}

@@ -57,8 +57,10 @@ func quotasTogether(f *fixture) {
 
 func wrongTriesRefuseTheRight(f *fixture) {
 	for i := range 3 {
-		f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{Hash: hash("o", i), Sent: true,
-			CodeExpires: now.Add(2 * time.Hour), Expires: now.Add(2 * time.Hour)}})
+		f.apply(now, store.PutOneTimeCode{Code: store.OneTimeCode{
+			Hash: hash("o", i), Sent: true,
+			CodeExpires: now.Add(2 * time.Hour), Expires: now.Add(2 * time.Hour),
+		}})
 	}
 	wrong := store.TakeQuota{Key: hash("+1"), Most: 4, Window: time.Hour}
 	open := store.RequireQuota{Key: wrong.Key, Most: wrong.Most}

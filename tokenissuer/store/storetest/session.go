@@ -12,8 +12,10 @@ import (
 
 // anns is a session of ann's for an hour.
 func anns(id string) store.Session {
-	return store.Session{Hash: hash(id), ID: id, Device: "Firefox on Linux", Account: "ann", Source: "staff",
-		AMR: []string{"pwd"}, AuthTime: now, Created: now, Seen: now, Expires: now.Add(time.Hour)}
+	return store.Session{
+		Hash: hash(id), ID: id, Device: "Firefox on Linux", Account: "ann", Source: "staff",
+		AMR: []string{"pwd"}, AuthTime: now, Created: now, Seen: now, Expires: now.Add(time.Hour),
+	}
 }
 
 func oneRenewsSession(f *fixture) {
@@ -28,8 +30,10 @@ func oneRenewsSession(f *fixture) {
 	f.same("the renewed session", got, want)
 
 	f.oneWinner(func(i int) []store.Write {
-		return []store.Write{store.ProveSession{Old: want.Hash, New: hash("proven", i), Account: "ann",
-			Source: "sms", AMR: []string{"otp"}, AuthTime: now, Expires: now.Add(time.Hour)}}
+		return []store.Write{store.ProveSession{
+			Old: want.Hash, New: hash("proven", i), Account: "ann",
+			Source: "sms", AMR: []string{"otp"}, AuthTime: now, Expires: now.Add(time.Hour),
+		}}
 	})
 	f.oneWinner(func(int) []store.Write {
 		return []store.Write{store.EndSessionByID{ID: "s", Account: "ann"}}
@@ -40,8 +44,10 @@ func sessionProvenAgain(f *fixture) {
 	f.ann()
 	f.apply(now, store.PutSession{Session: anns("s")})
 	later := now.Add(10 * time.Minute)
-	prove := store.ProveSession{Old: hash("s"), New: hash("new"), Account: "ann", Source: "sms", AMR: []string{"otp", "mfa"},
-		AuthTime: later, Expires: later.Add(time.Hour)}
+	prove := store.ProveSession{
+		Old: hash("s"), New: hash("new"), Account: "ann", Source: "sms", AMR: []string{"otp", "mfa"},
+		AuthTime: later, Expires: later.Add(time.Hour),
+	}
 	foreign := prove
 	foreign.Account = "bob"
 	f.conflict("bob signs in over ann's session", later, foreign)
@@ -138,8 +144,13 @@ func sessionRevoked(f *fixture) {
 		f.same("families of the session", f.familiesOfSession("s"), families)
 	}
 	for _, nothing := range []store.RevokeSession{
-		{ID: "s"}, {ID: "s", Clients: []string{}}, {ID: "s", Clients: []string{""}}, {ID: "s", Clients: []string{"stranger"}},
-		{ID: "", All: true}, {ID: "", Clients: []string{"shop"}}, {ID: "unknown", All: true},
+		{ID: "s"},
+		{ID: "s", Clients: []string{}},
+		{ID: "s", Clients: []string{""}},
+		{ID: "s", Clients: []string{"stranger"}},
+		{ID: "", All: true},
+		{ID: "", Clients: []string{"shop"}},
+		{ID: "unknown", All: true},
 	} {
 		f.apply(now, nothing)
 		want(nil, "s/app", "s/shop", "s/wiki")
