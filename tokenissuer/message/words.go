@@ -1,0 +1,132 @@
+package message
+
+import (
+	_ "embed" // the page of a mail
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// phrases are what a message says in one language. {portal}, {code}, {lifetime}
+// and {subject} are filled in.
+type phrases struct {
+	tag                      string
+	subject                  map[string]string // by usage; "" is for the others
+	sms                      string
+	once, stranger           string // a mail's two notes
+	second, seconds, minutes string // with %d
+}
+
+// A message holds no link: people who never get one in a mail about their code
+// have a reason to distrust the mail that has one.
+var catalogue = map[string]phrases{
+	"en": {
+		tag: "en",
+		subject: map[string]string{
+			"login":           "Your code to sign in to {portal}",
+			"signup":          "Your code to open an account at {portal}",
+			"update_userinfo": "Your code to change your details at {portal}",
+			"reset_password":  "Your code to set a new password at {portal}",
+			"":                "Your code for {portal}",
+		},
+		sms:      "{subject}: {code}. It is good for {lifetime}. Tell it to nobody.",
+		once:     "It is good for {lifetime} and one use. Tell it to nobody, even if they say that they work for {portal}.",
+		stranger: "You did not ask for it? Then somebody typed your address. Without the code they get no further, and you need do nothing.",
+		second:   "%d second", seconds: "%d seconds", minutes: "%d minutes",
+	},
+	"zh": {
+		tag: "zh",
+		subject: map[string]string{
+			"login":           "{portal} 登录验证码",
+			"signup":          "{portal} 注册验证码",
+			"update_userinfo": "{portal} 修改资料验证码",
+			"reset_password":  "{portal} 重置密码验证码",
+			"":                "{portal} 验证码",
+		},
+		sms:      "{subject}：{code}，{lifetime}内有效。请勿告诉任何人。",
+		once:     "{lifetime}内有效，只能使用一次。请勿告诉任何人，包括自称 {portal} 工作人员的人。",
+		stranger: "如果不是您本人操作，说明有人输入了您的邮箱地址。没有验证码对方无法继续，您无需任何操作。",
+		second:   "%d 秒", seconds: "%d 秒", minutes: "%d 分钟",
+	},
+}
+
+//go:embed mail.html
+var page string
+
+var mailPage = template.Must(template.New("mail").Parse(page))
+
+// SMS writes the text of a short message. The word for code stands close before
+// the digits, which is how phones find what to offer in a form.
+func SMS(m Message, portal string, lifetime time.Duration) Message {
+	words := in(m.Locale)
+	fill := words.filler(m, portal, lifetime)
+	m.Locale, m.Subject, m.HTML = words.tag, "", ""
+	m.Text = fill.Replace(words.sms)
+	return m
+}
+
+// Mail writes subject, text and page of a mail. The code is not in the subject,
+// which mail servers log and locked phones show.
+func Mail(m Message, portal string, lifetime time.Duration) Message {
+	words := in(m.Locale)
+	fill := words.filler(m, portal, lifetime)
+	once, stranger := fill.Replace(words.once), fill.Replace(words.stranger)
+	m.Locale = words.tag
+	m.Subject = fill.Replace("{subject}")
+	m.Text = m.Subject + ":\n\n" + m.Code + "\n\n" + once + "\n\n" + stranger + "\n"
+	var html strings.Builder
+	// It writes to memory, and a test executes it in every language.
+	_ = mailPage.Execute(&html, struct{ Lang, Subject, Code, Once, Stranger string }{words.tag, m.Subject, m.Code, once, stranger})
+	m.HTML = html.String()
+	return m
+}
+
+// in returns the phrases of a BCP 47 tag's language: zh-CN and zh_TW are zh.
+func in(locale string) phrases {
+	language, _, _ := strings.Cut(strings.ReplaceAll(locale, "_", "-"), "-")
+	if words, ok := catalogue[strings.ToLower(language)]; ok {
+		return words
+	}
+	return catalogue["en"]
+}
+
+func (w phrases) filler(m Message, portal string, lifetime time.Duration) *strings.Replacer {
+	portal = oneLine(portal)
+	subject, known := w.subject[m.Usage]
+	if !known {
+		subject = w.subject[""]
+	}
+	return strings.NewReplacer(
+		"{subject}", strings.ReplaceAll(subject, "{portal}", portal),
+		"{portal}", portal, "{code}", m.Code, "{lifetime}", w.lifetime(lifetime))
+}
+
+// lifetime never promises more than there is: what is left of a minute is cut off.
+func (w phrases) lifetime(d time.Duration) string {
+	switch {
+	case d < 2*time.Second:
+		return fmt.Sprintf(w.second, int(d.Seconds()))
+	case d < 2*time.Minute:
+		return fmt.Sprintf(w.seconds, int(d.Seconds()))
+	}
+	return fmt.Sprintf(w.minutes, int(d.Minutes()))
+}
+
+// oneLine takes from a name what would be a second line, or would turn the
+// direction of the text around it.
+func oneLine(name string) string {
+	const most = 64 // characters; a subject is to be read on a phone
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.In(r, unicode.C) || r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, name)
+	runes := []rune(strings.Join(strings.Fields(clean), " "))
+	return string(runes[:min(len(runes), most)])
+}
