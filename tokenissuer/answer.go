@@ -21,6 +21,7 @@ type request struct {
 	family  family
 	dialect *dialect
 	event   Event
+	byID    bool // the client showed nothing but its id
 	basic   bool // Authorization: Basic was used, so a 401 carries a challenge
 	allow   string
 }
@@ -69,7 +70,7 @@ func (r *request) write(status int, mediaType string, body []byte) {
 // only place where an error becomes an answer.
 func (r *request) fail(err error) {
 	e := oauth.AsError(named(err))
-	status, body := r.dialect.spell(e)
+	status, body := r.dialect.spell(e, r.byID)
 	bearer, isBearer := r.dialect.refuseBearer(e)
 	if isBearer {
 		status, body = bearer.status, bearer.body

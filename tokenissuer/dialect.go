@@ -21,6 +21,10 @@ type dialect struct {
 	words   map[oauth.Reason]words
 	missing map[string]words
 
+	// byIDAlone are the words for a client that showed nothing but its id, where
+	// they differ.
+	byIDAlone map[oauth.Reason]words
+
 	// challenges are the errors about a bearer token, at the endpoints that take
 	// one (RFC 6750 §3): their Bearer challenge, and whether a body goes with it.
 	challenges map[oauth.Reason]bearerWords
@@ -85,6 +89,13 @@ var ciam = &dialect{
 		oauth.PasswordExpired:       {description: "Abnormal user status"},
 		oauth.SourceNotAssociated:   {description: "Auth source and application not associated"},
 		oauth.MissingRevokedToken:   revokedToken,
+		oauth.ForeignCode:           codeOfAnother,
+	},
+	byIDAlone: map[oauth.Reason]words{
+		oauth.UnknownCode:   codeOfAnother,
+		oauth.SpentCode:     codeOfAnother,
+		oauth.ExpiredCode:   codeOfAnother,
+		oauth.WrongVerifier: codeOfAnother,
 	},
 	challenges: map[oauth.Reason]bearerWords{
 		oauth.NoBearerToken:  {status: http.StatusBadRequest, challenge: `Bearer error="invalid_request", error_description="Bearer token not found in the request", ` + bearerURI},
@@ -98,6 +109,9 @@ var ciam = &dialect{
 const bearerURI = `error_uri="https://tools.ietf.org/html/rfc6750#section-3.1"`
 
 var (
+	// The documented server takes the code for a part of the client's proof.
+	codeOfAnother = words{status: http.StatusUnauthorized, code: oauth.InvalidClient}
+
 	parameter    = words{description: "OAuth 2.0 Parameter: ", uri: rfc6749Errors, param: true}
 	revokedToken = words{description: "OAuth 2.0 Token Revocation Parameter: ", uri: "https://tools.ietf.org/html/rfc7009#section-2.1", param: true}
 )
@@ -112,9 +126,11 @@ var plain = func() *dialect {
 	for _, r := range []oauth.Reason{
 		oauth.NoClientCredential, oauth.UnknownPKCEClient,
 		oauth.WrongCredentials, oauth.UnsupportedIdentifier, oauth.AccountLocked, oauth.AccountFrozen, oauth.PasswordExpired,
+		oauth.ForeignCode,
 	} {
 		delete(d.words, r)
 	}
+	d.byIDAlone = nil
 	d.words[oauth.MalformedBasic] = words{status: http.StatusUnauthorized, code: oauth.InvalidClient}
 	d.words[oauth.SourceNotAssociated] = words{code: oauth.InvalidGrant}
 	d.words[oauth.ForeignToken] = words{status: http.StatusBadRequest, code: oauth.UnauthorizedClient} // RFC 7009 §2.1
@@ -154,10 +170,13 @@ func status(e *oauth.Error) (int, string) {
 }
 
 // spell returns the status and the body of an error; a nil body is an answer
-// without one.
-func (d *dialect) spell(e *oauth.Error) (int, *errorBody) {
+// without one. byID says that the client showed nothing but its id.
+func (d *dialect) spell(e *oauth.Error, byID bool) (int, *errorBody) {
 	code, name := status(e)
 	w, special := d.words[e.Reason]
+	if other, ok := d.byIDAlone[e.Reason]; ok && byID {
+		w, special = other, true
+	}
 	if e.Reason == oauth.MissingParameter {
 		if other, ok := d.missing[e.Param]; ok {
 			w, special = other, true

@@ -37,6 +37,12 @@ var idaas = &dialect{
 		oauth.AccountLocked:         {description: "User is locked"},
 		oauth.AccountFrozen:         {description: "User is disabled"},
 		oauth.PasswordExpired:       {description: "Password has expired"},
+		oauth.UnknownCode:           badCode,
+		oauth.ForeignCode:           badCode,
+		oauth.SpentCode:             badCode,
+		oauth.ExpiredCode:           badCode,
+		oauth.WrongVerifier:         badCode,
+		oauth.RedirectMismatch:      {code: "redirect_uri_mismatch"},
 		oauth.UnknownRefreshToken:   badRefresh,
 		oauth.SpentRefreshToken:     badRefresh,
 		oauth.ExpiredRefreshToken:   badRefresh,
@@ -47,6 +53,7 @@ var idaas = &dialect{
 		"grant_type":    {description: "Missing grant type"},
 		"username":      {description: "An authorization username must be supplied."},
 		"password":      {description: "An authorization password must be supplied."},
+		"code":          {description: "An authorization code must be supplied."},
 		"refresh_token": {description: "refresh_token parameter not provided"},
 	},
 	challenges: map[oauth.Reason]bearerWords{
@@ -70,6 +77,7 @@ var idaas = &dialect{
 
 var (
 	badClient  = words{status: http.StatusUnauthorized, code: oauth.InvalidClient, description: "Bad client credentials"}
+	badCode    = words{description: "Invalid authorization code"}
 	badRefresh = words{description: "Invalid refresh token"} // the documented text goes on with the token itself
 )
 

@@ -24,7 +24,6 @@ func (i *Issuer) token(r *request) error {
 	if !known {
 		return oauth.FailParam(oauth.UnsupportedGrantType, oauth.UnknownGrantType, "grant_type")
 	}
-	r.event.Grant = name
 	if !c.MayUse(name) {
 		return oauth.Fail(oauth.UnauthorizedClient, oauth.GrantNotAllowed)
 	}
@@ -41,10 +40,14 @@ func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, o
 	if err != nil {
 		return nil, form, err
 	}
+	if name := form.Get("grant_type"); i.grants[name] != nil {
+		r.event.Grant = name
+	}
 	for _, h := range r.Header.Values("Authorization") {
 		r.basic = r.basic || oauth.IsBasic(h)
 	}
-	c, _, err := i.clients[r.family].Authenticate(r.Context(), r.Request, form, at)
+	c, method, err := i.clients[r.family].Authenticate(r.Context(), r.Request, form, at)
+	r.byID = method == client.None
 	if c != nil {
 		r.speak(c)
 	}

@@ -149,7 +149,12 @@ func (c *Client) withoutSecret(form oauth.Form, at Endpoint) error {
 	switch {
 	case grant == oauth.GrantClientCredentials:
 		return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
-	case oauth.GrantOfPeople(grant), grant == oauth.GrantAuthorizationCode && form.Get("code_verifier") != "":
+	case grant == oauth.GrantAuthorizationCode && form.Get("code_verifier") != "":
+		if !public && !c.PKCEWithoutSecret {
+			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
+		}
+		return c.enabled()
+	case oauth.GrantOfPeople(grant):
 		if !public {
 			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 		}

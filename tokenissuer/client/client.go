@@ -15,6 +15,9 @@ type Client struct {
 	Type                Type
 	Sources             []string
 	Scopes              oauth.Scopes
+	RedirectURIs        []string
+	LogoutRedirectURIs  []string
+	PKCEWithoutSecret   bool
 	Claims              []string
 	IntrospectAny       bool
 	Rotate              bool // refresh tokens change at each use
@@ -59,7 +62,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 
 func (r Registration) client() *Client {
 	c := &Client{
-		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), Claims: r.Claims,
+		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, Claims: r.Claims,
 		IntrospectAny: r.IntrospectAny, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,

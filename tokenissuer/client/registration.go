@@ -54,6 +54,19 @@ type Registration struct {
 	// Grants are the values of grant_type that this client may use.
 	Grants []string
 
+	// RedirectURIs are where codes may be sent; compared byte by byte.
+	RedirectURIs []string
+
+	// LogoutRedirectURIs are where a browser may be sent after signing out.
+	LogoutRedirectURIs []string
+
+	// CORSOrigins are the origins whose scripts may read the issuer's answers.
+	CORSOrigins []string
+
+	// PKCEWithoutSecret lets a web client redeem a code by its id and the verifier
+	// alone.
+	PKCEWithoutSecret bool
+
 	// Scopes that it may ask for.
 	Scopes []string
 
@@ -126,6 +139,21 @@ func (r Registration) Problems() (ps []Problem) {
 			add("scopes", "%q is not a scope (RFC 6749 §3.3)", s)
 		}
 	}
+	for _, u := range r.RedirectURIs {
+		if problem := redirectProblem(u, r.Type); problem != "" {
+			add("redirect_uris", "%q %s", u, problem)
+		}
+	}
+	for _, u := range r.LogoutRedirectURIs {
+		if problem := redirectProblem(u, r.Type); problem != "" {
+			add("logout_redirect_uris", "%q %s", u, problem)
+		}
+	}
+	for _, o := range r.CORSOrigins {
+		if problem := originProblem(o); problem != "" {
+			add("cors_origins", "%q %s", o, problem)
+		}
+	}
 	for _, c := range r.Claims {
 		if !slices.Contains(KnownClaims, c) {
 			add("claims", "%q is not one of %s", c, strings.Join(KnownClaims, ", "))
@@ -168,28 +196,36 @@ func (r Registration) checkSecrets(add func(option, format string, a ...any)) {
 // lists client_credentials for web and m2m, the grants of people for the others.
 var grantTypes = map[string][]Type{
 	oauth.GrantPassword:          {Web, SPA, Mobile},
+	oauth.GrantAuthorizationCode: {Web, SPA, Mobile},
 	oauth.GrantClientCredentials: {Web, M2M},
 	oauth.GrantRefreshToken:      {Web, SPA, Mobile, M2M},
 }
 
 func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 	if len(r.Grants) == 0 {
-		add("grants", "a client without a grant gets no token; name one of password, client_credentials, refresh_token")
+		add("grants", "a client without a grant gets no token; name one of authorization_code, password, client_credentials, refresh_token")
 	}
 	people := false
 	for i, g := range r.Grants {
 		types, known := grantTypes[g]
 		switch {
 		case !known:
-			add("grants", "%q is not one of password, client_credentials, refresh_token", g)
+			add("grants", "%q is not one of authorization_code, password, client_credentials, refresh_token", g)
 		case slices.Contains(r.Grants[:i], g):
 			add("grants", "%s is named twice", g)
 		case !slices.Contains(types, r.Type):
 			add("grants", "%s is not for clients of type %s", g, r.Type)
 		}
-		people = people || g == oauth.GrantPassword
+		people = people || g == oauth.GrantPassword || g == oauth.GrantAuthorizationCode
+	}
+	if code := r.HasGrant(oauth.GrantAuthorizationCode); code != (len(r.RedirectURIs) > 0) {
+		if code {
+			add("redirect_uris", "the authorization_code grant needs an address to send codes to")
+		} else {
+			add("redirect_uris", "they are for the authorization_code grant, which is not among the grants")
+		}
 	}
 	if r.HasGrant(oauth.GrantRefreshToken) && !people {
-		add("grants", "refresh_token needs a grant of people, such as password: client_credentials gets no refresh token")
+		add("grants", "refresh_token needs a grant of people, authorization_code or password: client_credentials gets no refresh token")
 	}
 }

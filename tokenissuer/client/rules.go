@@ -14,6 +14,10 @@ type Rules struct {
 	// preferred source.
 	SourceOptional bool
 
+	// RedirectOptional: a code is redeemed without redirect_uri where the authorize
+	// request had none (RFC 6749 §4.1.3).
+	RedirectOptional bool
+
 	// PersonScope is what a person's sign-in gives when no scope was asked for.
 	PersonScope string
 
@@ -30,8 +34,8 @@ type Rules struct {
 
 var rules = map[string]Rules{
 	CIAM:  {PersonScope: "openid", accessToken: JWT},
-	OAuth: {PersonScope: "openid", AnyScope: true, SourceOptional: true, accessToken: ATJWT},
-	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
+	OAuth: {PersonScope: "openid", AnyScope: true, SourceOptional: true, RedirectOptional: true, accessToken: ATJWT},
+	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, RedirectOptional: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
 }
 
 // Lifetime is what the client's access tokens get instead of the issuer's
@@ -49,7 +53,7 @@ func (r Registration) Givable() []string {
 	if dialect == "" {
 		dialect = CIAM
 	}
-	if r.HasGrant(oauth.GrantPassword) {
+	if r.HasGrant(oauth.GrantPassword) || r.HasGrant(oauth.GrantAuthorizationCode) {
 		return append(slices.Clone(r.Scopes), rules[dialect].PersonScope)
 	}
 	return r.Scopes

@@ -32,6 +32,11 @@ type Authorization struct {
 	// Fresh says that Family begins here and is stored with its first tokens.
 	Fresh bool
 
+	// Nonce and the session of an authorization request, for the ID token.
+	Nonce   string
+	Session string
+	Claims  string // JSON: the `claims` parameter
+
 	// Refresh is the refresh token to answer where the grant continues a chain;
 	// "" in a fresh family, whose first one the mint makes.
 	Refresh string

@@ -65,6 +65,13 @@ const (
 	PasswordExpired       Reason = "password_expired"
 	AccountGone           Reason = "account_gone"
 
+	UnknownCode      Reason = "unknown_code"
+	ForeignCode      Reason = "code_of_another_client"
+	SpentCode        Reason = "spent_code"
+	ExpiredCode      Reason = "expired_code"
+	RedirectMismatch Reason = "redirect_uri_mismatch"
+	WrongVerifier    Reason = "wrong_code_verifier"
+
 	UnknownRefreshToken Reason = "unknown_refresh_token"
 	SpentRefreshToken   Reason = "spent_refresh_token"
 	ExpiredRefreshToken Reason = "expired_refresh_token"
