@@ -59,8 +59,8 @@ func (m Message) check() error {
 	switch {
 	case m.ID == "" || len(m.ID) > most || strings.ContainsFunc(m.ID, bad):
 		return fmt.Errorf("the identifier must be 1 to %d letters, digits, dots, underscores or hyphens", most)
-	case m.Code == "" || m.Text == "":
-		return errors.New("there is no code, or no text to send it in")
+	case m.To == "" || m.Code == "" || m.Text == "":
+		return errors.New("an address, a code or a text is missing")
 	}
 	return nil
 }

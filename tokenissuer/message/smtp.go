@@ -175,9 +175,5 @@ func tlsConfig(name, caFile string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{
-		ServerName: name, RootCAs: roots, MinVersion: tls.VersionTLS12,
-		// One connection a message costs half a handshake with it.
-		ClientSessionCache: tls.NewLRUClientSessionCache(under),
-	}, nil
+	return &tls.Config{ServerName: name, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

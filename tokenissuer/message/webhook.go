@@ -151,7 +151,7 @@ func (h *Webhook) post(ctx context.Context, id string, body []byte) (again bool,
 		_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
 		return !distrusted, plain(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // its end says nothing
+	defer resp.Body.Close()
 	// What it says is not read: it may quote the message. A short answer is taken
 	// off the connection, so that the next message can use it; one that takes its
 	// time is not waited for, the status has said what counts.

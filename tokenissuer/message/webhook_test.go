@@ -287,8 +287,14 @@ func TestWebhookIsReadStrictly(t *testing.T) {
 		}
 	}
 	for _, bad := range []http.Header{
-		{"Idempotency-Key": {"x"}}, {"content-type": {"text/plain"}}, {"Host": {"x"}}, {"": {"x"}}, {"A B": {"x"}}, {"A:": {"x"}},
-		{"Authorization": {"hook-key\r\nX: y"}}, {"Authorization": {"hook-key\x00"}},
+		{"Idempotency-Key": {"x"}},
+		{"content-type": {"text/plain"}},
+		{"Host": {"x"}},
+		{"": {"x"}},
+		{"A B": {"x"}},
+		{"A:": {"x"}},
+		{"Authorization": {"hook-key\r\nX: y"}},
+		{"Authorization": {"hook-key\x00"}},
 	} {
 		_, err := message.NewWebhook(message.WebhookConfig{URL: "https://sms.internal/send", Header: bad})
 		if err == nil {

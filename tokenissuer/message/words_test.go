@@ -98,7 +98,7 @@ func TestInboxKeepsTheLastMessages(t *testing.T) {
 	var told []string
 	inbox := message.NewInbox(3, func(m message.Message) { told = append(told, m.Code) })
 	for i := range 5 {
-		m := message.SMS(message.Message{ID: fmt.Sprint("m-", i), Code: fmt.Sprint(1000 + i)}, "Example", time.Minute)
+		m := message.SMS(message.Message{ID: fmt.Sprint("m-", i), To: "+8613800138000", Code: fmt.Sprint(1000 + i)}, "Example", time.Minute)
 		if err := inbox.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}

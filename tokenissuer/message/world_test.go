@@ -50,7 +50,7 @@ type authority struct {
 	file string
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{file: filepath.Join(t.TempDir(), "ca.pem")}
 	a.key = generate(t)
@@ -72,7 +72,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func generate(t *testing.T) *ecdsa.PrivateKey {
+func generate(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -82,7 +82,7 @@ func generate(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // serves is the TLS configuration of a server with a certificate for name.
-func (a *authority) serves(t *testing.T, name string) *tls.Config {
+func (a *authority) serves(t testing.TB, name string) *tls.Config {
 	t.Helper()
 	key := generate(t)
 	template := &x509.Certificate{
@@ -121,7 +121,7 @@ type postOffice struct {
 
 // open starts the server and returns its address. certificate nil means that it
 // speaks no TLS at all.
-func (o *postOffice) open(t *testing.T, certificate *tls.Config, implicit bool) string {
+func (o *postOffice) open(t testing.TB, certificate *tls.Config, implicit bool) string {
 	t.Helper()
 	listener := listen(t)
 	address := listener.Addr().String()
@@ -240,7 +240,7 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 	return nil, true, l.check(l.user, string(response))
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
