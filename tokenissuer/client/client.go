@@ -25,6 +25,7 @@ type Client struct {
 	AccessToken         string
 	Rules               Rules
 	AccessTokenLifetime time.Duration // 0: the issuer's
+	FirstParty          bool          // no consent is asked for
 	Disabled            bool
 
 	grants  map[string]bool
@@ -63,7 +64,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 func (r Registration) client() *Client {
 	c := &Client{
 		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, Claims: r.Claims,
-		IntrospectAny: r.IntrospectAny, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
+		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
 	}

@@ -94,6 +94,10 @@ type Registration struct {
 	// AccessTokenLifetime overrides the issuer's.
 	AccessTokenLifetime time.Duration
 
+	// FirstParty is the operator's own application: nobody is asked whether it may
+	// have what it asks for.
+	FirstParty bool
+
 	// Disabled clients get no tokens, and the gate refuses those they have.
 	Disabled bool
 }

@@ -1,0 +1,33 @@
+package portal
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// OneTimeCodes sends codes to people and checks them. Errors are *oauth.Error.
+type OneTimeCodes interface {
+	// Kind is how a source reaches people, ByPhone or ByEmail; false: it sends no
+	// codes.
+	Kind(source string) (store.IdentifierKind, bool)
+
+	// Send sends a code and returns the otp_token that belongs to it. Whether
+	// anybody has the address must not show.
+	Send(ctx context.Context, now time.Time, d Destination) (token string, err error)
+
+	// Check proves a person with the code. The writes use it up, and are applied
+	// with the sign-in.
+	Check(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error)
+}
+
+// Destination is where a code goes, and for whom.
+type Destination struct {
+	Client string // "" where a person signs in at the portal itself
+	Source string
+	To     string // as the person typed it
+	Locale string
+	From   netip.Addr
+}

@@ -1,0 +1,137 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// Options are what a Portal works with. Issuer, Store, Accounts, Key, Clients,
+// Finish, Deny and End are needed.
+type Options struct {
+	Issuer   string // scheme and host; nothing is taken from the Host header
+	Store    *store.Store
+	Accounts *account.Accounts
+
+	// Key, of 32 bytes, seals p_state and keys the tokens of forms. All nodes of one
+	// store need the same.
+	Key []byte
+
+	// Clients finds an enabled or disabled client by its id.
+	Clients func(id string) (*client.Client, bool)
+
+	// Sources are the password sources, in the operator's order.
+	Sources []account.Source
+
+	// Codes signs people in by one-time code. Default: nobody.
+	Codes OneTimeCodes
+
+	// Scopes are the operator's texts for scopes. A scope without one is shown by
+	// its name; the standard ones have texts.
+	Scopes map[string]string
+
+	// Name is what the pages are headed with. Default: the issuer's host.
+	Name string
+
+	// Logo is the file of an image, svg, png, jpeg, webp or gif of at most 1 MiB,
+	// read once. Default: none.
+	Logo string
+
+	// Color, #rgb or #rrggbb, is that of buttons; their text is black or white,
+	// whichever can be read. Default #1f5f8b.
+	Color string
+
+	// Locales are the languages offered, of en and zh; the first is the default.
+	// Default: en and zh.
+	Locales []string
+
+	// SessionLifetime is how long a browser stays signed in, counted from the
+	// sign-in; being idle does not shorten it, being busy does not prolong it. The
+	// cookie goes with the browser if that is sooner. Default 12h.
+	SessionLifetime time.Duration
+
+	// Finish answers the redirect that ends an authorization request with a code.
+	Finish func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, s store.Session) error
+
+	// Deny answers the redirect that ends it with an error (RFC 6749 §4.1.2.1,
+	// OpenID Connect Core §3.1.2.6).
+	Deny func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, code string) error
+
+	// End is called before a session is removed because its person wants that. With
+	// an error the session stays.
+	End func(ctx context.Context, now time.Time, s store.Session) error
+
+	// Refused, when set, is told why a page said no. The answer is given already.
+	Refused func(r *http.Request, status int, err *oauth.Error)
+}
+
+// Request is an authorization request that was judged and now waits for a
+// person. It travels sealed in p_state.
+type Request struct {
+	Family       int // of paths, as the caller counts them
+	Client       string
+	RedirectURI  string
+	ResponseMode string
+	State        string
+	Scopes       []string
+	Nonce        string
+	Challenge    string
+	Source       string   // auth_source_id, "" where none was asked for
+	Prompt       []string // OpenID Connect Core §3.1.2.1
+	MaxAge       int64    // seconds, -1 for none
+	LoginHint    string
+	Locales      []string // ui_locales
+	ACR          string
+	Claims       string
+
+	// Asked is when the request came: prompt=login wants a sign-in that is not
+	// older.
+	Asked time.Time
+}
+
+// Portal serves the pages of one configuration. It is safe for concurrent use.
+type Portal struct {
+	o Options
+}
+
+// New makes a Portal. An error is about Logo, Color, Locales or Key.
+func New(o Options) (*Portal, error) {
+	if len(o.Key) != 32 {
+		return nil, errors.New("the key of the portal must have 32 bytes")
+	}
+	return &Portal{o: o}, nil
+}
+
+// Begin answers an authorization request: with Finish or Deny where session and
+// consent decide, and otherwise with a redirect to the first page. An error has
+// answered nothing.
+func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, req Request) error {
+	return oauth.Fail(oauth.ServerError, "")
+}
+
+// Session is the session of the browser, if it is signed in.
+func (p *Portal) Session(ctx context.Context, r *http.Request, now time.Time) (store.Session, bool, error) {
+	return store.Session{}, false, nil
+}
+
+// Serve answers every path below /portal, errors too. It returns only what could
+// not be answered.
+func (p *Portal) Serve(w http.ResponseWriter, r *http.Request, now time.Time) error {
+	return nil
+}
+
+// Fail answers a page for what cannot be redirected.
+func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, now time.Time, status int, reason oauth.Reason) {
+}
+
+// SignOut ends the browser's session, with End, and clears its cookie. false:
+// there was none.
+func (p *Portal) SignOut(w http.ResponseWriter, r *http.Request, now time.Time) (store.Session, bool, error) {
+	return store.Session{}, false, nil
+}
