@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -330,6 +331,8 @@ func TestEarlyDataEarnsNoToken(t *testing.T) {
 
 	socket := &deaf{i.udp(), make(chan struct{})}
 	early, second := i.dialQUIC(socket, config)
+	hear := sync.OnceFunc(func() { close(socket.listen) })
+	t.Cleanup(hear) // before the connection is closed, which waits for its reader
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -338,7 +341,7 @@ func TestEarlyDataEarnsNoToken(t *testing.T) {
 		}
 	}()
 	eventually(t, "the server has answered 425", func() bool { return strings.Contains(i.metrics(), `code="425"`) })
-	close(socket.listen)
+	hear()
 	<-done
 	if !early.ConnectionState().Used0RTT {
 		t.Error("it was not early data")
