@@ -125,13 +125,14 @@ ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
 func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
-	if err := t.may(ctx, endFamiliesOfAccount, w.Account, t.now); err != nil {
-		return err
-	}
+	// What begins a family goes before the families, as in RevokeSession.
 	if err := t.may(ctx, endSessionsOfAccount, w.Account); err != nil {
 		return err
 	}
 	if err := t.may(ctx, endCodesOfAccount, w.Account); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endFamiliesOfAccount, w.Account, t.now); err != nil {
 		return err
 	}
 	return t.revoke(ctx, revokeAccount, w.Account, t.now)
@@ -158,10 +159,10 @@ ON CONFLICT (id) DO UPDATE SET
 )
 
 func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
-	if err := t.may(ctx, endFamiliesOfClient, w.Client, t.now); err != nil {
+	if err := t.may(ctx, endCodesOfClient, w.Client); err != nil {
 		return err
 	}
-	if err := t.may(ctx, endCodesOfClient, w.Client); err != nil {
+	if err := t.may(ctx, endFamiliesOfClient, w.Client, t.now); err != nil {
 		return err
 	}
 	expires := t.at.Add(w.Longest)

@@ -114,6 +114,11 @@ func accountRemoved(f *fixture) {
 	absent(f.Account(f.Context(), "ann"))(f, "the account")
 	f.wantRevoked(now, "t")
 	f.conflict("it is gone", now, store.RemoveAccount{Account: "ann"})
+	bobs := anns("bob's")
+	bobs.Account = "bob"
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "bob", State: store.Active}}, store.PutSession{Session: bobs},
+		store.RemoveAccount{Account: "bob"}) // without the revocation
+	absent(f.Session(f.Context(), bobs.Hash))(f, "the session of an account that is gone")
 	if must(f.KnownAddress(f.Context(), now, "ann", hash("home")))(f) {
 		f.Error("its address is still known")
 	}
