@@ -76,6 +76,9 @@ func (r *request) fail(err error) {
 		status, body = bearer.status, bearer.body
 	}
 	r.event.Error, r.event.Reason, r.event.Cause = e.Code, string(e.Reason), e.Cause
+	if e.Who != "" {
+		r.event.Account = e.Who
+	}
 	h := r.w.Header()
 	noStore(h)
 	switch {

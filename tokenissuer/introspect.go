@@ -44,6 +44,7 @@ func (i *Issuer) introspect(r *request) error {
 	if answer.ClientID != c.ID && !c.IntrospectAny {
 		answer = introspection{}
 	}
+	r.event.Account, r.event.Scope = answer.Subject, answer.Scope
 	return r.json(r.dialect.mediaType, answer)
 }
 

@@ -63,3 +63,20 @@ func TestNoEventHoldsASecret(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalsSayWho: an operator has to see which account is being guessed at.
+func TestRefusalsSayWho(t *testing.T) {
+	s := start(t, clientsOnly())
+	u := s.user("alice", "")
+	a := s.good(signIn("spa", "alice"))
+	s.token(form("grant_type", "password", "client_id", "spa", "auth_source_id", "password", "username", "alice", "password", "wrong"))
+	s.send(http.MethodPost, "/oauth2/revoke", form("client_id", "spa", "token", a.text(t, "refresh_token")))
+	s.token(refresh("spa", a.text(t, "refresh_token")))
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, e := range s.events {
+		if e.Account != u.ID || e.Client != "spa" {
+			t.Errorf("%s %s is about account %q of client %q", e.Endpoint, e.Reason, e.Account, e.Client)
+		}
+	}
+}

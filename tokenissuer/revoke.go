@@ -23,7 +23,7 @@ func (i *Issuer) revoke(r *request) error {
 	if raw == "" {
 		return oauth.FailParam(oauth.InvalidRequest, oauth.MissingRevokedToken, "token")
 	}
-	writes, err := i.revocation(r.Context(), c, raw, r.now)
+	writes, err := i.revocation(r, c, raw)
 	if err != nil {
 		return err
 	}
@@ -36,12 +36,14 @@ func (i *Issuer) revoke(r *request) error {
 
 // revocation finds what a token stands for. What it does not know is already
 // as good as revoked: no writes, and 200 (RFC 7009 §2.2).
-func (i *Issuer) revocation(ctx context.Context, c *client.Client, raw string, now time.Time) ([]store.Write, error) {
+func (i *Issuer) revocation(r *request, c *client.Client, raw string) ([]store.Write, error) {
+	ctx, now := r.Context(), r.now
 	_, family, err := i.refreshFamily(ctx, raw)
 	switch {
 	case err == nil && family.Client != c.ID:
 		return nil, oauth.Fail(oauth.InvalidClient, oauth.ForeignToken)
 	case err == nil:
+		r.event.Account, r.event.Scope = family.Account, oauth.Scopes(family.Scopes).String()
 		return []store.Write{store.RevokeFamily{Family: family.ID}}, nil
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
@@ -55,6 +57,7 @@ func (i *Issuer) revocation(ctx context.Context, c *client.Client, raw string, n
 	case claims.ClientID != c.ID:
 		return nil, oauth.Fail(oauth.InvalidClient, oauth.ForeignToken)
 	}
+	r.event.Account, r.event.Scope = claims.Subject, oauth.Scopes(claims.Scopes).String()
 	return []store.Write{store.RevokeToken{ID: claims.ID, Expires: time.Unix(claims.Expires, 0)}}, nil
 }
 

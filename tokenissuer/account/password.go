@@ -84,6 +84,9 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		}
 		return guard.left(ctx, a.store, now)
 	})
+	if refused, ok := errors.AsType[*oauth.Error](err); ok {
+		err = refused.About(account.ID)
+	}
 	if err != nil {
 		return store.Account{}, nil, err
 	}
@@ -96,7 +99,7 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		if err := guard.remember(ctx, a.store, now); err != nil {
 			return store.Account{}, nil, err
 		}
-		return store.Account{}, nil, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, proof.trouble)
+		return store.Account{}, nil, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, proof.trouble).About(account.ID)
 	}
 	writes := []store.Write{
 		store.SetPassword{Account: account.ID, Old: account.PasswordHash, New: proof.hash, Keep: true},
@@ -153,11 +156,11 @@ func (a *Accounts) check(ctx context.Context, account store.Account, password st
 // usable says why a proved account may not sign in.
 func usable(account store.Account, src Source, now time.Time) error {
 	if account.State != store.Active {
-		return oauth.Fail(oauth.InvalidGrant, oauth.AccountFrozen)
+		return oauth.Fail(oauth.InvalidGrant, oauth.AccountFrozen).About(account.ID)
 	}
 	aged := src.MaxAge > 0 && !now.Before(account.PasswordSet.Add(src.MaxAge))
 	if account.PasswordExpire || aged {
-		return oauth.Fail(oauth.InvalidGrant, oauth.PasswordExpired)
+		return oauth.Fail(oauth.InvalidGrant, oauth.PasswordExpired).About(account.ID)
 	}
 	return nil
 }

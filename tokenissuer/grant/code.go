@@ -54,7 +54,7 @@ func (g *Code) Grant(ctx context.Context, r Request) (*Authorization, error) {
 		return nil, gone(err, oauth.AccountGone)
 	}
 	if who.State != store.Active {
-		return nil, oauth.Fail(oauth.InvalidGrant, oauth.AccountGone)
+		return nil, oauth.Fail(oauth.InvalidGrant, oauth.AccountGone).About(who.ID)
 	}
 	family := store.Family{
 		ID: uuid.NewString(), Account: who.ID, Client: r.Client.ID, Source: code.Source, AMR: code.AMR, Scopes: code.Scopes,
@@ -73,7 +73,7 @@ func (g *Code) Grant(ctx context.Context, r Request) (*Authorization, error) {
 func redeemable(code store.Code, r Request) error {
 	switch {
 	case code.Client != r.Client.ID:
-		refused := &Refused{Err: oauth.Fail(oauth.InvalidGrant, oauth.ForeignCode)}
+		refused := &Refused{Err: oauth.Fail(oauth.InvalidGrant, oauth.ForeignCode).About(code.Account)}
 		if code.Spent.IsZero() {
 			refused.Writes = []store.Write{store.BurnCode{Hash: code.Hash}}
 		}
@@ -81,17 +81,17 @@ func redeemable(code store.Code, r Request) error {
 	case !code.Spent.IsZero():
 		// RFC 6749 §4.1.2: "the authorization server … SHOULD revoke (when possible) all
 		// tokens previously issued based on that authorization code".
-		refused := &Refused{Err: oauth.Fail(oauth.InvalidGrant, oauth.SpentCode)}
+		refused := &Refused{Err: oauth.Fail(oauth.InvalidGrant, oauth.SpentCode).About(code.Account)}
 		if code.Family != "" {
 			refused.Writes = []store.Write{store.RevokeFamily{Family: code.Family}}
 		}
 		return refused
 	case !r.Now.Before(code.Expires):
-		return oauth.Fail(oauth.InvalidGrant, oauth.ExpiredCode)
+		return oauth.Fail(oauth.InvalidGrant, oauth.ExpiredCode).About(code.Account)
 	case !sameRedirect(code, r.Form.Get("redirect_uri")):
-		return oauth.Fail(oauth.InvalidGrant, oauth.RedirectMismatch)
+		return oauth.Fail(oauth.InvalidGrant, oauth.RedirectMismatch).About(code.Account)
 	case !proves(code.Challenge, r.Form.Get("code_verifier")):
-		return oauth.Fail(oauth.InvalidGrant, oauth.WrongVerifier)
+		return oauth.Fail(oauth.InvalidGrant, oauth.WrongVerifier).About(code.Account)
 	}
 	return nil
 }

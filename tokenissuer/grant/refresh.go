@@ -83,11 +83,11 @@ func (g *Refresh) find(ctx context.Context, r Request, raw string) (t store.Refr
 	}
 	switch {
 	case f.Client != r.Client.ID:
-		err = oauth.Fail(oauth.InvalidGrant, oauth.ForeignRefreshToken)
+		err = oauth.Fail(oauth.InvalidGrant, oauth.ForeignRefreshToken).About(f.Account)
 	case !f.Revoked.IsZero():
-		err = oauth.Fail(oauth.InvalidGrant, oauth.RevokedFamily)
+		err = oauth.Fail(oauth.InvalidGrant, oauth.RevokedFamily).About(f.Account)
 	case !r.Now.Before(f.Expires):
-		err = oauth.Fail(oauth.InvalidGrant, oauth.ExpiredRefreshToken)
+		err = oauth.Fail(oauth.InvalidGrant, oauth.ExpiredRefreshToken).About(f.Account)
 	}
 	if err != nil {
 		return t, f, who, err
@@ -96,7 +96,7 @@ func (g *Refresh) find(ctx context.Context, r Request, raw string) (t store.Refr
 		return t, f, who, gone(err, oauth.AccountGone)
 	}
 	if who.State != store.Active {
-		return t, f, who, oauth.Fail(oauth.InvalidGrant, oauth.AccountFrozen)
+		return t, f, who, oauth.Fail(oauth.InvalidGrant, oauth.AccountFrozen).About(who.ID)
 	}
 	return t, f, who, nil
 }
@@ -123,7 +123,7 @@ func (g *Refresh) again(ctx context.Context, r Request, a *Authorization, raw st
 		return a, nil
 	}
 	return nil, &Refused{
-		Err:    oauth.Fail(oauth.InvalidGrant, oauth.SpentRefreshToken),
+		Err:    oauth.Fail(oauth.InvalidGrant, oauth.SpentRefreshToken).About(a.Subject),
 		Writes: []store.Write{store.RevokeFamily{Family: t.Family}},
 	}
 }

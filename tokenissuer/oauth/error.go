@@ -22,6 +22,16 @@ const (
 	UserNotFound           = "user_not_found"
 	TemporarilyUnavailable = "temporarily_unavailable"
 	ServerError            = "server_error"
+
+	// Those of the authorization endpoint (RFC 6749 §4.1.2.1, OpenID Connect Core
+	// §3.1.2.6).
+	AccessDenied            = "access_denied"
+	UnsupportedResponseType = "unsupported_response_type"
+	RequestNotSupported     = "request_not_supported"
+	RequestURINotSupported  = "request_uri_not_supported"
+	LoginRequired           = "login_required"
+	ConsentRequired         = "consent_required"
+	RedirectURIMismatch     = "redirect_uri_mismatch"
 )
 
 // Reason names the exact condition behind an error. Logs and metrics carry it,
@@ -65,6 +75,13 @@ const (
 	PasswordExpired       Reason = "password_expired"
 	AccountGone           Reason = "account_gone"
 
+	UnknownResponseType Reason = "unknown_response_type"
+	UnknownAuthClient   Reason = "unknown_client_of_authorize"
+	BadParameter        Reason = "bad_parameter"
+	RequestObject       Reason = "request_object"
+	DeniedByPerson      Reason = "denied_by_person"
+	NoSession           Reason = "no_session"
+
 	UnknownCode      Reason = "unknown_code"
 	ForeignCode      Reason = "code_of_another_client"
 	SpentCode        Reason = "spent_code"
@@ -94,6 +111,7 @@ type Error struct {
 	Code   string // "" counts as server_error
 	Reason Reason
 	Param  string // the parameter concerned, "" where none is
+	Who    string // the account concerned, for the log alone; "" where none is
 	Cause  error
 }
 
@@ -125,6 +143,12 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Cause }
+
+// About says which account a refusal is about. Only the log learns it.
+func (e *Error) About(account string) *Error {
+	e.Who = account
+	return e
+}
 
 // AsError returns the protocol error in err's chain. An error that has none
 // becomes server_error with err as its cause, so nothing unforeseen is told to
