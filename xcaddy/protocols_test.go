@@ -2,22 +2,17 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha1" // RFC 6455 §4.2.2 wants it
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -226,191 +221,4 @@ func echoed(t *testing.T, conn io.ReadWriter, who string) {
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
 		t.Errorf("heard %q, %v; want %q", got, err, want)
 	}
-}
-
-// dialQUIC is one HTTP/3 connection over a socket of its own.
-func (i *instance) dialQUIC(socket net.PacketConn, config *tls.Config) (*quic.Conn, *http3.ClientConn) {
-	i.Helper()
-	to, err := net.ResolveUDPAddr("udp4", strings.TrimPrefix(i.site, "https://"))
-	if err != nil {
-		i.Fatal(err)
-	}
-	config.NextProtos, config.ServerName = []string{http3.NextProtoH3}, "localhost"
-	transport := &quic.Transport{Conn: socket}
-	conn, err := transport.DialEarly(i.Context(), to, config, &quic.Config{})
-	if err != nil {
-		i.Fatal(err)
-	}
-	i.Cleanup(func() {
-		_ = conn.CloseWithError(0, "")
-		_ = transport.Close()
-		_ = socket.Close()
-	})
-	return conn, (&http3.Transport{}).NewClientConn(conn)
-}
-
-func (i *instance) udp() net.PacketConn {
-	i.Helper()
-	socket, err := new(net.ListenConfig).ListenPacket(i.Context(), "udp4", "127.0.0.1:0")
-	if err != nil {
-		i.Fatal(err)
-	}
-	return socket
-}
-
-func TestWebSocketPassesTheGateOverHTTP3(t *testing.T) {
-	w := newWitness(t)
-	robot := w.earn(byRobot()).Access
-	_, conn := w.dialQUIC(w.udp(), w.trust())
-	<-conn.ReceivedSettings()
-	if !conn.Settings().EnableExtendedConnect {
-		t.Fatal("the server does not offer RFC 9220")
-	}
-	for _, c := range []struct {
-		token  string
-		status int
-	}{{"", 401}, {"x" + robot, 401}, {robot, 200}} {
-		before := w.seen.Load()
-		stream, err := conn.OpenRequestStream(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, w.site+"/socket", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Proto = "websocket"
-		r.Header = http.Header{"Sec-Websocket-Version": {"13"}, "X-Auth-Subject": {"root"}}
-		if c.token != "" {
-			r.Header.Set("Authorization", "Bearer "+c.token)
-		}
-		if err := stream.SendRequestHeader(r); err != nil {
-			t.Fatal(err)
-		}
-		response, err := stream.ReadResponse()
-		if err != nil || response.StatusCode != c.status {
-			t.Fatalf("%v, %v; want %d", response, err, c.status)
-		}
-		if c.status != http.StatusOK {
-			if w.seen.Load() != before {
-				t.Error("the backend saw a request without a good token")
-			}
-			continue
-		}
-		echoed(t, stream, "robot")
-	}
-}
-
-// deaf is a socket that hears nothing until it is told to: the server answers
-// the first flight of a connection and never sees the second.
-type deaf struct {
-	net.PacketConn
-	listen chan struct{}
-}
-
-func (d *deaf) ReadFrom(b []byte) (int, net.Addr, error) {
-	<-d.listen
-	return d.PacketConn.ReadFrom(b)
-}
-
-// RFC 8470: what comes with the first flight can be sent again by whoever has
-// recorded it, so nobody gets a token for it.
-func TestEarlyDataEarnsNoToken(t *testing.T) {
-	i := newInstance(t)
-	i.configure(threeClients, oneSite)
-	i.start()
-
-	config := i.trust()
-	tickets := newTickets()
-	config.ClientSessionCache = tickets
-	_, first := i.dialQUIC(i.udp(), config)
-	if status, body := i.postEarly(first, byRobot()); status != http.StatusOK {
-		t.Fatalf("on a new connection: %d %s", status, body)
-	}
-	<-tickets.have
-
-	socket := &deaf{i.udp(), make(chan struct{})}
-	early, second := i.dialQUIC(socket, config)
-	hear := sync.OnceFunc(func() { close(socket.listen) })
-	t.Cleanup(hear) // before the connection is closed, which waits for its reader
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if status, body := i.postEarly(second, byRobot()); status != http.StatusTooEarly || strings.Contains(body, "access_token") {
-			t.Errorf("early data: %d %s", status, body)
-		}
-	}()
-	eventually(t, "the server has answered 425", func() bool { return strings.Contains(i.metrics(), `code="425"`) })
-	hear()
-	<-done
-	if !early.ConnectionState().Used0RTT {
-		t.Error("it was not early data")
-	}
-	if status, body := i.postEarly(second, byRobot()); status != http.StatusOK {
-		t.Errorf("again, after the handshake: %d %s", status, body)
-	}
-}
-
-// postEarly posts without waiting for the handshake.
-func (i *instance) postEarly(conn *http3.ClientConn, form url.Values) (int, string) {
-	stream, err := conn.OpenRequestStream(i.Context())
-	if err != nil {
-		return 0, err.Error()
-	}
-	body := form.Encode()
-	r, err := http.NewRequestWithContext(i.Context(), http.MethodPost, i.site+"/oauth2/token", http.NoBody)
-	if err != nil {
-		return 0, err.Error()
-	}
-	r.ContentLength = int64(len(body)) // it follows on the stream
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if err := stream.SendRequestHeader(r); err != nil {
-		return 0, err.Error()
-	}
-	fmt.Fprint(stream, body)
-	stream.Close()
-	response, err := stream.ReadResponse()
-	if err != nil {
-		return 0, err.Error()
-	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return response.StatusCode, string(text)
-}
-
-// tickets is a session cache that tells when it has one.
-type tickets struct {
-	tls.ClientSessionCache
-	have chan struct{}
-}
-
-func newTickets() *tickets {
-	return &tickets{tls.NewLRUClientSessionCache(1), make(chan struct{}, 8)}
-}
-
-func (t *tickets) Put(key string, state *tls.ClientSessionState) {
-	t.ClientSessionCache.Put(key, state)
-	if state != nil {
-		t.have <- struct{}{}
-	}
-}
-
-// metrics reads Caddy's and ours at the admin endpoint.
-func (i *instance) metrics() string {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+i.admin+"/metrics", nil)
-	if err != nil {
-		return err.Error()
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err.Error()
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }
