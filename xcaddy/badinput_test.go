@@ -178,31 +178,31 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 	for name, c := range map[string]struct {
 		old, new string
 		late     bool // found when the store is opened: validate opens nothing
-		want     string
+		want, at string
 	}{
 		"an unknown word": {
 			old: "grants password refresh_token", new: "grant password refresh_token",
-			want: `client phone: unknown word "grant", did you mean grants?: expected access_token, access_token_lifetime, auth_sources, claims, disabled, grants, introspect, name, refresh, scopes, secret, secret_hash or type, at Caddyfile:23`,
+			want: `client phone: unknown word "grant", did you mean grants?: expected `, at: "Caddyfile:23",
 		},
 		"a client without a grant": {
 			old: "grants password refresh_token", new: "name \"The Phone\"",
-			want: `client phone: grants: a client without a grant gets no token; name one of password, client_credentials, refresh_token, at Caddyfile:21`,
+			want: `client phone: grants: a client without a grant gets no token; name one of `, at: "Caddyfile:21",
 		},
 		"a scope no client has": {
 			old: "\ttoken_gate\n", new: "\ttoken_gate {\n\t\tscope orders:wirte\n\t}\n",
-			want: `token_gate: scope orders:wirte: no client has this scope, did you mean orders:read?, at Caddyfile:31`,
+			want: `token_gate: scope orders:wirte: no client has this scope, did you mean orders:read?`, at: "Caddyfile:31",
 		},
 		"a secret from an unset variable": {
 			old: "{env.ROBOT_SECRET}", new: "{env.NOT_SET_ANYWHERE}",
-			want: `client robot: secret: evaluated placeholder {env.NOT_SET_ANYWHERE} is empty, at Caddyfile:17`,
+			want: `client robot: secret: evaluated placeholder {env.NOT_SET_ANYWHERE} is empty`, at: "Caddyfile:17",
 		},
 		"a store path that cannot be": {
 			old: "\t\tissuer {$SITE}\n", new: "\t\tissuer {$SITE}\n\t\tstore sqlite not-a-folder/issuer.db\n",
-			want: `token_issuer: store path: not a directory, at Caddyfile:8`,
+			want: `token_issuer: store path: not a directory`, at: "Caddyfile:8",
 		},
 		"a store of a newer version": {
 			old: "\t\tissuer {$SITE}\n", new: "\t\tissuer {$SITE}\n\t\tstore sqlite newer.db\n", late: true,
-			want: `newer.db: store is of a newer version: schema 9999, this program knows up to `,
+			want: `newer.db: store is of a newer version: schema 9999, this program knows up to `, at: "Caddyfile:8",
 		},
 	} {
 		text := strings.Replace(string(fine), c.old, c.new, 1)
@@ -221,12 +221,12 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 			if err == nil {
 				t.Errorf("%s: %s accepts it", name, command[0])
 			}
-			if said := errorsOf(out); len(said) != 1 || !strings.Contains(said[0], c.want) {
-				t.Errorf("%s: %s says %q, want one line with %q", name, command[0], said, c.want)
+			if said := errorsOf(out); !oneLine(said, c.want, c.at) {
+				t.Errorf("%s: %s says %q, want one line with %q and %s", name, command[0], said, c.want, c.at)
 			}
 		}
-		if said := errorsOf(idle.refusedStart(text)); len(said) != 1 || !strings.Contains(said[0], c.want) {
-			t.Errorf("%s: run says %q, want one line with %q", name, said, c.want)
+		if said := errorsOf(idle.refusedStart(text)); !oneLine(said, c.want, c.at) {
+			t.Errorf("%s: run says %q, want one line with %q and %s", name, said, c.want, c.at)
 		}
 		if a := i.must(http.MethodGet, "/oauth2/jwks", ""); a.status != http.StatusOK {
 			t.Errorf("%s: what ran does not: %v", name, a)
@@ -235,6 +235,11 @@ func TestConfigurationThatCannotWorkIsRefusedInOneLineAndWhatRunsGoesOn(t *testi
 			t.Errorf("%s: the gate that ran answers %d", name, a.status)
 		}
 	}
+}
+
+// oneLine reports whether an error was said once, with its reason and its place.
+func oneLine(said []string, want, at string) bool {
+	return len(said) == 1 && strings.Contains(said[0], want) && strings.Contains(said[0], ", at "+at)
 }
 
 // refusedStart starts the program with a configuration that it must refuse, and
