@@ -59,7 +59,6 @@ func (r *request) write(status int, mediaType string, body []byte) {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	r.event.Status = status
 	r.w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = r.w.Write(body) // an error means the client has gone: nobody is left to tell
@@ -75,10 +74,7 @@ func (r *request) fail(err error) {
 	if isBearer {
 		status, body = bearer.status, bearer.body
 	}
-	r.event.Error, r.event.Reason, r.event.Cause = e.Code, string(e.Reason), e.Cause
-	if e.Who != "" {
-		r.event.Account = e.Who
-	}
+	r.note(e)
 	h := r.w.Header()
 	noStore(h)
 	switch {
@@ -99,6 +95,14 @@ func (r *request) fail(err error) {
 	}
 	b, _ := json.Marshal(body) //nolint:errchkjson // three strings
 	r.write(status, r.dialect.mediaType, b)
+}
+
+// note puts an error into the request's event.
+func (r *request) note(e *oauth.Error) {
+	r.event.Error, r.event.Reason, r.event.Cause = e.Code, string(e.Reason), e.Cause
+	if e.Who != "" {
+		r.event.Account = e.Who
+	}
 }
 
 // named gives the store's errors the name they have at the edge. What has none

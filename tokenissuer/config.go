@@ -22,6 +22,7 @@ const (
 	DefaultIDTokenLifetime      = 1800 * time.Second
 	DefaultRefreshTokenLifetime = 24 * time.Hour
 	DefaultRefreshWindow        = 10 * time.Second
+	DefaultCodeLifetime         = 5 * time.Minute
 	DefaultPhoneRegion          = "CN"
 	DefaultLockoutFailures      = 5
 	DefaultLockoutDuration      = 15 * time.Minute
@@ -66,6 +67,23 @@ type Config struct {
 	// PhoneRegion is the ISO 3166 region in which numbers without + are read.
 	PhoneRegion string
 
+	// AuthorizationCodeLifetime is how long a code waits to be redeemed.
+	AuthorizationCodeLifetime time.Duration
+
+	// ISSParameter names the issuer in the authorization answers of every dialect
+	// (RFC 9207); those of dialect oauth always do.
+	ISSParameter bool
+
+	// Portal is how the pages for people look.
+	Portal Portal
+
+	// Locales are the languages of the pages, of en and zh; the first is the
+	// default.
+	Locales []string
+
+	// Scopes are texts for the consent page, by the name of the scope.
+	Scopes map[string]string
+
 	// Dialect is `ciam` (default) or `oauth`: how requests are answered that name no
 	// known client.
 	Dialect string
@@ -88,8 +106,21 @@ type Config struct {
 	Observe func(Event)
 }
 
+// Portal is how the pages for people look. Zero fields mean the defaults.
+type Portal struct {
+	Name  string // default: the issuer's host
+	Logo  string // an image file, read once
+	Color string // #rgb or #rrggbb
+}
+
 // Client is a registered application as an operator writes it.
 type Client = client.Registration
+
+// KnownClaims are the claims that can be added for a client.
+var KnownClaims = client.KnownClaims
+
+// WeakSecret is the length below which a client's secret deserves a warning.
+const WeakSecret = client.WeakSecret
 
 // Source is one way people prove themselves.
 type Source struct {
@@ -137,6 +168,7 @@ func (c Config) withDefaults() Config {
 	orTime(&c.IDTokenLifetime, DefaultIDTokenLifetime)
 	orTime(&c.RefreshTokenLifetime, DefaultRefreshTokenLifetime)
 	orTime(&c.RefreshWindow, DefaultRefreshWindow)
+	orTime(&c.AuthorizationCodeLifetime, DefaultCodeLifetime)
 	orTime(&c.FailuresWindow, DefaultFailuresWindow)
 	if c.FailuresPerAddress == 0 {
 		c.FailuresPerAddress = DefaultFailuresPerAddress
@@ -214,6 +246,7 @@ func (c Config) validateTimes(fail func(ConfigError)) {
 		{"id_token_lifetime", c.IDTokenLifetime, 10 * time.Second, false},
 		{"refresh_token_lifetime", c.RefreshTokenLifetime, time.Minute, false},
 		{"refresh_window", c.RefreshWindow, time.Second, true},
+		{"authorization_code_lifetime", c.AuthorizationCodeLifetime, 10 * time.Second, false},
 		{"key_rotation", c.KeyRotation, time.Hour, true},
 		{"limits tokens_per_address", c.FailuresWindow, time.Second, false},
 	} {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -25,13 +24,17 @@ type dialect struct {
 	// they differ.
 	byIDAlone map[oauth.Reason]words
 
+	pages                 bool // what cannot be redirected is a page, not JSON
+	redirectsResponseType bool // an unknown response_type is told to the client (RFC 6749 §4.1.2.1)
+	iss                   bool // answers of the authorization endpoint name the issuer (RFC 9207)
+
 	// challenges are the errors about a bearer token, at the endpoints that take
 	// one (RFC 6750 §3): their Bearer challenge, and whether a body goes with it.
 	challenges map[oauth.Reason]bearerWords
 
 	// tokens shapes what was minted, person what userinfo tells of somebody.
 	tokens      func(*minted) any
-	person      func(*store.Account, *client.Client) any
+	person      func(who *store.Account, claims map[string]any) any
 	personType  string // media type of that answer
 	personScope string // a scope that opens userinfo as openid does, "" for none
 }
@@ -102,6 +105,7 @@ var ciam = &dialect{
 		oauth.BadBearerToken: {status: http.StatusUnauthorized, challenge: `Bearer error="invalid_token", error_description="Error decoding JWT", ` + bearerURI},
 		oauth.MissingScope:   {status: http.StatusForbidden, challenge: `Bearer error="insufficient_scope", error_description="The request requires higher privileges than provided by the access token.", ` + bearerURI},
 	},
+	pages:  true,
 	tokens: tokenAnswer,
 	person: standardClaims, personType: "application/json",
 }
@@ -122,6 +126,7 @@ var (
 var plain = func() *dialect {
 	d := *ciam
 	d.name = "oauth"
+	d.redirectsResponseType, d.iss = true, true
 	d.words = maps.Clone(ciam.words)
 	for _, r := range []oauth.Reason{
 		oauth.NoClientCredential, oauth.UnknownPKCEClient,

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -37,6 +36,7 @@ var idaas = &dialect{
 		oauth.AccountLocked:         {description: "User is locked"},
 		oauth.AccountFrozen:         {description: "User is disabled"},
 		oauth.PasswordExpired:       {description: "Password has expired"},
+		oauth.UnknownAuthClient:     {status: http.StatusBadRequest, description: "Bad client credentials"},
 		oauth.UnknownCode:           badCode,
 		oauth.ForeignCode:           badCode,
 		oauth.SpentCode:             badCode,
@@ -53,6 +53,7 @@ var idaas = &dialect{
 		"grant_type":    {description: "Missing grant type"},
 		"username":      {description: "An authorization username must be supplied."},
 		"password":      {description: "An authorization password must be supplied."},
+		"client_id":     {description: "Missing client_id"},
 		"code":          {description: "An authorization code must be supplied."},
 		"refresh_token": {description: "refresh_token parameter not provided"},
 	},
@@ -112,6 +113,6 @@ type idaasUser struct {
 	Name     string `json:"name,omitempty"`
 }
 
-func idaasPerson(who *store.Account, _ *client.Client) any {
+func idaasPerson(who *store.Account, _ map[string]any) any {
 	return idaasUser{ID: who.ID, UserName: who.Username, Mobile: account.Dashed(who.Phone), Email: who.Email, Name: who.Name}
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -24,6 +26,7 @@ type Issuer struct {
 	accounts  *account.Accounts
 	sources   map[string]account.Source
 	grants    map[string]grant.Func
+	portal    *portal.Portal // nil while no client sends people here
 	limit     *limit
 }
 
@@ -61,7 +64,18 @@ func New(config Config, state *State) (*Issuer, error) {
 		oauth.GrantClientCredentials: grant.ClientCredentials,
 		oauth.GrantRefreshToken:      refresh.Grant,
 	}
-	return i, nil
+	if !i.needsPortal() {
+		return i, nil
+	}
+	code := &grant.Code{Store: state.store, Lifetime: config.RefreshTokenLifetime}
+	i.grants[oauth.GrantAuthorizationCode] = code.Grant
+	i.portal, err = i.newPortal()
+	return i, err
+}
+
+// needsPortal reports whether a client sends people here.
+func (i *Issuer) needsPortal() bool {
+	return slices.ContainsFunc(i.config.Clients, func(r Client) bool { return r.HasGrant(oauth.GrantAuthorizationCode) })
 }
 
 func (s Source) source() account.Source {

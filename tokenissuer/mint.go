@@ -100,7 +100,10 @@ func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Au
 func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorization, r *request) (string, error) {
 	t := token.Identity{
 		Issuer: i.base(r.family), Subject: a.Subject, ClientID: c.ID, ID: uuid.NewString(),
-		IssuedAt: r.now, Expires: r.now.Add(i.config.IDTokenLifetime), Extra: claimsOf(a.Account, c.Claims),
+		IssuedAt: r.now, Expires: r.now.Add(i.config.IDTokenLifetime), Nonce: a.Nonce, Extra: idTokenClaims(c, a),
+	}
+	if wantsAuthTime(a) {
+		t.AuthTime = a.Family.AuthTime
 	}
 	payload, err := t.Payload()
 	if err != nil {
@@ -113,35 +116,4 @@ func newRefreshToken(c *client.Client) string {
 	var b [grant.RefreshBytes]byte
 	rand.Read(b[:])
 	return grant.WriteRefresh(c, b[:])
-}
-
-// claimsOf returns the configured claims that the account has.
-func claimsOf(who *store.Account, names []string) map[string]any {
-	claims := make(map[string]any, len(names))
-	for _, n := range names {
-		if v := claimOf(who, n); v != "" {
-			claims[n] = v
-		}
-	}
-	return claims
-}
-
-func claimOf(who *store.Account, name string) string {
-	switch name {
-	case "name":
-		return who.Name
-	case "nickname":
-		return who.Nickname
-	case "preferred_username":
-		return who.Username
-	case "email":
-		return who.Email
-	case "phone_number", "phoneNumber": // the second is what the documented mobile client reads
-		return who.Phone
-	case "zoneinfo":
-		return who.ZoneInfo
-	case "locale":
-		return who.Locale
-	}
-	return ""
 }

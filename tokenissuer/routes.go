@@ -21,6 +21,7 @@ type route struct {
 // routes is the whole surface.
 var routes = []route{
 	{"/oauth2/token", "token", "POST", (*Issuer).token},
+	{"/oauth2/authorize", "authorize", "GET, POST", (*Issuer).authorize},
 	{"/oauth2/revoke", "revoke", "POST", (*Issuer).revoke},
 	{"/oauth2/introspect", "introspect", "POST", (*Issuer).introspect},
 	{"/oauth2/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
@@ -28,10 +29,28 @@ var routes = []route{
 	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{idaasPath + "/token", "token", "POST", (*Issuer).token},
+	{idaasPath + "/authorize", "authorize", "GET", (*Issuer).authorize},
 	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
 	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo},
 	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{"/health", "health", "GET, HEAD", (*Issuer).health},
+}
+
+// portalPath is the root of the pages for people.
+const portalPath = "/portal/"
+
+var pages = route{portalPath, "portal", "GET, HEAD, POST", (*Issuer).pages}
+
+// endpoint finds the route of a path; nil for none.
+func (i *Issuer) endpoint(path string) *route {
+	e := endpoints[path]
+	switch {
+	case strings.HasPrefix(path, portalPath) && i.portal != nil:
+		return &pages
+	case e != nil && e.name == "authorize" && i.portal == nil:
+		return nil
+	}
+	return e
 }
 
 // endpoints finds a route by its path.
@@ -52,7 +71,7 @@ func (i *Issuer) Handles(r *http.Request) bool {
 	if !i.speaks(familyAt(r.URL.Path)) {
 		return false
 	}
-	if endpoints[r.URL.Path] != nil {
+	if i.endpoint(r.URL.Path) != nil {
 		return true
 	}
 	for _, p := range prefixes {
@@ -69,11 +88,12 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{Request: hr, w: w, now: time.Now(), family: familyAt(hr.URL.Path)}
 	r.dialect = i.unnamed(r.family)
 	r.event = Event{Endpoint: "unknown", From: peer(hr)}
+	r.w = &recorder{w, r}
 	if err := i.route(r); err != nil {
 		r.fail(err)
-		if s := r.event.Status; s == http.StatusBadRequest || s == http.StatusUnauthorized {
-			i.limit.failed(r.event.From, r.now)
-		}
+	}
+	if s := r.event.Status; s == http.StatusBadRequest || s == http.StatusUnauthorized {
+		i.limit.failed(r.event.From, r.now)
 	}
 	if i.config.Observe != nil {
 		r.event.Took = time.Since(r.now)
@@ -82,7 +102,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 }
 
 func (i *Issuer) route(r *request) error {
-	e := endpoints[r.URL.Path]
+	e := i.endpoint(r.URL.Path)
 	if e == nil {
 		return oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
 	}

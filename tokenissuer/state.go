@@ -23,6 +23,7 @@ type State struct {
 	keys     atomic.Pointer[token.Ring]
 	refresh  []byte // derives successors of refresh tokens
 	names    []byte // keys the hashes of names and addresses
+	pages    []byte // seals what the portal hands to browsers
 	keyLock  sync.Mutex
 	keyRules KeyRules
 
@@ -56,6 +57,9 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 		return nil, err
 	}
 	if s.names, err = s.derivation(ctx, "names", now); err != nil {
+		return nil, err
+	}
+	if s.pages, err = s.derivation(ctx, "pages", now); err != nil {
 		return nil, err
 	}
 	if s.revoked, err = feed.Open(ctx, st, now); err != nil {

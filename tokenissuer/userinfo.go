@@ -30,13 +30,17 @@ func (i *Issuer) userinfo(r *request) error {
 		return fmt.Errorf("reading the account: %w", err)
 	}
 	r.event.Account = who.ID
-	return r.json(r.dialect.personType, r.dialect.person(&who, c))
+	// What the `claims` parameter asked for is kept with the sign-in.
+	_, sign, err := i.state.store.FamilyOf(r.Context(), claims.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("reading the sign-in: %w", err)
+	}
+	return r.json(r.dialect.personType, r.dialect.person(&who, userinfoClaims(&who, c, claims.Scopes, readAsked(sign.Claims))))
 }
 
 // standardClaims is userinfo as OpenID Connect has it: `sub` always, the rest
-// as the client is configured.
-func standardClaims(who *store.Account, c *client.Client) any {
-	info := claimsOf(who, c.Claims)
+// as the client is configured and has asked for.
+func standardClaims(who *store.Account, info map[string]any) any {
 	info["sub"] = who.ID
 	return info
 }

@@ -28,13 +28,16 @@ type Rules struct {
 	// ShortRefresh: refresh tokens have the form of a UUID, of 128 bits.
 	ShortRefresh bool
 
+	// AlwaysPKCE: a public client needs a challenge although it has a secret.
+	AlwaysPKCE bool
+
 	accessToken string
 	lifetime    time.Duration // 0: the issuer's
 }
 
 var rules = map[string]Rules{
 	CIAM:  {PersonScope: "openid", accessToken: JWT},
-	OAuth: {PersonScope: "openid", AnyScope: true, SourceOptional: true, RedirectOptional: true, accessToken: ATJWT},
+	OAuth: {PersonScope: "openid", AlwaysPKCE: true, AnyScope: true, SourceOptional: true, RedirectOptional: true, accessToken: ATJWT},
 	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, RedirectOptional: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
 }
 
@@ -75,4 +78,10 @@ func (c *Client) ScopesOfPerson(asked string) (oauth.Scopes, error) {
 		}
 	}
 	return scopes, nil
+}
+
+// NeedsPKCE reports whether an authorization request of the client must come
+// with a code_challenge: nobody could tell who redeems the code (RFC 9700 §2.1.1).
+func (c *Client) NeedsPKCE() bool {
+	return c.Type.Public() && (c.Rules.AlwaysPKCE || !c.HasSecret())
 }

@@ -53,7 +53,10 @@ func (g *Refresh) Grant(ctx context.Context, r Request) (*Authorization, error) 
 	if err != nil {
 		return nil, err
 	}
-	a := &Authorization{Subject: who.ID, Scopes: scopes, Account: &who, Family: &family, Refresh: raw}
+	a := &Authorization{
+		Subject: who.ID, Scopes: scopes, Account: &who, Family: &family, Refresh: raw,
+		Session: family.Session, Claims: family.Claims,
+	}
 	switch {
 	case !token.Spent.IsZero():
 		return g.again(ctx, r, a, raw, token)

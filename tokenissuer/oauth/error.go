@@ -77,6 +77,7 @@ const (
 
 	UnknownResponseType Reason = "unknown_response_type"
 	UnknownAuthClient   Reason = "unknown_client_of_authorize"
+	BadChallenge        Reason = "bad_code_challenge"
 	BadParameter        Reason = "bad_parameter"
 	RequestObject       Reason = "request_object"
 	DeniedByPerson      Reason = "denied_by_person"

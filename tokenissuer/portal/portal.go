@@ -77,6 +77,7 @@ type Request struct {
 	Family       int // of paths, as the caller counts them
 	Client       string
 	RedirectURI  string
+	Implied      bool // RedirectURI was not sent: it is the only one there is
 	ResponseMode string
 	State        string
 	Scopes       []string

@@ -1,0 +1,162 @@
+package tokenissuer
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// scopeClaims are the claims that a standard scope asks for (OpenID Connect
+// Core §5.4); userinfo tells them.
+var scopeClaims = map[string][]string{
+	"profile": {"name", "nickname", "preferred_username", "zoneinfo", "locale"},
+	"email":   {"email", "email_verified"},
+	"phone":   {"phone_number", "phone_number_verified"},
+}
+
+// signInClaims are about the sign-in and not the person: any client may ask for
+// them.
+var signInClaims = []string{"auth_time", "amr", "acr", "sid"}
+
+// asked is what the `claims` parameter (OpenID Connect Core §5.5) and max_age
+// ask for, as it is kept with a sign-in. Values and `essential` are not: what is
+// there is told, what is not cannot be.
+type asked struct {
+	IDToken  []string `json:"id_token,omitempty"`
+	Userinfo []string `json:"userinfo,omitempty"`
+}
+
+// claimsAsked reads an authorization request; "" for nothing.
+func claimsAsked(q portal.Request) string {
+	var parameter struct {
+		IDToken  map[string]json.RawMessage `json:"id_token"`
+		Userinfo map[string]json.RawMessage `json:"userinfo"`
+	}
+	if q.Claims != "" {
+		_ = json.Unmarshal([]byte(q.Claims), &parameter) //nolint:errcheck // judged before; members of other types ask for nothing
+	}
+	a := asked{IDToken: known(parameter.IDToken), Userinfo: known(parameter.Userinfo)}
+	// §2: auth_time is required where max_age was asked for.
+	if q.MaxAge >= 0 && !slices.Contains(a.IDToken, "auth_time") {
+		a.IDToken = append(a.IDToken, "auth_time")
+	}
+	if len(a.IDToken)+len(a.Userinfo) == 0 {
+		return ""
+	}
+	b, _ := json.Marshal(a) //nolint:errchkjson // two lists of strings
+	return string(b)
+}
+
+// known keeps the names that exist, in their order: what is stored with a
+// sign-in is bounded by us and not by the request.
+func known(members map[string]json.RawMessage) (names []string) {
+	for name := range members {
+		if slices.Contains(signInClaims, name) || slices.Contains(client.KnownClaims, name) || isVerified(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func isVerified(name string) bool { return name == "email_verified" || name == "phone_number_verified" }
+
+func readAsked(text string) (a asked) {
+	if text != "" {
+		_ = json.Unmarshal([]byte(text), &a) //nolint:errcheck // written by claimsAsked
+	}
+	return a
+}
+
+// learnable are the claims of a person that a client may learn: those it is
+// configured with, and those of its scopes.
+func learnable(c *client.Client) []string {
+	names := slices.Clone(c.Claims)
+	for _, s := range c.Scopes {
+		names = append(names, scopeClaims[s]...)
+	}
+	return names
+}
+
+// idTokenClaims are the further claims of an ID token. auth_time has a place of
+// its own there.
+func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
+	claims := personClaims(a.Account, c.Claims)
+	want := readAsked(a.Claims)
+	may := learnable(c)
+	for _, n := range want.IDToken {
+		switch {
+		case n == "amr" && len(a.Family.AMR) > 0:
+			claims[n] = a.Family.AMR
+		case n == "sid" && a.Session != "":
+			claims[n] = a.Session
+		case slices.Contains(may, n):
+			tell(claims, a.Account, n)
+		}
+	}
+	return claims
+}
+
+func wantsAuthTime(a *grant.Authorization) bool {
+	return slices.Contains(readAsked(a.Claims).IDToken, "auth_time")
+}
+
+// userinfoClaims are what userinfo tells besides `sub`.
+func userinfoClaims(who *store.Account, c *client.Client, scopes oauth.Scopes, wanted asked) map[string]any {
+	names := slices.Clone(c.Claims)
+	for _, s := range scopes {
+		names = append(names, scopeClaims[s]...)
+	}
+	may := learnable(c)
+	for _, n := range wanted.Userinfo {
+		if slices.Contains(may, n) {
+			names = append(names, n)
+		}
+	}
+	return personClaims(who, names)
+}
+
+// personClaims returns those of the named claims that the account has.
+func personClaims(who *store.Account, names []string) map[string]any {
+	claims := make(map[string]any, len(names))
+	for _, n := range names {
+		tell(claims, who, n)
+	}
+	return claims
+}
+
+func tell(claims map[string]any, who *store.Account, name string) {
+	text := ""
+	switch name {
+	case "name":
+		text = who.Name
+	case "nickname":
+		text = who.Nickname
+	case "preferred_username":
+		text = who.Username
+	case "email":
+		text = who.Email
+	case "phone_number", "phoneNumber": // the second is what the documented mobile client reads
+		text = who.Phone
+	case "zoneinfo":
+		text = who.ZoneInfo
+	case "locale":
+		text = who.Locale
+	case "email_verified":
+		if who.Email != "" {
+			claims[name] = who.EmailVerified
+		}
+	case "phone_number_verified":
+		if who.Phone != "" {
+			claims[name] = who.PhoneVerified
+		}
+	}
+	if text != "" {
+		claims[name] = text
+	}
+}

@@ -1,0 +1,94 @@
+package tokenissuer
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// newPortal joins the pages to the issuer.
+func (i *Issuer) newPortal() (*portal.Portal, error) {
+	var sources []account.Source
+	for _, s := range i.config.Sources {
+		if source, ok := i.sources[s.ID]; ok {
+			sources = append(sources, source)
+		}
+	}
+	p, err := portal.New(portal.Options{
+		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
+		Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
+		Finish: i.finish,
+		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
+			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))
+		},
+		End: i.ended,
+		Refused: func(hr *http.Request, status int, err *oauth.Error) {
+			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {
+				r.note(err)
+			}
+		},
+	})
+	if err != nil {
+		return nil, &ConfigError{Option: "portal", Mend: err.Error()}
+	}
+	return p, nil
+}
+
+// pages is every path below /portal.
+func (i *Issuer) pages(r *request) error {
+	if err := i.portal.Serve(r.w, r.tagged(), r.now); err != nil {
+		r.note(oauth.AsError(named(err)))
+		status := http.StatusInternalServerError
+		if r.event.Error == oauth.TemporarilyUnavailable {
+			status = http.StatusServiceUnavailable
+		}
+		i.portal.Fail(r.w, r.Request, r.now, status, oauth.Reason(r.event.Reason))
+	}
+	return nil
+}
+
+// ended is told when a person signs out of a browser.
+func (i *Issuer) ended(context.Context, time.Time, store.Session) error { return nil }
+
+// recorder remembers the status of an answer that others write, and whose
+// request it is.
+type recorder struct {
+	http.ResponseWriter
+	request *request
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.request.event.Status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.request.event.Status == 0 {
+		w.request.event.Status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+type requestKey struct{}
+
+// tagged is the HTTP request with the way back to this one, for what the portal
+// tells of it.
+func (r *request) tagged() *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), requestKey{}, r))
+}
+
+// requestOf finds the request again behind what the portal hands back.
+func requestOf(w http.ResponseWriter, hr *http.Request, now time.Time) *request {
+	if rec, ok := w.(*recorder); ok {
+		return rec.request
+	}
+	return &request{Request: hr, w: w, now: now, dialect: ciam}
+}
