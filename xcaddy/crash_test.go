@@ -61,10 +61,11 @@ func TestKilledProgramKeepsItsWord(t *testing.T) {
 			t.Fatalf("after kill %d", n)
 		}
 		c.reuse(n)
-		c.workUntilKilled()
+		c.workUntilKilled(n)
 	}
 	c.start()
 	c.look()
+	c.stop() // which looks for panics and races in the log of all lives
 	n := &c.counts
 	t.Logf("%d kills in %s: %d refreshes and %d sign-ins answered, %d requests cut off, %d chains ended by reuse, %d of them past the window",
 		kills, time.Since(begun).Round(time.Second), n.refreshes.Load(), n.signIns.Load(), n.cut.Load(), n.reused.Load(), n.late.Load())
@@ -102,14 +103,18 @@ func chainOf(t tokens) *chain {
 }
 
 // workUntilKilled lets everybody work until some answers have arrived, and
-// kills the program at some moment after that.
-func (c *outage) workUntilKilled() {
+// kills the program at some moment after that: by turns soon after a refresh,
+// and up to a sign-in's time after a sign-in.
+func (c *outage) workUntilKilled(n int) {
 	var work sync.WaitGroup
-	var answers atomic.Int64
-	most, enough := 1+rand.Int64N(30), make(chan struct{})
-	answered := func(counter *atomic.Int64) {
-		counter.Add(1)
-		if answers.Add(1) == most {
+	counter, most, moment := &c.counts.refreshes, 1+rand.Int64N(30), 2*time.Millisecond
+	if n%2 == 1 {
+		counter, most, moment = &c.counts.signIns, 1, 40*time.Millisecond
+	}
+	most += counter.Load()
+	enough := make(chan struct{})
+	answered := func(of *atomic.Int64) {
+		if of.Add(1) == most && of == counter {
 			close(enough)
 		}
 	}
@@ -135,17 +140,14 @@ func (c *outage) workUntilKilled() {
 	select {
 	case <-enough:
 	case <-stuck:
-		c.Errorf("%d answers in %s", answers.Load(), patience)
+		c.Errorf("too few answers in %s", patience)
 	}
-	<-time.After(rand.N(2 * time.Millisecond)) // the fault's own moment
+	<-time.After(rand.N(moment)) // the fault's own moment
 	c.killing.Store(true)
 	c.running.kill()
 	c.running = nil
 	work.Wait()
 	c.client.CloseIdleConnections()
-	if err := raced(c.file("log")); err != nil {
-		c.Fatal(err)
-	}
 }
 
 // token asks for tokens. Having no answer is a failure unless the kill is why.
