@@ -110,7 +110,7 @@ func (s *SMTP) write(into *bytes.Buffer, m Message, to *mail.Address) error {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(s.from)
 	msg.ToMailAddress(to)
-	msg.Subject(oneLine(m.Subject))
+	msg.Subject(m.Subject)
 	// Whoever gets it twice, from whatever queue, can see that it is the same.
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	msg.SetMessageIDWithValue(m.ID + "@" + domain)

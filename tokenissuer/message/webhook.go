@@ -122,7 +122,7 @@ func (h *Webhook) Send(ctx context.Context, m Message) error {
 		switch {
 		case err == nil:
 			return nil
-		case !again || try == len(pauses) || ctx.Err() != nil:
+		case !again || try == len(pauses):
 			return h.fail(fmt.Sprintf("POST, try %d", try+1), err)
 		}
 		select {
