@@ -240,15 +240,16 @@ func (c Config) validateTimes(fail func(ConfigError)) {
 		option string
 		value  time.Duration
 		least  time.Duration
+		most   time.Duration
 		never  bool
 	}{
-		{"access_token_lifetime", c.AccessTokenLifetime, 10 * time.Second, false},
-		{"id_token_lifetime", c.IDTokenLifetime, 10 * time.Second, false},
-		{"refresh_token_lifetime", c.RefreshTokenLifetime, time.Minute, false},
-		{"refresh_window", c.RefreshWindow, time.Second, true},
-		{"authorization_code_lifetime", c.AuthorizationCodeLifetime, 10 * time.Second, false},
-		{"key_rotation", c.KeyRotation, time.Hour, true},
-		{"limits tokens_per_address", c.FailuresWindow, time.Second, false},
+		{"access_token_lifetime", c.AccessTokenLifetime, 10 * time.Second, client.MaxTokenLifetime, false},
+		{"id_token_lifetime", c.IDTokenLifetime, 10 * time.Second, client.MaxTokenLifetime, false},
+		{"refresh_token_lifetime", c.RefreshTokenLifetime, time.Minute, maxLong, false},
+		{"refresh_window", c.RefreshWindow, time.Second, time.Minute, true},
+		{"authorization_code_lifetime", c.AuthorizationCodeLifetime, 10 * time.Second, time.Hour, false},
+		{"key_rotation", c.KeyRotation, time.Hour, maxLong, true},
+		{"limits tokens_per_address", c.FailuresWindow, time.Second, maxLong, false},
 	} {
 		if t.never && t.value == Never {
 			continue
@@ -256,11 +257,14 @@ func (c Config) validateTimes(fail func(ConfigError)) {
 		if t.value < t.least || t.value%time.Second != 0 {
 			fail(ConfigError{Option: t.option, Mend: fmt.Sprintf("%v is not a whole number of seconds of at least %v", t.value, t.least)})
 		}
-	}
-	if c.RefreshWindow > time.Minute {
-		fail(ConfigError{Option: "refresh_window", Mend: "a window over 1m lets a stolen token be used for that long; use less"})
+		if t.value > t.most {
+			fail(ConfigError{Option: t.option, Mend: fmt.Sprintf("%v is too long: at most %v", t.value, t.most)})
+		}
 	}
 }
+
+// maxLong bounds what lasts longest: a year, and time to be late.
+const maxLong = 400 * 24 * time.Hour
 
 func (c Config) validateSources(fail func(ConfigError)) map[string]bool {
 	seen := map[string]bool{}
@@ -313,8 +317,8 @@ func (c Config) validateClients(sources map[string]bool, fail func(ConfigError))
 			}
 		}
 		for _, h := range r.SecretHashes {
-			if !account.KnownHash(h) {
-				fail(ConfigError{Client: r.ID, Option: "secret_hash", Mend: "expected a hash of argon2id, bcrypt, scrypt or pbkdf2, such as $argon2id$v=19$…"})
+			if problem := account.HashProblem(h); problem != "" {
+				fail(ConfigError{Client: r.ID, Option: "secret_hash", Mend: problem})
 			}
 		}
 		if r.HasGrant("password") && len(r.Sources) == 0 {

@@ -40,6 +40,9 @@ const (
 // errHash has no detail: a library's text would repeat a part of the hash.
 var errHash = errors.New("stored password hash is of no known format or out of bounds")
 
+// errCost is of a hash whose parameters are refused, or cannot be read.
+var errCost = fmt.Errorf("%w: its parameters", errHash)
+
 type hasher struct {
 	memory, passes uint32
 	argon2id       *argon2.Hasher
@@ -120,6 +123,9 @@ func (h *hasher) decode(encoded string) (stored, error) {
 		var iterations uint32
 		bounded = scan(parts, 2, "%d", &iterations) && 1 <= iterations && iterations <= maxIterations
 		decode = pbkdf2.Decode
+	}
+	if !bounded && decode != nil {
+		return stored{}, errCost
 	}
 	if !bounded {
 		return stored{}, errHash

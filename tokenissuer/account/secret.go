@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -12,11 +13,16 @@ import (
 // KnownRegion reports whether phone numbers of a region can be read.
 func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }
 
-// KnownHash reports whether a stored hash is of a format, and of a cost, that
-// VerifyHash takes.
-func KnownHash(encoded string) bool {
-	_, err := (&hasher{}).decode(encoded)
-	return err == nil
+// HashProblem says what keeps VerifyHash from taking a stored hash, or "".
+func HashProblem(encoded string) string {
+	switch _, err := (&hasher{}).decode(encoded); {
+	case err == nil:
+		return ""
+	case errors.Is(err, errCost):
+		return fmt.Sprintf("parameters out of bounds: at most %d MiB and %d lanes of argon2 and scrypt, bcrypt 4 to %d, %d iterations of pbkdf2",
+			maxMemory>>10, maxLanes, maxCost, maxIterations)
+	}
+	return "expected a hash of argon2id, bcrypt, scrypt or pbkdf2, such as $argon2id$v=19$…"
 }
 
 // VerifyHash checks the secret of something that is no account, such as a

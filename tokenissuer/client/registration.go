@@ -117,6 +117,10 @@ type Problem struct {
 	Mend   string
 }
 
+// MaxTokenLifetime bounds access and ID tokens: who verifies them offline takes
+// a revoked one for that long.
+const MaxTokenLifetime = 24 * time.Hour
+
 // WeakSecret is the length below which a secret deserves a warning: 16
 // characters of hexadecimal digits are 64 bits.
 const WeakSecret = 16
@@ -177,7 +181,10 @@ func (r Registration) Problems() (ps []Problem) {
 	}
 	if l := r.AccessTokenLifetime; l != 0 && (l < 10*time.Second || l%time.Second != 0) {
 		add("access_token_lifetime", "%v is not a whole number of seconds of at least 10s", l)
+	} else if l > MaxTokenLifetime {
+		add("access_token_lifetime", "%v is longer than %v; refresh tokens are for what lasts longer", l, MaxTokenLifetime)
 	}
+	r.checkEffect(add)
 	return ps
 }
 
@@ -209,7 +216,6 @@ func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 	if len(r.Grants) == 0 {
 		add("grants", "a client without a grant gets no token; name one of authorization_code, password, client_credentials, refresh_token")
 	}
-	people := false
 	for i, g := range r.Grants {
 		types, known := grantTypes[g]
 		switch {
@@ -220,7 +226,6 @@ func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 		case !slices.Contains(types, r.Type):
 			add("grants", "%s is not for clients of type %s", g, r.Type)
 		}
-		people = people || g == oauth.GrantPassword || g == oauth.GrantAuthorizationCode
 	}
 	if code := r.HasGrant(oauth.GrantAuthorizationCode); code != (len(r.RedirectURIs) > 0) {
 		if code {
@@ -229,7 +234,34 @@ func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 			add("redirect_uris", "they are for the authorization_code grant, which is not among the grants")
 		}
 	}
-	if r.HasGrant(oauth.GrantRefreshToken) && !people {
+	if r.HasGrant(oauth.GrantRefreshToken) && !r.ofPeople() {
 		add("grants", "refresh_token needs a grant of people, authorization_code or password: client_credentials gets no refresh token")
+	}
+}
+
+// ofPeople reports whether people sign in through the client.
+func (r Registration) ofPeople() bool {
+	return r.HasGrant(oauth.GrantPassword) || r.HasGrant(oauth.GrantAuthorizationCode)
+}
+
+// checkEffect refuses words that would do nothing: who wrote one expects
+// something of it.
+func (r Registration) checkEffect(add func(option, format string, a ...any)) {
+	if len(r.Grants) > 0 && !r.ofPeople() {
+		const mend = "without effect: nobody signs in through a client that has neither the authorization_code nor the password grant"
+		if len(r.Claims) > 0 {
+			add("claims", mend)
+		}
+		if len(r.Sources) > 0 {
+			add("auth_sources", mend)
+		}
+		if r.Refresh != "" {
+			add("refresh", mend)
+		}
+	} else if r.Refresh != "" && !r.HasGrant(oauth.GrantRefreshToken) {
+		add("refresh", "without effect: refresh_token is not among the grants")
+	}
+	if r.IntrospectAny && len(r.Secrets)+len(r.SecretHashes) == 0 {
+		add("introspect", "any needs a secret: whoever knows the client's id could introspect every token")
 	}
 }

@@ -50,16 +50,30 @@ func (r Registration) Lifetime() time.Duration {
 	return rules[r.Dialect].lifetime
 }
 
-// Givable are the scopes that the client's tokens may have.
+// OfPeople are the scopes that say something about a person. RFC 9700 §4.15: a
+// client that acts for itself must not look like a resource owner, so it is
+// never given one of them.
+var OfPeople = oauth.Scopes{"openid", "profile", "email", "phone", "address", "offline_access"}
+
+// Givable are the scopes that the client's tokens may have. A registered scope
+// that no grant of the client's can give is not among them.
 func (r Registration) Givable() []string {
 	dialect := r.Dialect
 	if dialect == "" {
 		dialect = CIAM
 	}
-	if r.HasGrant(oauth.GrantPassword) || r.HasGrant(oauth.GrantAuthorizationCode) {
-		return append(slices.Clone(r.Scopes), rules[dialect].PersonScope)
+	var all []string
+	password, code := r.HasGrant(oauth.GrantPassword), r.HasGrant(oauth.GrantAuthorizationCode)
+	if password || code {
+		all = append(all, rules[dialect].PersonScope)
 	}
-	return r.Scopes
+	people, itself := code || password && rules[dialect].AnyScope, r.HasGrant(oauth.GrantClientCredentials)
+	for _, s := range r.Scopes {
+		if (people || itself && !OfPeople.Has(s)) && !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // ScopesOfPerson returns what a person's sign-in through the client gives for a

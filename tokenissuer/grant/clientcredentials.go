@@ -7,11 +7,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
-// ofPeople are the scopes that say something about a person. RFC 9700 §4.15: a
-// client that acts for itself must not look like a resource owner, so it is
-// never given one of them.
-var ofPeople = oauth.Scopes{"openid", "profile", "email", "phone", "address", "offline_access"}
-
 // ClientCredentials is RFC 6749 §4.4: the client acts for itself, so its id is
 // the subject, and it gets neither a refresh token nor an ID token.
 func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
@@ -23,7 +18,7 @@ func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
 		scopes = ownScopes(r.Client)
 	}
 	for _, s := range scopes {
-		if !r.Client.Scopes.Has(s) || ofPeople.Has(s) {
+		if !r.Client.Scopes.Has(s) || client.OfPeople.Has(s) {
 			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
 		}
 	}
@@ -35,7 +30,7 @@ func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
 func ownScopes(c *client.Client) oauth.Scopes {
 	own := make(oauth.Scopes, 0, len(c.Scopes))
 	for _, s := range c.Scopes {
-		if !ofPeople.Has(s) {
+		if !client.OfPeople.Has(s) {
 			own = append(own, s)
 		}
 	}
