@@ -11,9 +11,10 @@ import (
 // familiar are identity headers that backends believe although nobody here
 // sets them; a client must not be able to.
 var familiar = []string{
-	"Remote-User", "X-Remote-User", "X-User", "X-WebAuth-User", "X-Authenticated-User",
-	"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username",
-	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username",
+	"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "X-Remote-User", "X-Remote-Group", "X-Remote-Groups",
+	"X-User", "X-User-Id", "X-User-Name", "X-User-Email", "X-User-Groups", "X-WebAuth-User", "X-Authenticated-User", "X-Auth-User",
+	"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token",
+	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username", "X-Auth-Request-Access-Token",
 }
 
 // cookiePrefix is of every cookie that the portal sets.

@@ -1,0 +1,28 @@
+package gate_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+)
+
+// TestAmbiguousPaths is B18 for a gate with a matcher: what a backend may read
+// as a path under it is never waved through as one that is not.
+func TestAmbiguousPaths(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/": false, "/admin": false, "/admin/": false, "/a/b.c/d": false, "/a/.hidden": false, "/a/...": false, "/a/..b": false,
+		"/%E4%BA%A7%E5%93%81": false, "/a%20b": false, "/%61dmin": false, "/a%2Eb": false, "*": false,
+		"/admin/.": true, "/admin/%2e": true, "/admin/x/..": true, "/admin/x/%2e%2e": true, "/admin/./": true, "//admin": true,
+		"/a//b": true, "/public/..;/admin/x": true, "/admin;/x": true, `/admin\x`: true, "/admin%5Cx": true, "/public/..%2fadmin": true,
+		"/admin%2Fx": true, "/admin%252fx": true, "/a/%00": true, ".": true,
+	} {
+		u, err := url.ParseRequestURI(path)
+		if err != nil {
+			u = &url.URL{Path: path}
+		}
+		if got := gate.Ambiguous(u); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
