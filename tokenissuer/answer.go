@@ -21,6 +21,8 @@ type request struct {
 	family  family
 	dialect *dialect
 	event   Event
+	proven  bool // the client showed its secret
+	wait    time.Duration
 	byID    bool // the client showed nothing but its id
 	basic   bool // Authorization: Basic was used, so a 401 carries a challenge
 	allow   string
@@ -83,7 +85,7 @@ func (r *request) fail(err error) {
 	case status == http.StatusMethodNotAllowed:
 		h.Set("Allow", r.allow)
 	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
-		h.Set("Retry-After", "5")
+		h.Set("Retry-After", strconv.Itoa(max(retryAfter, int(r.wait/time.Second)+1)))
 	case status == http.StatusUnauthorized && r.basic:
 		// RFC 6749 §5.2 wants the challenge here; for others a browser would answer it
 		// with a password box.
@@ -113,6 +115,10 @@ func named(err error) error {
 	}
 	return err
 }
+
+// retryAfter is the seconds after which it is worth coming again to a store that
+// could not answer.
+const retryAfter = 5
 
 func noStore(h http.Header) {
 	h.Set("Cache-Control", "no-store")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -77,15 +78,16 @@ func (i *Issuer) algorithms() []string {
 	return algs
 }
 
-// scopes are openid, always the first, and all that clients may ask for.
+// scopes are openid and those standard ones that a client may ask for. The
+// operator's own names are nobody's business.
 func (i *Issuer) scopes(f family) []string {
-	var all []string
-	for _, c := range i.clients[f].All() {
-		all = append(all, c.Scopes...)
+	all := []string{"openid"}
+	for _, s := range []string{"profile", "email", "phone"} {
+		if slices.ContainsFunc(i.clients[f].All(), func(c *client.Client) bool { return c.Scopes.Has(s) }) {
+			all = append(all, s)
+		}
 	}
-	slices.Sort(all)
-	all = slices.DeleteFunc(slices.Compact(all), func(s string) bool { return s == "openid" })
-	return append([]string{"openid"}, all...)
+	return all
 }
 
 // jwks is GET /oauth2/jwks (RFC 7517 §5).

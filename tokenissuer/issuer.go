@@ -90,11 +90,7 @@ func (s Source) source() account.Source {
 // Configure.
 func (c Config) KeyRules(encryptionKey string) KeyRules {
 	c = c.withDefaults()
-	longest := max(c.AccessTokenLifetime, c.IDTokenLifetime)
-	for _, r := range c.Clients {
-		longest = max(longest, r.Lifetime())
-	}
-	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, Longest: longest, EncryptionKey: encryptionKey}
+	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, EncryptionKey: encryptionKey}
 }
 
 // Identifier is the `iss` of this issuer's tokens.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -81,8 +82,10 @@ func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
 
 // due turns the schedule's next change into writes.
 func (s *State) due(ring *token.Ring, now time.Time) ([]store.Write, error) {
+	// Longest is the longest any configuration allows, not the one of today: a key
+	// may have signed under another one.
 	schedule := token.Rotation{
-		Algorithm: token.Algorithm(s.keyRules.Algorithm), Period: max(0, s.keyRules.Rotation), Lead: lead, Longest: s.keyRules.Longest,
+		Algorithm: token.Algorithm(s.keyRules.Algorithm), Period: max(0, s.keyRules.Rotation), Lead: lead, Longest: client.MaxTokenLifetime,
 	}
 	change := schedule.Next(ring.List(), now)
 	var writes []store.Write

@@ -156,7 +156,7 @@ func TestDiscovery(t *testing.T) {
 		`"token_endpoint":"https://auth.example.com/oauth2/token","token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],` +
 		`"jwks_uri":"https://auth.example.com/oauth2/jwks","response_types_supported":["code"],` +
 		`"grant_types_supported":["authorization_code","client_credentials","refresh_token","password"],"subject_types_supported":["public"],` +
-		`"id_token_signing_alg_values_supported":["RS256"],"scopes_supported":["openid","identity_proofing","orders:read","orders:write"],` +
+		`"id_token_signing_alg_values_supported":["RS256"],"scopes_supported":["openid"],` +
 		`"userinfo_endpoint":"https://auth.example.com/userinfo","revocation_endpoint":"https://auth.example.com/oauth2/revoke",` +
 		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],` +
 		`"introspection_endpoint":"https://auth.example.com/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}`

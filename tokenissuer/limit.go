@@ -61,16 +61,26 @@ func (l *limit) failed(from netip.Addr, now time.Time) {
 	if s.who != who || s.tat.Before(now) {
 		*s = slot{who, now}
 	}
-	s.tat = s.tat.Add(l.each)
+	// What comes on top of a full window is not remembered: whoever stops is free
+	// again one window later.
+	if full := now.Add(l.burst); s.tat.Add(l.each).Before(full) {
+		s.tat = s.tat.Add(l.each)
+	} else {
+		s.tat = full
+	}
 }
 
-// exceeded reports whether an address has used up what it may fail.
-func (l *limit) exceeded(from netip.Addr, now time.Time) bool {
+// wait says how long an address that has used up what it may fail waits for
+// the next try; 0 while it need not.
+func (l *limit) wait(from netip.Addr, now time.Time) time.Duration {
 	if l.slots == nil || !from.IsValid() {
-		return false
+		return 0
 	}
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	who, s := l.of(from)
-	return s.who == who && s.tat.Sub(now) > l.burst-l.each
+	if s.who != who {
+		return 0
+	}
+	return max(0, s.tat.Sub(now)-(l.burst-l.each))
 }

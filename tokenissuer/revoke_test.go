@@ -149,7 +149,8 @@ func TestUserinfoRows(t *testing.T) {
 	if err := s.issuer.RemoveUser(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.userinfoStatus(a.text(t, "access_token")); got != http.StatusUnauthorized {
-		t.Errorf("removed account: %d", got)
+	gone := s.send(http.MethodGet, "/userinfo", "", "Authorization: Bearer "+a.text(t, "access_token"))
+	if gone.status != http.StatusNotFound || gone.body != `{"error":"user_not_found"}` || gone.header.Get("Content-Type") != jsonUTF8 {
+		t.Errorf("removed account: %d %s", gone.status, gone.body)
 	}
 }

@@ -92,7 +92,9 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if err := i.route(r); err != nil {
 		r.fail(err)
 	}
-	if s := r.event.Status; s == http.StatusBadRequest || s == http.StatusUnauthorized {
+	// A client that proved its secret stands for many people: who guesses through
+	// it is counted by name (account), and must not stop the others.
+	if s := r.event.Status; !r.proven && r.Method == http.MethodPost && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
 		i.limit.failed(r.event.From, r.now)
 	}
 	if i.config.Observe != nil {
@@ -111,7 +113,7 @@ func (i *Issuer) route(r *request) error {
 		r.allow = e.methods
 		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
 	}
-	if r.Method == http.MethodPost && i.limit.exceeded(r.event.From, r.now) {
+	if r.wait = i.limit.wait(r.event.From, r.now); r.wait > 0 && r.Method == http.MethodPost {
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
 	}
 	return e.serve(i, r)

@@ -36,7 +36,6 @@ type State struct {
 type KeyRules struct {
 	Algorithm string
 	Rotation  time.Duration // Never: one key for ever
-	Longest   time.Duration // the longest lifetime of a token
 	// EncryptionKey seals private keys in the store; "" leaves them in plain text,
 	// readable by whoever reads the file.
 	EncryptionKey string

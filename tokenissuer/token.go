@@ -20,8 +20,11 @@ func (i *Issuer) token(r *request) error {
 	if name == "" {
 		return oauth.FailParam(oauth.InvalidRequest, oauth.MissingParameter, "grant_type")
 	}
-	g, known := i.grants[name]
-	if !known {
+	g, served := i.grants[name]
+	if !served && oauth.KnownGrant(name) {
+		return oauth.Fail(oauth.UnauthorizedClient, oauth.GrantNotAllowed)
+	}
+	if !served {
 		return oauth.FailParam(oauth.UnsupportedGrantType, oauth.UnknownGrantType, "grant_type")
 	}
 	if !c.MayUse(name) {
@@ -47,7 +50,7 @@ func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, o
 		r.basic = r.basic || oauth.IsBasic(h)
 	}
 	c, method, err := i.clients[r.family].Authenticate(r.Context(), r.Request, form, at)
-	r.byID = method == client.None
+	r.byID, r.proven = method == client.None, err == nil && method != client.None
 	if c != nil {
 		r.speak(c)
 	}

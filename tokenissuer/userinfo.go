@@ -57,7 +57,7 @@ func (i *Issuer) bearer(r *request) (*token.Claims, *client.Client, error) {
 	}
 	claims, err := i.verify(r.Context(), raw, r.now)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, i.goneOr(r, raw, err)
 	}
 	c, known := i.clients[r.family].Client(claims.ClientID)
 	if !known {
@@ -65,6 +65,25 @@ func (i *Issuer) bearer(r *request) (*token.Claims, *client.Client, error) {
 	}
 	r.speak(c)
 	return claims, c, nil
+}
+
+// goneOr tells apart a token that was revoked because its person is no longer
+// there: the documented API says so.
+func (i *Issuer) goneOr(r *request, raw string, err error) error {
+	if oauth.AsError(err).Reason != oauth.RevokedToken {
+		return err
+	}
+	claims, readErr := i.read(r.Context(), raw, r.now)
+	if readErr != nil || claims.Subject == claims.ClientID {
+		return err
+	}
+	if _, lookErr := i.state.store.Account(r.Context(), claims.Subject); errors.Is(lookErr, store.ErrNotFound) {
+		if c, ok := i.client(claims.ClientID); ok {
+			r.speak(c)
+		}
+		return oauth.Fail(oauth.UserNotFound, oauth.AccountGone)
+	}
+	return err
 }
 
 var _ http.Handler = (*Issuer)(nil)

@@ -16,25 +16,27 @@ import (
 // rememberFor is how long recording a failure may take after its caller left.
 const rememberFor = 5 * time.Second
 
-// lockout is the counters one sign-in is under. There are two: of the name, for
-// all strangers together, and of the name at one network. An address that has
-// signed in as this account before is under the second alone, so that strangers
-// who lock the name do not lock out who owns it.
+// lockout is the counters one sign-in is under. A stranger is under two: of the
+// name, for all strangers together, and of the name at its network. An address
+// that has signed in as this account before is under one of its own, so that
+// neither strangers who lock the name nor neighbours in its network lock out who
+// owns it.
 type lockout struct {
 	source   Source
 	name     store.Hash
-	here     store.Hash // the name at this network
+	here     store.Hash // the name at this network, or, where it is known, at this address
 	known    bool
 	failures bool // something is counted that a success should clear
 }
 
 func (a *Accounts) lockout(src Source, name identity, from netip.Addr, known bool) *lockout {
-	return &lockout{
-		source: src,
-		name:   a.nameKey(name),
-		here:   a.digest("name at network", string(name.kind), name.value, network(from)),
-		known:  known,
+	l := &lockout{source: src, name: a.nameKey(name), known: known}
+	if known {
+		l.here = a.digest("name at address", string(name.kind), name.value, address(from))
+	} else {
+		l.here = a.digest("name at network", string(name.kind), name.value, network(from))
 	}
+	return l
 }
 
 func (a *Accounts) nameKey(name identity) store.Hash {
@@ -114,6 +116,20 @@ func (a *Accounts) digest(fields ...string) store.Hash {
 		mac.Write([]byte(field))
 	}
 	return store.Hash(mac.Sum(nil))
+}
+
+// address is what one party has for itself: an IPv4 address, or the /64 that an
+// IPv6 host picks its addresses from.
+func address(from netip.Addr) string {
+	from = from.Unmap().WithZone("")
+	if !from.Is6() {
+		return from.String()
+	}
+	prefix, err := from.Prefix(64)
+	if err != nil {
+		return "unknown"
+	}
+	return prefix.String()
 }
 
 // network is what one customer of a provider usually has: a /24 or a /56. With

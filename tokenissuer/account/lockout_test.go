@@ -64,8 +64,19 @@ func TestStrangersDoNotLockOutTheOwner(t *testing.T) {
 		w.fail(staff.Failures, now, "alice", stranger)
 		w.want(oauth.AccountLocked, w.try(now, "alice", right, stranger))
 		w.want("", w.try(now, "alice", right, home))
-		w.want("", w.try(now, "alice", right, netip.MustParseAddr("198.51.100.200"))) // same network
 	}
+}
+
+// A neighbour behind the same provider is a stranger: it neither has the
+// owner's exemption nor can it take it away.
+func TestNeighboursOfTheOwnerAreStrangers(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.create(Create{Username: "alice", Password: right})
+	w.want("", w.try(noon, "alice", right, home))
+	neighbour := netip.MustParseAddr("198.51.100.200")
+	w.fail(staff.Failures, noon, "alice", neighbour)
+	w.want(oauth.AccountLocked, w.try(noon, "alice", right, neighbour))
+	w.want("", w.try(noon, "alice", right, home))
 }
 
 func TestKnownAddressIsLockedByItsOwnFailures(t *testing.T) {

@@ -71,8 +71,8 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		return store.Account{}, nil, err
 	}
 	// Asked for nobody's account too: an answer must not come sooner for unknown names.
-	address := a.digest("address", account.ID, network(from))
-	known, err := a.store.KnownAddress(ctx, now, account.ID, address)
+	at := a.digest("address", account.ID, address(from))
+	known, err := a.store.KnownAddress(ctx, now, account.ID, at)
 	if err != nil {
 		return store.Account{}, nil, err
 	}
@@ -103,7 +103,7 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 	}
 	writes := []store.Write{
 		store.SetPassword{Account: account.ID, Old: account.PasswordHash, New: proof.hash, Keep: true},
-		store.PutKnownAddress{Account: account.ID, Address: address},
+		store.PutKnownAddress{Account: account.ID, Address: at},
 	}
 	account.PasswordHash = "" // nobody behind here needs it, so nobody can log it
 	return account, append(writes, guard.clear()...), nil

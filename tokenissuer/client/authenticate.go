@@ -64,6 +64,8 @@ func (g *Registry) judge(ctx context.Context, cred credentials, form oauth.Form,
 		return nil, "", cred.unknown(form, at)
 	case cred.basic && form.Get("client_id") != "" && form.Get("client_id") != cred.id:
 		return c, Basic, oauth.Fail(oauth.InvalidClient, oauth.ClientMismatch)
+	case c.Disabled:
+		return c, "", oauth.Fail(oauth.InvalidClient, oauth.DisabledClient)
 	case cred.secret == "":
 		return c, None, c.withoutSecret(form, at)
 	}
@@ -80,8 +82,6 @@ func (g *Registry) judge(ctx context.Context, cred credentials, form oauth.Form,
 		return c, method, err
 	case !ok:
 		return c, method, oauth.Fail(oauth.InvalidClient, oauth.WrongSecret)
-	case c.Disabled:
-		return c, method, oauth.Fail(oauth.InvalidClient, oauth.DisabledClient)
 	}
 	return c, method, nil
 }
@@ -141,7 +141,7 @@ func (c *Client) withoutSecret(form oauth.Form, at Endpoint) error {
 		if !public {
 			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 		}
-		return c.enabled()
+		return nil
 	case Introspect:
 		return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 	}
@@ -153,21 +153,14 @@ func (c *Client) withoutSecret(form oauth.Form, at Endpoint) error {
 		if !public && !c.PKCEWithoutSecret {
 			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 		}
-		return c.enabled()
+		return nil
 	case oauth.GrantOfPeople(grant):
 		if !public {
 			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 		}
-		return c.enabled()
+		return nil
 	}
 	// Plain code without a secret, an unknown or missing grant_type: nothing here
 	// can be recognised as client authentication.
 	return oauth.Fail(oauth.InvalidClient, oauth.NoClientCredential)
-}
-
-func (c *Client) enabled() error {
-	if c.Disabled {
-		return oauth.Fail(oauth.InvalidClient, oauth.DisabledClient)
-	}
-	return nil
 }

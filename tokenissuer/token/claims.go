@@ -42,9 +42,12 @@ func text(value any) string {
 	case json.Number:
 		return v.String()
 	case []any:
-		parts := make([]string, len(v))
-		for i, element := range v {
-			parts[i] = text(element)
+		parts := make([]string, 0, len(v))
+		for _, element := range v {
+			// One value with a space in it would read as two.
+			if part := text(element); part != "" && !strings.ContainsAny(part, " \t") {
+				parts = append(parts, part)
+			}
 		}
 		return strings.Join(parts, " ")
 	default:
