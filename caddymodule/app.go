@@ -23,6 +23,9 @@ type App struct {
 	// Where this was written, for error messages: `Caddyfile:42`.
 	At string `json:"at,omitempty"`
 
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
 	// The issuer identifier: the `iss` of every token and the base of every
 	// published address. Required: `https` and a host, or `http` and a loopback
 	// host. The Host header of a request never matters.
@@ -82,6 +85,7 @@ type App struct {
 	rules    tokenissuer.KeyRules
 	file     string  // of the store, "" without an issuer
 	gates    []*Gate // of this configuration
+	served   bool    // a handler answers the issuer's endpoints
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be
@@ -106,8 +110,10 @@ type Limits struct {
 	// Where this was written.
 	At string `json:"at,omitempty"`
 
-	// Refused token requests from one address, or one /64 of IPv6. Default: 600 in
-	// a minute.
+	// How many POST requests from one address, or one /64 of IPv6, may be refused
+	// (400 or 401) within the duration; those of a client that proved its secret do
+	// not count. Beyond it every POST to the issuer from there is answered 429, good
+	// ones too, until time has made up for it. Default: 600 in a minute.
 	TokensPerAddress *Rate `json:"tokens_per_address,omitempty"`
 }
 
@@ -124,6 +130,9 @@ type Rate struct {
 type AuthSource struct {
 	// Where this was written.
 	At string `json:"at,omitempty"`
+
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
 
 	// The name clients are associated with, the `auth_source_id` of requests.
 	Name string `json:"name,omitempty"`
@@ -150,6 +159,9 @@ type Client struct {
 	// Where this was written.
 	At string `json:"at,omitempty"`
 
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
 	// The `client_id`.
 	ID string `json:"id,omitempty"`
 
@@ -167,7 +179,9 @@ type Client struct {
 	// `refresh_token`.
 	Grants []string `json:"grants,omitempty"`
 
-	// The scopes it may ask for.
+	// The scopes it may ask for. With the password grant of dialect ciam a token
+	// always has `openid` and nothing else, as documented; with client_credentials
+	// it never has openid, profile, email, phone, address or offline_access.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// The auth sources its users may use; the first is the preferred one.

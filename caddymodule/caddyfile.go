@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -22,12 +21,12 @@ type word struct {
 // block reads one Caddyfile block.
 type block struct {
 	*caddyfile.Dispenser
-	name  string            // what messages call it
-	lines map[string]string // word or "word value" -> where it stands
+	name  string // what messages call it
+	lines Lines  // the block's own place under ""
 }
 
 func newBlock(d *caddyfile.Dispenser, name string) *block {
-	return &block{Dispenser: d, name: name, lines: map[string]string{"": at(d)}}
+	return &block{Dispenser: d, name: name, lines: Lines{"": at(d)}}
 }
 
 // at is the place of the current token, as the `at` of the JSON has it.
@@ -167,8 +166,8 @@ func (b *block) rate(into **Rate) word {
 }
 
 func (b *block) isDuration(name, got string, or ...string) error {
-	if d, err := caddy.ParseDuration(got); err != nil || d <= 0 {
-		return b.Errf("%s: %s %q: expected %s", b.name, name, got, list(append([]string{"a duration such as 30d"}, or...)))
+	if _, problem := parseDuration(got, or...); problem != "" {
+		return b.Errf("%s: %s %q%s", b.name, name, got, problem)
 	}
 	return nil
 }

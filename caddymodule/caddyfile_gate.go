@@ -33,9 +33,10 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
 	}
+	begins := at(h.Dispenser)
 	matcher, err := h.ExtractMatcherSet()
 	if err != nil {
-		return nil, err
+		return nil, placed("token_gate: "+err.Error(), begins)
 	}
 	h.Next()
 	b := newBlock(h.Dispenser, "token_gate")
@@ -62,12 +63,8 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.fulfillable(own, func(word, fallback string) string {
-		if line, ok := b.lines[word]; ok {
-			return line
-		}
-		return fallback
-	}); err != nil {
+	g.Lines = b.lines.kept()
+	if err := g.fulfillable(own); err != nil {
 		return nil, err
 	}
 	var route caddy.ModuleMap
@@ -140,6 +137,7 @@ func (p *gateParser) issuer() error {
 	}); err != nil {
 		return err
 	}
+	i.Lines = b.lines.kept()
 	p.gate.Issuer = append(p.gate.Issuer, i)
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 func init() {
@@ -58,7 +60,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Errf("token_issuer: unexpected %q: the global option takes a block only", d.Val())
 	}
 	app := &App{At: b.lines[""]}
-	p := &issuerParser{block: b, app: app, lines: map[place]string{}}
+	p := &issuerParser{block: b, app: app, seen: map[place]string{}}
 	err := b.read(words{
 		"issuer":                 b.text(&app.Issuer),
 		"store":                  {read: p.store},
@@ -78,7 +80,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.keep(place{}, b)
+	app.Lines = b.lines.kept()
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -88,21 +90,13 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 // issuerParser parses the blocks inside the global option.
 type issuerParser struct {
 	*block
-	app   *App
-	lines map[place]string
-}
-
-// keep remembers where the words of a block stand, for what is judged later.
-func (p *issuerParser) keep(of place, b *block) {
-	for word, line := range b.lines {
-		of.option = word
-		p.lines[of] = line
-	}
+	app  *App
+	seen map[place]string // where each client and source begins
 }
 
 func (p *issuerParser) isKEK(name, got string) error {
-	if len(got) < shortestKEK {
-		return p.Errf("%s: %s: %s", p.name, name, shortKEK)
+	if mend := kekMend(got); mend != "" {
+		return p.Errf("%s: %s: %s", p.name, name, mend)
 	}
 	return nil
 }
@@ -137,7 +131,7 @@ func (p *issuerParser) limits() error {
 	if len(b.lines) == 1 {
 		return placed("limits: empty: expected tokens_per_address", l.At)
 	}
-	p.lines[place{option: "limits tokens_per_address"}] = b.lines["tokens_per_address"]
+	p.lines["limits tokens_per_address"] = b.lines["tokens_per_address"]
 	return nil
 }
 
@@ -155,7 +149,7 @@ func (p *issuerParser) authSource() error {
 	if !p.AllArgs(&s.Name) || s.Name == "" {
 		return p.Errf("%s: auth_source needs exactly one name", p.name)
 	}
-	if first, seen := p.lines[place{source: s.Name}]; seen {
+	if first, seen := p.seen[place{source: s.Name}]; seen {
 		return p.Errf("%s: auth_source %s stands twice, first at %s", p.name, s.Name, first)
 	}
 	b := newBlock(p.Dispenser, "auth_source "+s.Name)
@@ -166,8 +160,9 @@ func (p *issuerParser) authSource() error {
 		"password_min_length": b.number(&s.PasswordMinLength),
 		"password_max_age":    b.duration(&s.PasswordMaxAge),
 	})
+	s.Lines = b.lines.kept()
 	p.app.AuthSources = append(p.app.AuthSources, s)
-	p.keep(place{source: s.Name}, b)
+	p.seen[place{source: s.Name}] = s.At
 	return err
 }
 
@@ -194,7 +189,7 @@ func (p *issuerParser) client() error {
 	if !p.AllArgs(&c.ID) || c.ID == "" {
 		return p.Errf("%s: client needs exactly one id", p.name)
 	}
-	if first, seen := p.lines[place{client: c.ID}]; seen {
+	if first, seen := p.seen[place{client: c.ID}]; seen {
 		return p.Errf("%s: client %s stands twice, first at %s", p.name, c.ID, first)
 	}
 	b := newBlock(p.Dispenser, "client "+c.ID)
@@ -206,7 +201,7 @@ func (p *issuerParser) client() error {
 		"grants":                b.texts(&c.Grants, "password", "client_credentials", "refresh_token"),
 		"scopes":                b.texts(&c.Scopes),
 		"auth_sources":          b.texts(&c.AuthSources),
-		"claims":                b.texts(&c.Claims),
+		"claims":                b.texts(&c.Claims, tokenissuer.KnownClaims...),
 		"introspect":            b.oneOf(&c.Introspect, "own", "any"),
 		"refresh":               b.oneOf(&c.Refresh, "rotate", "reuse"),
 		"access_token":          b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
@@ -214,8 +209,9 @@ func (p *issuerParser) client() error {
 		"access_token_lifetime": b.duration(&c.AccessTokenLifetime),
 		"disabled":              b.flag(&c.Disabled),
 	})
+	c.Lines = b.lines.kept()
 	p.app.Clients = append(p.app.Clients, c)
-	p.keep(place{client: c.ID}, b)
+	p.seen[place{client: c.ID}] = c.At
 	return err
 }
 
@@ -238,10 +234,5 @@ func (b *block) secret(c *Client, part func(*Secret) *string) word {
 func (p *issuerParser) check() error {
 	r := &reader{}
 	config := p.app.translate(r)
-	return r.firstMistake(config.Validate(), func(pl place, fallback string) string {
-		if line, ok := p.lines[pl]; ok {
-			return line
-		}
-		return fallback
-	})
+	return r.firstMistake(config.Validate())
 }

@@ -3,6 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -23,18 +26,25 @@ type reader struct {
 	name    string // begins messages about the top of the configuration
 	in      place  // the block being read
 	at      string
+	lines   Lines // of the block
 	unknown map[place]bool
-	blocks  map[place]string // option "" -> where the block stands
-	err     error            // the first value that could not be read
+	blocks  map[place]written // option "" -> where the block stands
+	err     error             // the first value that could not be read
+}
+
+// written is where a block and its words stand.
+type written struct {
+	at    string
+	lines Lines
 }
 
 // enter says which block the next values are from.
-func (r *reader) enter(in place, at string) {
-	r.in, r.at = in, at
+func (r *reader) enter(in place, at string, lines Lines) {
+	r.in, r.at, r.lines = in, at, lines
 	if r.blocks == nil {
-		r.blocks, r.unknown = map[place]string{}, map[place]bool{}
+		r.blocks, r.unknown = map[place]written{}, map[place]bool{}
 	}
-	r.blocks[in] = at // of two blocks with one name, the second is the mistake
+	r.blocks[in] = written{at, lines} // of two blocks with one name, the second is the mistake
 }
 
 // text resolves one value; known is false while its placeholder has no value.
@@ -50,17 +60,37 @@ func (r *reader) text(option, value string) (text string, known bool) {
 	}
 	text, err := r.repl.ReplaceOrErr(value, true, true)
 	if err != nil {
-		r.fail(option, err.Error())
+		r.fail(option, value, because(value, err))
 		return "", false
 	}
 	return text, true
 }
 
+var filePlaceholder = regexp.MustCompile(`\{file\.([^{}]+)\}`)
+
+// because says why a value has no text. Caddy calls a file that it cannot read
+// an empty one.
+func because(value string, err error) string {
+	for _, found := range filePlaceholder.FindAllStringSubmatch(value, -1) {
+		f, err := os.Open(found[1])
+		if err != nil {
+			return found[0] + " cannot be read: " + err.Error()
+		}
+		_ = f.Close()
+	}
+	return err.Error()
+}
+
 func (r *reader) texts(option string, values []string) []string {
 	var out []string
 	for _, v := range values {
-		text, _ := r.text(option, v)
+		text, known := r.text(option, v)
 		out = append(out, text)
+		// What is wrong with the text is told where the placeholder stands.
+		if line, ok := r.lines[option+" "+v]; ok && known && text != v {
+			r.lines = maps.Clone(r.lines)
+			r.lines[option+" "+text] = line
+		}
 	}
 	return out
 }
@@ -70,11 +100,27 @@ func (r *reader) duration(option, value string) time.Duration {
 	if !known || text == "" {
 		return 0
 	}
-	d, err := caddy.ParseDuration(text)
-	if err != nil || d <= 0 {
-		r.fail(option, fmt.Sprintf("%q: expected a duration such as 30d", text))
+	d, problem := parseDuration(text)
+	if problem != "" {
+		r.fail(option, value, fmt.Sprintf("%q%s", text, problem))
 	}
 	return d
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// parseDuration reads a duration above zero, or says what is wrong with it.
+func parseDuration(text string, or ...string) (d time.Duration, problem string) {
+	d, err := caddy.ParseDuration(text)
+	if err != nil {
+		if _, err := caddy.ParseDuration(digits.ReplaceAllString(text, "1")); err == nil {
+			return 0, ": too long: no duration is over 106751d"
+		}
+	}
+	if err != nil || d <= 0 {
+		return 0, ": expected " + list(append([]string{"a duration such as 30d"}, or...))
+	}
+	return d, ""
 }
 
 func (r *reader) number(option string, value Number) int {
@@ -84,34 +130,26 @@ func (r *reader) number(option string, value Number) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		r.fail(option, fmt.Sprintf("%q: expected a whole number above 0", text))
+		r.fail(option, string(value), fmt.Sprintf("%q: expected a whole number above 0", text))
 	}
 	return n
 }
 
 // fail keeps the first mistake.
-func (r *reader) fail(option, mend string) {
+func (r *reader) fail(option, value, mend string) {
 	if r.err == nil {
 		e := tokenissuer.ConfigError{Client: r.in.client, Source: r.in.source, Option: option, Mend: mend}
 		name := r.name
 		if name == "" {
 			name = in(r.in)
 		}
-		r.err = placed(name+e.Error(), r.at)
+		r.err = placed(name+e.Error(), r.lines.of(option, value, r.at))
 	}
-}
-
-// placed is an error in the form of the Caddyfile parser's own.
-func placed(text, at string) error {
-	if at == "" {
-		return errors.New(text)
-	}
-	return fmt.Errorf("%s, at %s", text, at)
 }
 
 // firstMistake picks the first of the errors that is not about an unknown value
-// and says where it is to be mended. line may know better than the block's place.
-func (r *reader) firstMistake(err error, line func(p place, block string) string) error {
+// and says where it is to be mended.
+func (r *reader) firstMistake(err error) error {
 	if r.err != nil {
 		return r.err
 	}
@@ -125,7 +163,7 @@ func (r *reader) firstMistake(err error, line func(p place, block string) string
 			continue
 		}
 		block := r.blocks[place{client: p.client, source: p.source}]
-		return placed(in(p)+mistake.Error(), line(p, block))
+		return placed(in(p)+mistake.Error(), block.lines.of(p.option, "", block.at))
 	}
 	return nil
 }
@@ -157,7 +195,7 @@ func flatten(err error) []error {
 
 // translate puts the JSON into the issuer's own terms.
 func (a *App) translate(r *reader) tokenissuer.Config {
-	r.enter(place{}, a.At)
+	r.enter(place{}, a.At, a.Lines)
 	var c tokenissuer.Config
 	c.Issuer, _ = r.text("issuer", a.Issuer)
 	c.SigningAlgorithm, _ = r.text("signing_algorithm", a.SigningAlgorithm)
@@ -186,9 +224,10 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 }
 
 func (s AuthSource) translate(r *reader) tokenissuer.Source {
-	r.enter(place{source: s.Name}, s.At)
+	r.enter(place{source: s.Name}, s.At, s.Lines)
 	var c tokenissuer.Source
 	c.ID, _ = r.text("auth_source", s.Name)
+	r.enter(place{source: c.ID}, s.At, s.Lines)
 	c.Type, _ = r.text("type", s.Type)
 	c.Identifiers = r.texts("identifiers", s.Identifiers)
 	if s.Lockout != nil {
@@ -201,14 +240,15 @@ func (s AuthSource) translate(r *reader) tokenissuer.Source {
 }
 
 func (cl Client) translate(r *reader) tokenissuer.Client {
-	r.enter(place{client: cl.ID}, cl.At)
+	r.enter(place{client: cl.ID}, cl.At, cl.Lines)
 	var c tokenissuer.Client
 	c.ID, _ = r.text("client", cl.ID)
+	r.enter(place{client: c.ID}, cl.At, cl.Lines)
 	c.Name, _ = r.text("name", cl.Name)
 	kind, _ := r.text("type", cl.Type)
 	setText(&c.Type, kind)
 	for _, s := range cl.Secrets {
-		r.at = s.At
+		r.at, r.lines = s.At, nil
 		if s.Hash != "" {
 			hash, _ := r.text("secret_hash", s.Hash)
 			c.SecretHashes = append(c.SecretHashes, hash)
@@ -217,7 +257,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 		secret, _ := r.text("secret", s.Value)
 		c.Secrets = append(c.Secrets, secret)
 	}
-	r.at = cl.At
+	r.at, r.lines = cl.At, cl.Lines
 	c.Grants = r.texts("grants", cl.Grants)
 	c.Scopes = r.texts("scopes", cl.Scopes)
 	c.Sources = r.texts("auth_sources", cl.AuthSources)

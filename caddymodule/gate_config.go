@@ -35,7 +35,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	if g.app.issuing {
 		own = &offer{config: g.app.resolved}
 	}
-	if err := v.fulfillable(own, func(_, fallback string) string { return fallback }); err != nil {
+	if err := v.fulfillable(own); err != nil {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
@@ -56,23 +56,45 @@ func (g *Gate) compile() (gate.Config, error) {
 	trial := c
 	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)
 	if _, err := gate.New(trial, new(gate.Cache)); err != nil {
-		return c, placed("token_gate: "+err.Error(), g.At)
+		return c, placed("token_gate: "+err.Error(), v.lineOf(c))
 	}
 	return c, nil
+}
+
+// lineOf finds the line that makes package gate refuse the rules: the first that
+// it refuses alone.
+func (g *Gate) lineOf(c gate.Config) string {
+	refuses := func(alone gate.Config) bool {
+		alone.Issuers = standIn
+		_, err := gate.New(alone, new(gate.Cache))
+		return err != nil
+	}
+	for _, e := range c.Except {
+		if refuses(gate.Config{Except: []string{e}}) {
+			return g.Lines.of("except", e, g.At)
+		}
+	}
+	for n, h := range c.Headers {
+		if refuses(gate.Config{Headers: []gate.Header{h}}) {
+			return g.Header[n].At
+		}
+	}
+	return g.At
 }
 
 // resolve returns a copy of the rules without placeholders.
 func (g *Gate) resolve(r *reader) *Gate {
 	r.name = "token_gate: "
-	r.enter(place{}, g.At)
-	v := &Gate{At: g.At}
+	r.enter(place{}, g.At, g.Lines)
+	v := &Gate{At: g.At, MatcherSetsRaw: g.MatcherSetsRaw}
 	v.Audience = r.texts("audience", g.Audience)
 	v.Scope = r.texts("scope", g.Scope)
 	v.Except = r.texts("except", g.Except)
 	v.Embedded, _ = r.text("embedded", g.Embedded)
 	if v.Embedded != "" && v.Embedded != "on" && v.Embedded != "off" {
-		r.fail("embedded", "expected on or off")
+		r.fail("embedded", g.Embedded, "expected on or off")
 	}
+	v.Lines, r.lines = r.lines, nil
 	for _, c := range g.Claim {
 		r.at = c.At
 		name, _ := r.text("claim", c.Name)
@@ -85,8 +107,8 @@ func (g *Gate) resolve(r *reader) *Gate {
 		v.Header = append(v.Header, Header{At: h.At, Name: name, Value: value})
 	}
 	for _, i := range g.Issuer {
-		r.at = i.At
-		f := ForeignIssuer{At: i.At, Audience: r.texts("audience", i.Audience)}
+		r.at, r.lines = i.At, i.Lines
+		f := ForeignIssuer{At: i.At, Lines: i.Lines, Audience: r.texts("audience", i.Audience)}
 		f.Issuer, _ = r.text("issuer", i.Issuer)
 		f.JWKSFile, _ = r.text("jwks_file", i.JWKSFile)
 		f.leeway = r.duration("leeway", i.Leeway)
@@ -103,12 +125,12 @@ func (i ForeignIssuer) compile() (gate.Issuer, error) {
 	}
 	text, err := os.ReadFile(i.JWKSFile)
 	if err != nil {
-		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.At)
+		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.Lines.of("jwks_file", "", i.At))
 	}
 	keys, err := token.ParseJWKS(text)
 	if err != nil {
 		oneLine := strings.ReplaceAll(err.Error(), "\n", ": ")
-		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.At)
+		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.Lines.of("jwks_file", "", i.At))
 	}
 	out.Keys = keys
 	return out, nil

@@ -26,6 +26,9 @@ type Gate struct {
 	// Where this was written, for error messages: `Caddyfile:42`.
 	At string `json:"at,omitempty"`
 
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
 	// The requests to judge; default: all. Requests that do not match pass
 	// without a token, and without identity.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
@@ -78,6 +81,9 @@ type ForeignIssuer struct {
 	// Where this was written.
 	At string `json:"at,omitempty"`
 
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
 	// The issuer identifier, exactly as its tokens say it in `iss`.
 	Issuer string `json:"issuer,omitempty"`
 
@@ -102,7 +108,8 @@ type Header struct {
 	// The name of the header.
 	Name string `json:"name,omitempty"`
 
-	// Its value: text with `{claim.<name>}` where a claim goes.
+	// Its value: text with `{claim.<name>}` where a claim goes. Where one of its
+	// claims is absent, the whole header is left out.
 	Value string `json:"value,omitempty"`
 }
 

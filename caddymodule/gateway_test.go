@@ -39,7 +39,7 @@ http://app.example.com {
 	token_gate /api/* {
 		except /api/open/*
 		header X-User-Id {claim.sub}
-		header X-User-Email {claim.email}
+		header X-User-Email {claim.client_id}
 	}
 	reverse_proxy unix/$DIR/backend
 }

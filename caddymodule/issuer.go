@@ -37,6 +37,7 @@ func (h *Issuer) Provision(ctx caddy.Context) error {
 	if h.app = app.(*App); !h.app.issuing {
 		return placed("directive token_issuer: there is no issuer; add the global option token_issuer", h.At)
 	}
+	h.app.served = true
 	return nil
 }
 

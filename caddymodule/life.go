@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
@@ -46,8 +47,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	r := &reader{repl: caddy.NewReplacer()}
 	a.resolved = a.translate(r)
 	kek, file := a.secrets(r)
-	atBlock := func(_ place, block string) string { return block }
-	if err := r.firstMistake(a.resolved.Validate(), atBlock); err != nil {
+	if err := r.firstMistake(a.resolved.Validate()); err != nil {
 		return err
 	}
 	var err error
@@ -55,6 +55,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.warnOfLiterals()
+	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe = a.observe
 	return nil
@@ -69,19 +70,20 @@ func (a *App) isEmpty() (bool, error) {
 
 // secrets resolves what is not part of the issuer's own configuration.
 func (a *App) secrets(r *reader) (kek, file string) {
-	r.enter(place{}, a.At)
+	r.enter(place{}, a.At, a.Lines)
 	if a.KeyEncryptionKey != "" {
-		if kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey); kek != "" && len(kek) < shortestKEK {
-			r.fail("key_encryption_key", shortKEK)
+		kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey)
+		if mend := kekMend(kek); kek != "" && mend != "" {
+			r.fail("key_encryption_key", a.KeyEncryptionKey, mend)
 		}
 	}
 	if a.Store == nil {
 		return kek, filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")
 	}
-	r.at = a.Store.At
+	r.at, r.lines = a.Store.At, nil
 	kind, _ := r.text("store", a.Store.Type)
 	if file, _ = r.text("store", a.Store.Path); kind != "sqlite" || file == "" {
-		r.fail("store", "expected sqlite and a path")
+		r.fail("store", a.Store.Path, "expected sqlite and a path")
 	}
 	return kek, file
 }
@@ -90,7 +92,25 @@ func (a *App) secrets(r *reader) (kek, file string) {
 // gets hold of the store.
 const shortestKEK = 16
 
-const shortKEK = "shorter than 16 characters; make one with: openssl rand -hex 32"
+// leastVariety is how many different characters a key has that was not typed:
+// of 16 random hexadecimal digits fewer than one in a million have so few.
+const leastVariety = 5
+
+// kekMend says what is wrong with a key encryption key, or "".
+func kekMend(kek string) string {
+	const how = "; make one with: openssl rand -hex 32"
+	variety := map[rune]bool{}
+	for _, c := range kek {
+		variety[c] = true
+	}
+	switch {
+	case len(kek) < shortestKEK:
+		return "shorter than 16 characters" + how
+	case len(variety) < leastVariety:
+		return "the same few characters over and over" + how
+	}
+	return ""
+}
 
 func (a *App) storeAt() string {
 	if a.Store != nil && a.Store.At != "" {
@@ -103,12 +123,26 @@ func (a *App) storeAt() string {
 func (a *App) warnOfLiterals() {
 	const warning = "a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}"
 	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
-		a.logger.Warn(warning, zapAt(a.At))
+		a.logger.Warn(warning, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
 	}
 	for _, c := range a.Clients {
 		for _, s := range c.Secrets {
 			if s.Value != "" && !hasPlaceholder(s.Value) {
 				a.logger.Warn(warning, zapClient(c.ID), zapAt(s.At))
+			}
+		}
+	}
+}
+
+// warnOfWeakSecrets says so when a client's secret can be tried out. Only whoever
+// has read the configuration could see that it is short; what it says is nobody's
+// business.
+func (a *App) warnOfWeakSecrets() {
+	for n, c := range a.resolved.Clients {
+		for _, secret := range c.Secrets {
+			if len(secret) < tokenissuer.WeakSecret {
+				a.logger.Warn("a client's secret is shorter than 16 characters and can be tried out; make one with: openssl rand -hex 16",
+					zapClient(c.ID), zapAt(a.Clients[n].Lines.of("secret", "", a.Clients[n].At)))
 			}
 		}
 	}
@@ -122,6 +156,10 @@ func (a *App) Start() error {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.joined = s
+	if a.issuing && !a.served {
+		// Caddy has provisioned every handler before it starts the first app.
+		a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
+	}
 	run := &running{shared: s}
 	if a.issuing {
 		if run.issuer, err = tokenissuer.New(a.resolved, s.state); err != nil {

@@ -320,3 +320,24 @@ func waitFor(t *testing.T, happened func() bool) {
 		runtime.Gosched()
 	}
 }
+
+// What a configuration can do and should not is a line in the log, without what
+// is secret about it.
+func TestWeakSecretAndUnservedIssuerAreWarnings(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("SHORT_SECRET", "hunter2-hunter2")
+	w.load(strings.Replace(oneIssuer, "{env.SHOP_SECRET}", "{env.SHORT_SECRET}", 1), strings.Replace(oneSite, "\ttoken_issuer\n", "", 1))
+	log := w.logged()
+	for _, want := range []string{`shorter than 16 characters`, `"client":"shop","at":"Caddyfile:19"`, "no site serves the issuer", `"issuer":"https://auth.example.com"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s is not in the log:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "hunter2") {
+		t.Error("the secret is in the log")
+	}
+	w.load(oneIssuer, oneSite)
+	if again := strings.TrimPrefix(w.logged(), log); strings.Contains(again, "shorter than") || strings.Contains(again, "no site serves") {
+		t.Errorf("a good configuration is warned of:\n%s", again)
+	}
+}

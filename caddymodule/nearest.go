@@ -1,14 +1,19 @@
 package caddymodule
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // didYouMean is the hint ", did you mean …?" for a word that is close to a
-// right one, else "".
+// right one, upper and lower case alike, else "".
 func didYouMean(got string, right []string) string {
 	best, least := "", 4*(len(got)/3+2)
+	low := strings.ToLower(got)
 	for _, w := range right {
 		// Of two equally far the one that begins alike: "of" is nearer to off than to on.
-		if d := 4*editDistance(got, w) - min(3, commonPrefix(got, w)); d < least {
+		lowW := strings.ToLower(w)
+		if d := 4*editDistance(low, lowW) - min(3, commonPrefix(low, lowW)); d < least {
 			best, least = w, d
 		}
 	}

@@ -18,6 +18,9 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 	t.Setenv("EMPTY", "")
 	t.Setenv("HTTP_ISSUER", "http://auth.example.com")
 	t.Setenv("WRONG", "wrong")
+	t.Setenv("ENDLESS", "999999d")
+	t.Setenv("LONG", "30d")
+	t.Setenv("TYPED", strings.Repeat("a", 32))
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -36,30 +39,35 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 	}{
 		"unset variable":       {"{env.SHOP_SECRET}", "{env.NOT_SET_HERE}", "", []string{"client shop: secret: ", "{env.NOT_SET_HERE}", "at Caddyfile:19"}},
 		"empty variable":       {"{env.SHOP_SECRET}", "{env.EMPTY}", "", []string{"{env.EMPTY} is empty", "at Caddyfile:19"}},
-		"file that is not":     {"{env.SHOP_SECRET}", "{file.$DIR/none}", "", []string{"none} is empty", "at Caddyfile:19"}},
+		"file that is not":     {"{env.SHOP_SECRET}", "{file.$DIR/none}", "", []string{"none} cannot be read: ", "no such file", "at Caddyfile:19"}},
 		"unknown placeholder":  {"{env.SHOP_SECRET}", "{vault.shop}", "", []string{"{vault.shop}", "at Caddyfile:19"}},
-		"http issuer":          {"https://auth.example.com", "{env.HTTP_ISSUER}", "", []string{"must be https", "at Caddyfile:13"}},
-		"unknown type":         {"type web", "type {env.WRONG}", "", []string{"client shop: type", `"wrong"`, "at Caddyfile:17"}},
-		"unknown grant":        {"grants password client_credentials", "grants {env.WRONG}", "", []string{"client shop: grants", `"wrong"`, "at Caddyfile:17"}},
-		"duration":             {"signing_algorithm ES256", "access_token_lifetime {env.WRONG}", "", []string{"access_token_lifetime", `"wrong"`, "at Caddyfile:13"}},
-		"no duration at all":   {"signing_algorithm ES256", "access_token_lifetime {env.OFF}", "", []string{"access_token_lifetime", `"off"`, "at Caddyfile:13"}},
-		"number":               {"signing_algorithm ES256", "limits {\n\t\t\ttokens_per_address {env.WRONG} 1m\n\t\t}", "", []string{"limits tokens_per_address", `"wrong"`, "at Caddyfile:13"}},
-		"empty encryption key": {"signing_algorithm ES256", "key_encryption_key {env.EMPTY}", "", []string{"key_encryption_key", "at Caddyfile:13"}},
-		"short encryption key": {"signing_algorithm ES256", "key_encryption_key {env.WRONG}", "", []string{"key_encryption_key: shorter than 16", "at Caddyfile:13"}},
-		"second client":        {"client phone", "client {env.SHOP}", "", []string{"client shop: client: this id is used twice", "at Caddyfile:"}},
+		"http issuer":          {"https://auth.example.com", "{env.HTTP_ISSUER}", "", []string{"must be https", "at Caddyfile:14"}},
+		"unknown type":         {"type web", "type {env.WRONG}", "", []string{"client shop: type", `"wrong"`, "at Caddyfile:18"}},
+		"unknown grant":        {"grants password client_credentials", "grants {env.WRONG}", "", []string{"client shop: grants", `"wrong"`, "at Caddyfile:20"}},
+		"duration":             {"signing_algorithm ES256", "access_token_lifetime {env.WRONG}", "", []string{"access_token_lifetime", `"wrong"`, "at Caddyfile:16"}},
+		"no duration at all":   {"signing_algorithm ES256", "access_token_lifetime {env.OFF}", "", []string{"access_token_lifetime", `"off"`, "at Caddyfile:16"}},
+		"number":               {"signing_algorithm ES256", "limits {\n\t\t\ttokens_per_address {env.WRONG} 1m\n\t\t}", "", []string{"limits tokens_per_address", `"wrong"`, "at Caddyfile:17"}},
+		"empty encryption key": {"signing_algorithm ES256", "key_encryption_key {env.EMPTY}", "", []string{"key_encryption_key", "at Caddyfile:16"}},
+		"short encryption key": {"signing_algorithm ES256", "key_encryption_key {env.WRONG}", "", []string{"key_encryption_key: shorter than 16", "at Caddyfile:16"}},
+		"second client":        {"client phone", "client {env.SHOP}", "", []string{"client shop: client: this id is used twice", "at Caddyfile:23"}},
 		"store":                {"sqlite $DIR/store/issuer.db", "sqlite {env.EMPTY}", "", []string{"store: ", "at Caddyfile:15"}},
-		"gate scope":           {"", "", "scope {env.WRONG}", []string{"token_gate: scope wrong: no client has this scope", "at Caddyfile:"}},
-		"gate audience":        {"", "", "audience {env.WRONG}", []string{"token_gate: audience wrong: no client has this id", "at Caddyfile:"}},
-		"gate claim":           {"", "", "claim {env.WRONG} x", []string{"token_gate: claim wrong: no access token can carry it", "at Caddyfile:"}},
-		"gate claim value":     {"", "", "claim sub {env.EMPTY}", []string{"token_gate: claim: ", "{env.EMPTY} is empty", "at Caddyfile:"}},
-		"gate header":          {"", "", "header X-User {env.EMPTY}", []string{"token_gate: header: ", "{env.EMPTY} is empty", "at Caddyfile:"}},
-		"gate header template": {"", "", "header X-User {claims.sub}", []string{"{claims.sub}", "at Caddyfile:"}},
-		"gate Host header":     {"", "", "header Host {claim.sub}", []string{"Host cannot be an identity header", "at Caddyfile:"}},
-		"gate open wide":       {"", "", "except /*", []string{"except /* would let everything through", "at Caddyfile:"}},
-		"no key file":          {"", "", foreign("$DIR/none.json"), []string{"issuer https://login.partner.example: jwks_file", "no such file", "at Caddyfile:"}},
-		"torn key file":        {"", "", foreign("$DIR/torn.json"), []string{"jwks_file", "torn.json", "at Caddyfile:"}},
-		"weak RSA key":         {"", "", foreign("$DIR/weak.json"), []string{"jwks_file", "no key of the JWK set can verify", "at Caddyfile:"}},
-		"symmetric key":        {"", "", foreign("$DIR/hmac.json"), []string{"jwks_file", "no key of the JWK set can verify", "at Caddyfile:"}},
+		"gate scope":           {"", "", "scope {env.WRONG}", []string{"token_gate: scope wrong: no client has this scope", "at Caddyfile:34"}},
+		"gate audience":        {"", "", "audience {env.WRONG}", []string{"token_gate: audience wrong: no client has this id", "at Caddyfile:34"}},
+		"gate claim":           {"", "", "claim {env.WRONG} x", []string{"token_gate: claim wrong: no access token can carry it", "at Caddyfile:34"}},
+		"gate claim value":     {"", "", "claim sub {env.EMPTY}", []string{"token_gate: claim: ", "{env.EMPTY} is empty", "at Caddyfile:34"}},
+		"gate header":          {"", "", "header X-User {env.EMPTY}", []string{"token_gate: header: ", "{env.EMPTY} is empty", "at Caddyfile:34"}},
+		"gate header template": {"", "", "header X-User {claims.sub}", []string{"{claims.sub}", "at Caddyfile:34"}},
+		"gate Host header":     {"", "", "header Host {claim.sub}", []string{"Host cannot be an identity header", "at Caddyfile:34"}},
+		"endless duration":     {"signing_algorithm ES256", "access_token_lifetime {env.ENDLESS}", "", []string{"access_token_lifetime", "too long", "at Caddyfile:16"}},
+		"long duration":        {"signing_algorithm ES256", "access_token_lifetime {env.LONG}", "", []string{"access_token_lifetime: 720h0m0s is too long: at most 24h0m0s", "at Caddyfile:16"}},
+		"typed encryption key": {"signing_algorithm ES256", "key_encryption_key {env.TYPED}", "", []string{"key_encryption_key: the same few characters", "at Caddyfile:16"}},
+		"gate second scope":    {"", "", "scope orders:read\n\t\tscope {env.WRONG}", []string{"scope wrong", "at Caddyfile:35"}},
+		"gate second except":   {"", "", "except /a\n\t\texcept {env.WRONG}", []string{"except wrong: a path begins with /", "at Caddyfile:35"}},
+		"gate open wide":       {"", "", "except /*", []string{"except /* would let everything through", "at Caddyfile:34"}},
+		"no key file":          {"", "", foreign("$DIR/none.json"), []string{"issuer https://login.partner.example: jwks_file", "no such file", "at Caddyfile:36"}},
+		"torn key file":        {"", "", foreign("$DIR/torn.json"), []string{"jwks_file", "torn.json", "at Caddyfile:36"}},
+		"weak RSA key":         {"", "", foreign("$DIR/weak.json"), []string{"jwks_file", "no key of the JWK set can verify", "at Caddyfile:36"}},
+		"symmetric key":        {"", "", foreign("$DIR/hmac.json"), []string{"jwks_file", "no key of the JWK set can verify", "at Caddyfile:36"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("SHOP", "shop")

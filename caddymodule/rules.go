@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,11 +29,26 @@ func (o *offer) has(value string, option string, values []string) bool {
 	return slices.Contains(values, value)
 }
 
-func (o *offer) scopes() (all []string) {
+// scopes are those that tokens can have, and those that they could have if no
+// client were disabled.
+func (o *offer) scopes() (can, could []string) {
 	for _, c := range o.config.Clients {
-		all = append(all, c.Givable()...)
+		could = append(could, c.Givable()...)
+		if !c.Disabled {
+			can = append(can, c.Givable()...)
+		}
 	}
-	return distinct(all)
+	return distinct(can), distinct(could)
+}
+
+// registers is a client that has a scope by its registration, "" without one.
+func (o *offer) registers(scope string) string {
+	for _, c := range o.config.Clients {
+		if slices.Contains(c.Scopes, scope) {
+			return c.ID
+		}
+	}
+	return ""
 }
 
 func (o *offer) audiences() (all []string) {
@@ -60,10 +76,9 @@ func distinct(all []string) []string {
 // fulfillable says the first thing that is wrong with a gate whose values are
 // resolved, or all that can be said of them while they are not. own is nil where
 // no issuer is embedded.
-func (g *Gate) fulfillable(own *offer, line func(word, fallback string) string) error {
+func (g *Gate) fulfillable(own *offer) error {
 	wrong := func(word, value, format string, a ...any) error {
-		what := strings.TrimSpace(word + " " + value)
-		return placed("token_gate: "+what+": "+fmt.Sprintf(format, a...), line(what, line(word, g.At)))
+		return placed("token_gate: "+word+" "+value+": "+fmt.Sprintf(format, a...), g.Lines.of(word, value, g.At))
 	}
 	for n, i := range g.Issuer {
 		mend := i.mend()
@@ -88,6 +103,9 @@ func (g *Gate) fulfillable(own *offer, line func(word, fallback string) string) 
 	for _, e := range g.Except {
 		if mend := exceptMend(e); mend != "" {
 			return wrong("except", e, "%s", mend)
+		}
+		if paths := g.beside(e); paths != nil {
+			return wrong("except", e, "without effect: this gate judges %s only", list(paths))
 		}
 	}
 	for n, h := range g.Header {
@@ -126,21 +144,59 @@ func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a .
 	if foreign {
 		return nil
 	}
-	scopes := own.scopes()
+	can, could := own.scopes()
 	for _, s := range g.Scope {
-		if !hasPlaceholder(s) && !own.has(s, "scopes", scopes) {
-			return wrong("scope", s, "no client has this scope%s", didYouMean(s, scopes))
+		switch {
+		case hasPlaceholder(s) || own.has(s, "scopes", can) || own.has(s, "grants", nil) || own.has(s, "dialect", nil):
+		case slices.Contains(could, s):
+			return wrong("scope", s, "every client that has it is disabled")
+		case own.registers(s) != "":
+			return wrong("scope", s, "client %s is registered with it and has no grant that can give it", own.registers(s))
+		default:
+			return wrong("scope", s, "no client has this scope%s", didYouMean(s, can))
 		}
 	}
+	return g.checkClaims(own)
+}
+
+// checkClaims refuses claims that are in none of the issuer's tokens, where they
+// are demanded and where a header is made of them: it would never be set.
+func (g *Gate) checkClaims(own *offer) error {
 	claims := own.claims()
+	carried := func(word, name, at string, known []string) error {
+		if hasPlaceholder(name) || own.has(name, "access_token", known) || own.has(name, "dialect", nil) {
+			return nil
+		}
+		text := fmt.Sprintf("token_gate: %s %s: no access token can carry it%s: expected %s", word, name, didYouMean(name, known), list(known))
+		return placed(text, at)
+	}
 	for _, c := range g.Claim {
-		if !hasPlaceholder(c.Name) && !own.has(c.Name, "access_token", claims) {
-			text := fmt.Sprintf("token_gate: claim %s: no access token can carry it%s: expected %s", c.Name, didYouMean(c.Name, claims), list(claims))
-			return placed(text, c.At)
+		if err := carried("claim", c.Name, c.At, claims); err != nil {
+			return err
+		}
+	}
+	// In a header the client can always be told: of tokens without client_id the
+	// audience is.
+	inHeaders := distinct(append(slices.Clone(claims), "client_id"))
+	for _, h := range g.Header {
+		for _, name := range h.claims() {
+			if err := carried("header "+h.Name+": claim", name, h.At, inHeaders); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// claims are the names that a header's value is made of.
+func (h Header) claims() (names []string) {
+	for _, found := range claimPlaceholder.FindAllStringSubmatch(h.Value, -1) {
+		names = append(names, found[1])
+	}
+	return names
+}
+
+var claimPlaceholder = regexp.MustCompile(`\{claim\.([^{}]+)\}`)
 
 // mend says what is wrong with a foreign issuer, or "".
 func (i ForeignIssuer) mend() string {

@@ -1,0 +1,47 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// beside returns the paths that a gate with this matcher judges when an
+// exception can never match any of them, else nil: then the exception is one for
+// another gate. What cannot be told for sure counts as reachable.
+func (g *Gate) beside(exception string) []string {
+	if len(g.MatcherSetsRaw) != 1 || len(g.MatcherSetsRaw[0]) != 1 || !isPlain(strings.TrimSuffix(exception, "*")) {
+		return nil
+	}
+	var paths []string
+	if json.Unmarshal(g.MatcherSetsRaw[0]["path"], &paths) != nil {
+		return nil
+	}
+	for _, path := range paths {
+		if !isPlain(strings.TrimSuffix(path, "*")) || meet(strings.ToLower(path), strings.ToLower(exception)) {
+			return nil
+		}
+	}
+	return paths
+}
+
+// isPlain reports whether a path means its letters and nothing else: no
+// wildcard, no placeholder, no escape, nothing that cleaning would change.
+func isPlain(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "*?[]{}%\\.") && !strings.Contains(path, "//")
+}
+
+// meet reports whether two paths, each with or without a star at the end, have a
+// path in common.
+func meet(a, b string) bool {
+	a, manyA := strings.CutSuffix(a, "*")
+	b, manyB := strings.CutSuffix(b, "*")
+	switch {
+	case manyA && manyB:
+		return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+	case manyA:
+		return strings.HasPrefix(b, a)
+	case manyB:
+		return strings.HasPrefix(a, b)
+	}
+	return a == b
+}

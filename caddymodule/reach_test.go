@@ -1,0 +1,48 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// A matcher and an exception that nobody can be sure about are left alone.
+func TestOnlyExceptionsThatCannotMatchAreOutOfReach(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		matcher, exception string
+		beside             bool
+	}{
+		{`{"path":["/api/*"]}`, "/other", true},
+		{`{"path":["/api/*"]}`, "/other/*", true},
+		{`{"path":["/api/*"]}`, "/api", true},
+		{`{"path":["/api"]}`, "/api/*", true},
+		{`{"path":["/api/*"]}`, "/api/health", false},
+		{`{"path":["/api/*"]}`, "/API/health", false},
+		{`{"path":["/api/v1/*"]}`, "/api/*", false},
+		{`{"path":["/api*"]}`, "/apis", false},
+		{`{"path":["/a/*","/b/*"]}`, "/b/x", false},
+		{`{"path":["/a/*","/b/*"]}`, "/c", true},
+		{`{"path":["*.php"]}`, "/other", false},
+		{`{"path":["/a/*/b"]}`, "/other", false},
+		{`{"path":["/%2e/*"]}`, "/other", false},
+		{`{"path":["/{env.X}/*"]}`, "/other", false},
+		{`{"path":["/api/*"]}`, "/{env.X}", false},
+		{`{"path":["/api/*"],"method":["GET"]}`, "/other", false},
+		{`{"not":[{"path":["/other"]}]}`, "/other", false},
+		{`{}`, "/other", false},
+	} {
+		var matcher caddy.ModuleMap
+		if err := json.Unmarshal([]byte(c.matcher), &matcher); err != nil {
+			t.Fatal(err)
+		}
+		g := &Gate{MatcherSetsRaw: []caddy.ModuleMap{matcher}}
+		if got := g.beside(c.exception) != nil; got != c.beside {
+			t.Errorf("%s, except %s: %v", c.matcher, c.exception, got)
+		}
+	}
+	if (&Gate{}).beside("/other") != nil {
+		t.Error("a gate for all requests has an exception out of reach")
+	}
+}
