@@ -16,16 +16,17 @@ import (
 // event of it.
 type request struct {
 	*http.Request
-	w       http.ResponseWriter
-	now     time.Time
-	family  family
-	dialect *dialect
-	event   Event
-	proven  bool // the client showed its secret
-	wait    time.Duration
-	byID    bool // the client showed nothing but its id
-	basic   bool // Authorization: Basic was used, so a 401 carries a challenge
-	allow   string
+	w         http.ResponseWriter
+	now       time.Time
+	family    family
+	dialect   *dialect
+	event     Event
+	plainJSON bool // errors without a charset, as the documents have them here
+	proven    bool // the client showed its secret
+	wait      time.Duration
+	byID      bool // the client showed nothing but its id
+	basic     bool // Authorization: Basic was used, so a 401 carries a challenge
+	allow     string
 }
 
 // json answers 200. RFC 6749 §5.1: tokens and everything near them must not be
@@ -96,7 +97,11 @@ func (r *request) fail(err error) {
 		return
 	}
 	b, _ := json.Marshal(body) //nolint:errchkjson // three strings
-	r.write(status, r.dialect.mediaType, b)
+	mediaType := r.dialect.mediaType
+	if r.plainJSON {
+		mediaType = "application/json"
+	}
+	r.write(status, mediaType, b)
 }
 
 // note puts an error into the request's event.

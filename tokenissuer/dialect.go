@@ -92,6 +92,7 @@ var ciam = &dialect{
 		oauth.PasswordExpired:       {description: "Abnormal user status"},
 		oauth.SourceNotAssociated:   {description: "Auth source and application not associated"},
 		oauth.MissingRevokedToken:   revokedToken,
+		oauth.MissingLogoutClient:   {description: "Client ID parameter not found"},
 		oauth.ForeignCode:           codeOfAnother,
 	},
 	byIDAlone: map[oauth.Reason]words{

@@ -32,6 +32,10 @@ type metadata struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported,omitempty"`
 	IntrospectionEndpoint    string   `json:"introspection_endpoint,omitempty"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
+	EndSessionEndpoint       string   `json:"end_session_endpoint,omitempty"`
+	ChallengeMethods         []string `json:"code_challenge_methods_supported,omitempty"`
+	ResponseModes            []string `json:"response_modes_supported,omitempty"`
+	ISSParameter             bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 }
 
 func (i *Issuer) discovery(r *request) error {
@@ -53,6 +57,12 @@ func (i *Issuer) metadata(f family) metadata {
 		SubjectTypes:      []string{"public"},
 		IDTokenAlgorithms: i.algorithms(),
 		Scopes:            i.scopes(f),
+	}
+	if i.portal != nil {
+		m.ChallengeMethods, m.ResponseModes, m.ISSParameter = []string{oauth.S256}, []string{"query", "form_post"}, i.config.ISSParameter
+		if f == oauth2 {
+			m.EndSessionEndpoint = base + "/logout"
+		}
 	}
 	if f == apiV1 {
 		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/authorize", base+"/token"

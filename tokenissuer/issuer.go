@@ -26,7 +26,8 @@ type Issuer struct {
 	accounts  *account.Accounts
 	sources   map[string]account.Source
 	grants    map[string]grant.Func
-	portal    *portal.Portal // nil while no client sends people here
+	origins   map[string]bool // whose scripts may read answers
+	portal    *portal.Portal  // nil while no client sends people here
 	limit     *limit
 }
 
@@ -42,7 +43,12 @@ func New(config Config, state *State) (*Issuer, error) {
 	}
 	i := &Issuer{
 		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, accounts: accounts,
-		sources: map[string]account.Source{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+		sources: map[string]account.Source{}, origins: map[string]bool{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+	}
+	for _, r := range config.Clients {
+		for _, o := range r.CORSOrigins {
+			i.origins[o] = true
+		}
 	}
 	for f := range i.clients {
 		var own []client.Registration

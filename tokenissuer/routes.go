@@ -33,6 +33,8 @@ var routes = []route{
 	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
 	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo},
 	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
+	{"/logout", "logout", "GET, POST", (*Issuer).logout},
+	{"/api/v1/logout", "logout", "GET", (*Issuer).idaasLogout},
 	{"/health", "health", "GET, HEAD", (*Issuer).health},
 }
 
@@ -47,7 +49,7 @@ func (i *Issuer) endpoint(path string) *route {
 	switch {
 	case strings.HasPrefix(path, portalPath) && i.portal != nil:
 		return &pages
-	case e != nil && e.name == "authorize" && i.portal == nil:
+	case e != nil && (e.name == "authorize" || e.name == "logout") && i.portal == nil:
 		return nil
 	}
 	return e
@@ -109,6 +111,9 @@ func (i *Issuer) route(r *request) error {
 		return oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
 	}
 	r.event.Endpoint = e.name
+	if i.cors(r, e) {
+		return nil
+	}
 	if !allowed(e.methods, r.Method) {
 		r.allow = e.methods
 		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)

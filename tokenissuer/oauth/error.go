@@ -75,6 +75,7 @@ const (
 	PasswordExpired       Reason = "password_expired"
 	AccountGone           Reason = "account_gone"
 
+	MissingLogoutClient Reason = "logout_without_client"
 	UnknownResponseType Reason = "unknown_response_type"
 	UnknownAuthClient   Reason = "unknown_client_of_authorize"
 	BadChallenge        Reason = "bad_code_challenge"

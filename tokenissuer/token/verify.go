@@ -140,20 +140,29 @@ func (s *Sealed) Open(keys Keys, foreign bool) (*Claims, Public, error) {
 	if s.typ == "" && !foreign {
 		return nil, Public{}, ErrType
 	}
+	key, err := s.signer(keys)
+	if err != nil {
+		return nil, key, err
+	}
+	claims, err := readClaims(s.payload, s.typ, foreign)
+	return claims, key, err
+}
+
+// signer returns the key that made the signature.
+func (s *Sealed) signer(keys Keys) (Public, error) {
 	key, ok := keys.Key(s.kid)
 	if !ok {
-		return nil, Public{}, ErrUnknownKey
+		return Public{}, ErrUnknownKey
 	}
 	// RFC 8725 §3.1: the key says what it is for; the header can only agree.
 	verifier, ok := verifiers[key.Algorithm]
 	if !ok || s.alg != string(key.Algorithm) {
-		return nil, Public{}, ErrAlgorithm
+		return Public{}, ErrAlgorithm
 	}
 	if err := verifier.Verify(s.input, s.signature, key.Key); err != nil {
-		return nil, Public{}, ErrSignature
+		return Public{}, ErrSignature
 	}
-	claims, err := readClaims(s.payload, s.typ, foreign)
-	return claims, key, err
+	return key, nil
 }
 
 // Foreign says that the claims were read by the rules for foreign issuers.
