@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -43,10 +45,10 @@ func (Admin) Routes() []caddy.AdminRoute {
 		{"GET " + adminBase + "/users/{name}", showUser},
 		{"DELETE " + adminBase + "/users/{name}", removeUser},
 		{"POST " + adminBase + "/users/{name}/password", setPassword},
-		{"POST " + adminBase + "/users/{name}/lock", setState(store.Locked, store.Frozen)},
-		{"POST " + adminBase + "/users/{name}/unlock", setState(store.Active, store.Frozen)},
-		{"POST " + adminBase + "/users/{name}/freeze", setState(store.Frozen, "")},
-		{"POST " + adminBase + "/users/{name}/unfreeze", setState(store.Active, store.Locked)},
+		{"POST " + adminBase + "/users/{name}/lock", setState(store.Locked, "", "")},
+		{"POST " + adminBase + "/users/{name}/unlock", setState(store.Active, store.Frozen, "unfreeze")},
+		{"POST " + adminBase + "/users/{name}/freeze", setState(store.Frozen, "", "")},
+		{"POST " + adminBase + "/users/{name}/unfreeze", setState(store.Active, store.Locked, "unlock")},
 		{"GET " + adminBase + "/clients", listClients},
 		{"GET " + adminBase + "/clients/{id}", showClient},
 		{"GET " + adminBase + "/keys", listKeys},
@@ -97,6 +99,7 @@ func statusOf(err error) int {
 	}{
 		{tokenissuer.ErrNotFound, http.StatusNotFound},
 		{tokenissuer.ErrTaken, http.StatusConflict},
+		{tokenissuer.ErrAnnounced, http.StatusConflict},
 		{errState, http.StatusConflict},
 		{tokenissuer.ErrInvalid, http.StatusBadRequest},
 		{store.ErrUnavailable, http.StatusServiceUnavailable},
@@ -137,7 +140,31 @@ func addUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 	if err := read(r, &n); err != nil {
 		return nil, err
 	}
-	return i.AddUser(r.Context(), n)
+	u, err := i.AddUser(r.Context(), n)
+	if errors.Is(err, tokenissuer.ErrTaken) {
+		return nil, taken(r.Context(), i, n, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return i.User(r.Context(), u.ID) // as every later answer has it
+}
+
+// taken says which identifiers belong to other users, as far as they still do.
+func taken(ctx context.Context, i *tokenissuer.Issuer, n tokenissuer.NewUser, err error) error {
+	var kinds []string
+	for _, id := range []struct{ kind, value string }{{"username", n.Username}, {"email", n.Email}, {"phone_number", n.PhoneNumber}} {
+		if id.value == "" {
+			continue
+		}
+		if _, missing := i.User(ctx, id.value); missing == nil {
+			kinds = append(kinds, id.kind)
+		}
+	}
+	if kinds == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", strings.Join(kinds, ", "), err)
 }
 
 func showUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
@@ -145,7 +172,16 @@ func showUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 }
 
 func removeUser(i *tokenissuer.Issuer, r *http.Request) (any, error) {
-	return nil, i.RemoveUser(r.Context(), r.PathValue("name"))
+	user, err := i.User(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	return removed{user.ID}, i.RemoveUser(r.Context(), user.ID)
+}
+
+// removed answers a removal.
+type removed struct {
+	Removed string `json:"removed"` // the id
 }
 
 func setPassword(i *tokenissuer.Issuer, r *http.Request) (any, error) {
@@ -155,12 +191,22 @@ func setPassword(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
-	return nil, i.SetUserPassword(r.Context(), r.PathValue("name"), body.Password)
+	if err := i.SetUserPassword(r.Context(), r.PathValue("name"), body.Password); err != nil {
+		return nil, err
+	}
+	return i.User(r.Context(), r.PathValue("name"))
+}
+
+// changed answers a change of a user's state.
+type changed struct {
+	tokenissuer.User
+	Was string `json:"was"` // the state before
 }
 
 // setState makes an operation that brings a user into a state, unless it is in
-// one that another operation ends: to unlock must not unfreeze.
-func setState(to, unless store.AccountState) operation {
+// one that another operation ends: to unlock must not unfreeze. A user has one
+// state, so locked and frozen replace each other; the answer says what was.
+func setState(to, unless store.AccountState, instead string) operation {
 	return func(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 		name := r.PathValue("name")
 		user, err := i.User(r.Context(), name)
@@ -168,9 +214,13 @@ func setState(to, unless store.AccountState) operation {
 			return nil, err
 		}
 		if user.State == string(unless) {
-			return nil, fmt.Errorf("%w: user %q is %s", errState, name, unless)
+			return nil, fmt.Errorf("%w: user %q is %s: %s ends that", errState, name, unless, instead)
 		}
-		return nil, i.SetUserState(r.Context(), user.ID, to)
+		if err := i.SetUserState(r.Context(), user.ID, to); err != nil {
+			return nil, err
+		}
+		after, err := i.User(r.Context(), user.ID)
+		return changed{after, user.State}, err
 	}
 }
 

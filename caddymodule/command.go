@@ -46,11 +46,11 @@ func addCommands(root *cobra.Command) {
 
 	user := group("user", "Manages users")
 	user.AddCommand(userAdd(), userList(), userShow(), userSetPassword(),
-		userDo("lock", http.MethodPost, "Locks a user until unlocked; its tokens are refused from now on"),
-		userDo("unlock", http.MethodPost, "Unlocks a user, and forgets its failed sign-ins"),
-		userDo("freeze", http.MethodPost, "Freezes a user; its tokens are refused from now on"),
-		userDo("unfreeze", http.MethodPost, "Unfreezes a user"),
-		userDo("remove", http.MethodDelete, "Removes a user; its tokens are refused from now on"))
+		userDo("lock", http.MethodPost, "Locks a user until unlocked; its tokens are refused from now on", stateLine),
+		userDo("unlock", http.MethodPost, "Unlocks a user, and forgets its failed sign-ins", stateLine),
+		userDo("freeze", http.MethodPost, "Freezes a user until unfrozen; its tokens are refused from now on", stateLine),
+		userDo("unfreeze", http.MethodPost, "Unfreezes a user", stateLine),
+		userDo("remove", http.MethodDelete, "Removes a user; its tokens are refused from now on", line("removed")))
 
 	client := group("client", "Shows clients")
 	client.AddCommand(
@@ -106,7 +106,7 @@ func userAdd() *cobra.Command {
 			return err
 		}
 		if !*fromStdin {
-			fmt.Fprintf(c.ErrOrStderr(), "No password yet; set one: gatehouse issuer user set-password %s --password-stdin\n", n.Username)
+			fmt.Fprintf(c.ErrOrStderr(), "No password yet; set one: %s set-password %s --password-stdin\n", c.Parent().CommandPath(), n.Username)
 		}
 		return printAnswer(c, answer, userTable)
 	}
@@ -128,8 +128,11 @@ func userSetPassword() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = call(c, http.MethodPost, "/users/"+url.PathEscape(args[0])+"/password", map[string]string{"password": password})
-		return err
+		answer, err := call(c, http.MethodPost, "/users/"+url.PathEscape(args[0])+"/password", map[string]string{"password": password})
+		if err != nil {
+			return err
+		}
+		return printAnswer(c, answer, line("has a new password; its sign-ins have ended")(args[0]))
 	}
 	return c
 }
@@ -177,15 +180,18 @@ func userList() *cobra.Command {
 	}}
 }
 
-// userDo is a command on one user that answers nothing.
-func userDo(verb, method, short string) *cobra.Command {
+// userDo is a command on one user that prints a line.
+func userDo(verb, method, short string, says func(name string) table) *cobra.Command {
 	return &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		path := "/users/" + url.PathEscape(args[0])
 		if method == http.MethodPost {
 			path += "/" + verb
 		}
-		_, err := call(c, method, path, nil)
-		return err
+		answer, err := call(c, method, path, nil)
+		if err != nil {
+			return err
+		}
+		return printAnswer(c, answer, says(args[0]))
 	}}
 }
 
@@ -233,7 +239,7 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 	}
 	answer, err := caddycmd.AdminAPIRequest(address, method, adminBase+path, nil, content)
 	if err != nil {
-		return nil, plain(err)
+		return nil, plain(address, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
@@ -244,11 +250,15 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 }
 
 // plain takes the message out of an error that quotes the admin API's answer.
-func plain(err error) error {
+// Caddy wraps none of them.
+func plain(address string, err error) error {
 	_, quoted, found := strings.Cut(err.Error(), `{"error":`)
 	var message string
 	if found && json.NewDecoder(strings.NewReader(quoted)).Decode(&message) == nil {
 		return errors.New(message)
+	}
+	if _, unanswered := strings.CutPrefix(err.Error(), "performing request: "); unanswered {
+		return fmt.Errorf("nothing answers at %s: does it run? --address or --config name another admin endpoint: %w", address, err)
 	}
 	return fmt.Errorf("asking the running instance: %w", err)
 }

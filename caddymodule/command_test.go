@@ -69,6 +69,25 @@ func (w *world) signIn(name, password string) answer {
 	})
 }
 
+// userID is the id of a user with this name.
+func (w *world) userID(name string) string {
+	w.Helper()
+	var user struct{ ID string }
+	if err := json.Unmarshal([]byte(w.must("", []string{"user", "show", name, "--json"})), &user); err != nil || user.ID == "" {
+		w.Fatal(user, err)
+	}
+	return user.ID
+}
+
+func TestAnswerToAnAdditionIsTheUsersOwn(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	added := w.must("", []string{"user", "add", "carol", "--json"}, `"created"`)
+	if shown := w.must("", []string{"user", "show", "carol", "--json"}); shown != added {
+		t.Errorf("added %s, shown %s", added, shown)
+	}
+}
+
 func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
 	w := newWorld(t)
 	w.backend(nil)
@@ -78,7 +97,9 @@ func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
 	w.must("", []string{"user", "add", "bob"}, "bob", "none")
 	w.must("", []string{"user", "list"}, "USERNAME", "alice", "bob")
 	w.must("", []string{"user", "show", "alice@example.com"}, "alice")
-	w.fails([]string{"user", "add", "alice"}, "already taken")
+	w.fails([]string{"user", "add", "alice"}, "username: already taken")
+	w.fails([]string{"user", "add", "anna", "--email", "alice@example.com"}, "email: already taken")
+	w.fails([]string{"user", "add", "Alice", "--email", "ALICE@example.com"}, "username, email: already taken")
 	w.fails([]string{"user", "show", "nobody"}, `user "nobody": not found`)
 	w.fails([]string{"user", "set-password", "alice"}, "--password-stdin")
 
@@ -86,25 +107,29 @@ func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
 	if a := w.get("/", bearer); a.status != http.StatusOK {
 		t.Fatalf("signed in: %v", a)
 	}
-	w.must("", []string{"user", "freeze", "alice"})
+	w.must("", []string{"user", "freeze", "alice"}, "alice is frozen (was active)\n")
 	w.must("", []string{"user", "show", "alice"}, "frozen")
 	if a := w.get("/", bearer); a.status != http.StatusUnauthorized {
 		t.Errorf("frozen, and its token opens the gate: %v", a)
 	}
 	w.fails([]string{"user", "unlock", "alice"}, "frozen")
-	w.must("", []string{"user", "unfreeze", "alice"})
-	w.must("", []string{"user", "lock", "alice"})
+	w.must("", []string{"user", "lock", "alice"}, "alice is locked (was frozen)\n")
+	w.must("", []string{"user", "freeze", "alice"}, "alice is frozen (was locked)\n")
+	w.must("", []string{"user", "unfreeze", "alice"}, "alice is active (was frozen)\n")
+	w.must("", []string{"user", "unfreeze", "alice"}, "alice is active, as before\n")
+	w.must("", []string{"user", "lock", "alice", "--json"}, `"username": "alice"`, `"state": "locked"`, `"was": "active"`)
 	if a := w.signIn("alice", "correct horse battery"); a.status != http.StatusBadRequest {
 		t.Errorf("locked: %v", a)
 	}
 	w.fails([]string{"user", "unfreeze", "alice"}, "locked")
 	w.must("", []string{"user", "unlock", "alice"})
-	w.must("another horse battery\n", []string{"user", "set-password", "alice", "--password-stdin"})
+	w.must("another horse battery\n", []string{"user", "set-password", "alice", "--password-stdin"}, "alice has a new password")
 	if a := w.signIn("alice", "correct horse battery"); a.status != http.StatusBadRequest {
 		t.Errorf("the old password: %v", a)
 	}
 	w.accessToken(w.signIn("alice", "another horse battery"))
-	w.must("", []string{"user", "remove", "alice"})
+	id := w.userID("alice")
+	w.must("", []string{"user", "remove", "alice", "--json"}, `"removed": "`+id+`"`)
 	w.fails([]string{"user", "show", "alice"}, "not found")
 
 	var users []map[string]any
@@ -124,6 +149,7 @@ func TestOperatorSeesClientsAndKeys(t *testing.T) {
 
 	w.must("", []string{"key", "list"}, "ES256", "signing")
 	w.must("", []string{"key", "rotate"}, "signing", "announced")
+	w.fails([]string{"key", "rotate"}, "is already announced; it signs from 20")
 	if _, set := w.get("/oauth2/jwks"), w.get("/oauth2/jwks").body; strings.Count(set, `"kid"`) != 2 {
 		t.Errorf("the announced key is not published: %s", set)
 	}
@@ -138,7 +164,7 @@ func TestCommandLineMistakesNameTheRightWord(t *testing.T) {
 	w.fails([]string{"usr", "add"}, "did you mean user?")
 	w.fails([]string{"user"}, "expected add, ")
 	w.fails([]string{"key", "list", "--addr", "x"}, "--addr")
-	w.fails([]string{"key", "list", "--address", "unix/" + w.dir + "/nobody"}, "connect")
+	w.fails([]string{"key", "list", "--address", "unix/" + w.dir + "/nobody"}, "does it run?")
 }
 
 func TestAdminAPIIsNotForPagesInABrowser(t *testing.T) {

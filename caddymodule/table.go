@@ -75,6 +75,32 @@ func rows[T any](head string, cells func(T) []string) table {
 	}
 }
 
+// line prints one line about a user instead of a table.
+func line(text string) func(name string) table {
+	return func(name string) table {
+		return func(out io.Writer, _ []byte) error {
+			_, err := fmt.Fprintln(out, strings.Map(printable, name), text)
+			return err
+		}
+	}
+}
+
+// stateLine prints what became of a user, and what was: locked and frozen
+// replace each other.
+func stateLine(name string) table {
+	return func(out io.Writer, answer []byte) error {
+		var c changed
+		if err := json.Unmarshal(answer, &c); err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		text := "is " + c.State + " (was " + c.Was + ")"
+		if c.State == c.Was {
+			text = "is " + c.State + ", as before"
+		}
+		return line(text)(name)(out, nil)
+	}
+}
+
 func printable(r rune) rune {
 	if strconv.IsPrint(r) {
 		return r

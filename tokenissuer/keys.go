@@ -42,10 +42,23 @@ func (s *State) rotate(ctx context.Context, now time.Time) error {
 	return s.loadAndRotate(ctx, now)
 }
 
+// ErrAnnounced is of a rotation that is asked for while the one before is under
+// way: each would add a key that never signs for long.
+var ErrAnnounced = errors.New("already announced")
+
 // rotateNow makes a new key that signs as soon as others can know it.
 func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 	s.keyLock.Lock()
 	defer s.keyLock.Unlock()
+	ring, err := s.load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range ring.List() {
+		if now.Before(k.SignFrom) && k.Algorithm == token.Algorithm(s.keyRules.Algorithm) {
+			return fmt.Errorf("key %s is %w; it signs from %s", k.ID, ErrAnnounced, k.SignFrom.UTC().Format(time.RFC3339))
+		}
+	}
 	k, err := s.newKey(now, now.Add(lead))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package tokenissuer_test
 
 import (
+	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -75,6 +76,9 @@ func TestRotationAnnouncesTheNewKeyFirst(t *testing.T) {
 	s := start(t, clientsOnly())
 	if err := s.issuer.RotateKeys(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.issuer.RotateKeys(t.Context()); !errors.Is(err, tokenissuer.ErrAnnounced) {
+		t.Errorf("a second rotation while the first is under way: %v", err)
 	}
 	list := s.issuer.KeyList(time.Now())
 	if len(list) != 2 || list[0].State != "signing" || list[1].State != "announced" {

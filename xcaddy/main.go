@@ -9,6 +9,7 @@ import (
 	// Caddy's own command: the container image has none.
 	_ "time/tzdata"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
@@ -17,5 +18,6 @@ import (
 )
 
 func main() {
+	caddy.CustomBinaryName = "gatehouse" // what usage lines say
 	caddycmd.Main()
 }
