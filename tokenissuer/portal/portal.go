@@ -2,8 +2,11 @@ package portal
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
@@ -98,41 +101,96 @@ type Request struct {
 
 // Portal serves the pages of one configuration. It is safe for concurrent use.
 type Portal struct {
-	o Options
+	o         Options
+	secure    bool // the issuer is on https
+	sealer    cipher.AEAD
+	formKey   []byte
+	cross     *http.CrossOriginProtection
+	languages *languages
+	style     *asset
+	logo      *asset // nil where there is none
 }
+
+// The defaults of the options that have one.
+const (
+	DefaultColor           = "#1f5f8b"
+	DefaultSessionLifetime = 12 * time.Hour
+)
 
 // New makes a Portal. An error is about Logo, Color, Locales or Key.
 func New(o Options) (*Portal, error) {
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
 	if len(o.Key) != 32 {
 		return nil, errors.New("the key of the portal must have 32 bytes")
 	}
-	return &Portal{o: o}, nil
+	if o.Name == "" {
+		o.Name = issuer.Host
+	}
+	if o.Color == "" {
+		o.Color = DefaultColor
+	}
+	if len(o.Locales) == 0 {
+		o.Locales = []string{"en", "zh"}
+	}
+	if o.SessionLifetime <= 0 {
+		o.SessionLifetime = DefaultSessionLifetime
+	}
+	p := &Portal{o: o, secure: issuer.Scheme == "https", cross: http.NewCrossOriginProtection()}
+	if p.sealer, err = newSealer(o.Key); err != nil {
+		return nil, err
+	}
+	if p.formKey, err = derive(o.Key, "form"); err != nil {
+		return nil, err
+	}
+	if p.languages, err = newLanguages(o.Locales); err != nil {
+		return nil, err
+	}
+	if p.style, err = newStyle(o.Color); err != nil {
+		return nil, err
+	}
+	if p.logo, err = newLogo(o.Logo); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Begin answers an authorization request: with Finish or Deny where session and
 // consent decide, and otherwise with a redirect to the first page. An error has
 // answered nothing.
-func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, req Request) error {
-	return oauth.Fail(oauth.ServerError, "")
-}
-
-// Session is the session of the browser, if it is signed in.
-func (p *Portal) Session(ctx context.Context, r *http.Request, now time.Time) (store.Session, bool, error) {
-	return store.Session{}, false, nil
-}
-
-// Serve answers every path below /portal, errors too. It returns only what could
-// not be answered.
-func (p *Portal) Serve(w http.ResponseWriter, r *http.Request, now time.Time) error {
+func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, req Request) (err error) {
+	if req.Asked.IsZero() {
+		req.Asked = now
+	}
+	req.Asked = req.Asked.Truncate(time.Millisecond) // as exact as the session's times
+	v := p.visit(w, r, now)
+	v.pending = pending{Request: req, Expires: now.Add(pendingFor)}
+	if v.session, v.signedIn, err = p.Session(r.Context(), r, now); err != nil {
+		return err
+	}
+	step, code, err := v.step()
+	switch {
+	case err != nil:
+		return err
+	case step == finish:
+		return p.o.Finish(w, r, now, req, v.session)
+	case step == deny:
+		return p.o.Deny(w, r, now, req, code)
+	}
+	v.browser = p.browserOf(w, r)
+	if err := v.reseal(); err != nil {
+		return err
+	}
+	path := "/portal/login"
+	if step == consent {
+		path = "/portal/consent"
+	}
+	h := w.Header()
+	pageHeaders(h)
+	h.Set("Location", p.o.Issuer+path+"?p_state="+v.state)
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusFound)
 	return nil
-}
-
-// Fail answers a page for what cannot be redirected.
-func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, now time.Time, status int, reason oauth.Reason) {
-}
-
-// SignOut ends the browser's session, with End, and clears its cookie. false:
-// there was none.
-func (p *Portal) SignOut(w http.ResponseWriter, r *http.Request, now time.Time) (store.Session, bool, error) {
-	return store.Session{}, false, nil
 }

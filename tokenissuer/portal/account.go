@@ -1,0 +1,160 @@
+package portal
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+func (v *visit) home() error { return v.see(v.href("/portal/account")) }
+
+// member is the account that is signed in. false: the answer leads to the sign-in
+// and back to the account.
+func (v *visit) member() (store.Account, bool, error) {
+	if v.signedIn {
+		who, err := v.p.o.Store.Account(v.r.Context(), v.session.Account)
+		return who, err == nil, err
+	}
+	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor)}
+	if err := v.reseal(); err != nil {
+		return store.Account{}, false, err
+	}
+	return store.Account{}, false, v.see(v.href("/portal/login"))
+}
+
+// nameOf is what an account is called on a page: by what its person knows it by.
+func nameOf(a store.Account) string {
+	for _, name := range []string{a.Username, a.Email, a.Phone, a.Name, a.Nickname} {
+		if name != "" {
+			return name
+		}
+	}
+	return a.ID
+}
+
+// told is the notice after a form that did something; the address names it.
+func (v *visit) told(notice string) string {
+	if v.form.Get("done") != "1" {
+		return ""
+	}
+	return v.words.T("done." + notice)
+}
+
+// done leads from a form back to its page, with a notice.
+func (v *visit) done() error { return v.see(v.href(v.r.URL.Path, "done", "1")) }
+
+// fact is something that is shown and not changed here.
+type fact struct{ Label, Value string }
+
+func (v *visit) profilePage() error {
+	who, ok, err := v.member()
+	if !ok {
+		return err
+	}
+	return v.showProfile(http.StatusOK, who, nil)
+}
+
+func (v *visit) showProfile(status int, who store.Account, wrong *problem) error {
+	var facts []fact
+	for _, f := range []fact{{"profile.username", who.Username}, {"profile.email", who.Email}, {"profile.phone_number", who.Phone}} {
+		if f.Value != "" {
+			facts = append(facts, fact{v.words.T(f.Label), f.Value})
+		}
+	}
+	fields := []field{
+		{Name: "name", Value: who.Name, Autocomplete: "name"},
+		{Name: "nickname", Value: who.Nickname, Autocomplete: "nickname"},
+		{Name: "zoneinfo", Value: who.ZoneInfo, Autocomplete: "off", Hint: v.words.T("profile.zoneinfo.hint")},
+		{Name: "locale", Value: who.Locale, Autocomplete: "language", Hint: v.words.T("profile.locale.hint")},
+	}
+	for i := range fields {
+		f := &fields[i]
+		f.Label, f.Type, f.Optional = v.words.T("profile."+f.Name), "text", true
+	}
+	if wrong != nil {
+		mark(fields, wrong, "")
+	}
+	return v.show(status, "profile", view{Menu: true, Done: v.told("profile"), Problem: wrong, Data: struct {
+		Facts  []fact
+		Fields []field
+	}{facts, fields}})
+}
+
+func (v *visit) profile() error {
+	who, ok, err := v.member()
+	if !ok {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		into *string
+	}{{"name", &who.Name}, {"nickname", &who.Nickname}, {"zoneinfo", &who.ZoneInfo}, {"locale", &who.Locale}} {
+		text := strings.TrimSpace(v.form.Get(f.name))
+		if !plain(text) {
+			*f.into = ""
+			return v.showProfile(http.StatusBadRequest, who, &problem{f.name, v.words.T("profile.bad", v.words.T("profile."+f.name))})
+		}
+		*f.into = text
+	}
+	if err := v.p.o.Store.Apply(v.r.Context(), v.now, store.UpdateAccount{Account: who}); err != nil {
+		return err
+	}
+	return v.done()
+}
+
+// plain is what may stand in a claim, and so in a header and a log line.
+func plain(text string) bool {
+	const most = 256
+	return len(text) <= most && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
+}
+
+// entry is a session of the list.
+type entry struct {
+	Session store.Session
+	Here    bool
+}
+
+func (v *visit) browsersPage() error {
+	if _, ok, err := v.member(); !ok {
+		return err
+	}
+	sessions, err := v.p.o.Store.SessionsOf(v.r.Context(), v.now, v.session.Account)
+	if err != nil {
+		return err
+	}
+	var list []entry
+	for _, s := range sessions {
+		e := entry{s, s.ID == v.session.ID}
+		if e.Here {
+			list = append([]entry{e}, list...)
+			continue
+		}
+		list = append(list, e)
+	}
+	return v.show(http.StatusOK, "browsers", view{Menu: true, Done: v.told("browsers"), Data: list})
+}
+
+// endBrowser signs out another browser of the same account. One that is gone
+// already is what was asked for.
+func (v *visit) endBrowser() error {
+	if _, ok, err := v.member(); !ok {
+		return err
+	}
+	sessions, err := v.p.o.Store.SessionsOf(v.r.Context(), v.now, v.session.Account)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions { // another account's is not among them
+		if s.ID == v.form.Get("end") && s.ID != v.session.ID {
+			if err := v.p.end(v.r.Context(), v.now, s); err != nil {
+				return err
+			}
+			return v.done()
+		}
+	}
+	return oauth.Fail(oauth.InvalidRequest, NoSuchEntry)
+}

@@ -1,0 +1,166 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// loginPage shows the form of one way to sign in.
+func (v *visit) loginPage() error {
+	if err := v.resume(); err != nil {
+		return err
+	}
+	if v.form.Get("switch") == "" { // somebody else wants to sign in
+		if s, _, err := v.step(); err != nil || s != signIn {
+			return v.orElse(err, "/portal/continue")
+		}
+	}
+	return v.showLogin(http.StatusOK, v.form.Get("source"), v.pending.Request.LoginHint, nil)
+}
+
+// orElse leads to another page where nothing failed.
+func (v *visit) orElse(err error, path string) error {
+	if err != nil {
+		return err
+	}
+	return v.see(v.href(path))
+}
+
+// showLogin shows the form with what was typed as the name, and never with a
+// password.
+func (v *visit) showLogin(status int, source, name string, wrong *problem) error {
+	ms, app, err := v.methods()
+	if err != nil {
+		return err
+	}
+	m, ok := called(ms, source)
+	if !ok {
+		return oauth.Fail(oauth.InvalidRequest, oauth.SourceNotAssociated)
+	}
+	if source != "" {
+		v.method = m.id // the language links stay with the choice
+	}
+	var others []choice
+	for _, o := range ms {
+		if o.id != m.id {
+			others = append(others, choice{Text: v.otherWay(o, ms), Href: v.href("/portal/login", "source", o.id, "switch", v.form.Get("switch"))})
+		}
+	}
+	fields := []field{v.nameField(m, name)}
+	button := v.words.T("login.button")
+	if m.password != nil {
+		fields = append(fields, field{Name: "password", Label: v.words.T("login.password"), Type: "password", Autocomplete: "current-password"})
+	} else {
+		fields[0].Hint, button = v.words.T("login.send.hint"), v.words.T("login.send")
+	}
+	mark(fields, wrong, name)
+	return v.show(status, "login", view{Problem: wrong, Data: struct {
+		App, Source, Button string
+		Fields              []field
+		Others              []choice
+	}{appName(app), m.id, button, fields, others}})
+}
+
+// mark says at the field what is wrong with it, and puts the cursor where the
+// person goes on.
+func mark(fields []field, wrong *problem, name string) {
+	for i := range fields {
+		f := &fields[i]
+		if wrong != nil && f.Name == wrong.Field {
+			f.Problem, f.Focus = wrong.Text, true
+			return
+		}
+	}
+	if name != "" && len(fields) > 1 {
+		fields[1].Focus = true
+		return
+	}
+	fields[0].Focus = true
+}
+
+func (v *visit) otherWay(m method, all []method) string {
+	if m.password == nil {
+		return v.words.T("login.by." + string(m.by))
+	}
+	text := v.words.T("login.by.password")
+	for _, o := range all {
+		if o.password != nil && o.id != m.id {
+			return text + " (" + m.id + ")" // two of them: the name tells them apart
+		}
+	}
+	return text
+}
+
+// login takes the form of one way to sign in.
+func (v *visit) login() error {
+	if err := v.resume(); err != nil {
+		return err
+	}
+	ms, _, err := v.methods()
+	if err != nil {
+		return err
+	}
+	m, ok := called(ms, v.form.Get("source"))
+	if !ok {
+		return oauth.Fail(oauth.InvalidRequest, oauth.SourceNotAssociated)
+	}
+	v.method = v.form.Get("source")
+	name, password := v.form.Get("username"), v.form.Get("password")
+	switch {
+	case name == "":
+		return v.showLogin(http.StatusBadRequest, m.id, "", &problem{"username", v.words.T("login.empty.name", v.names(m))})
+	case m.password == nil:
+		return v.sendCode(m, name)
+	case password == "":
+		return v.showLogin(http.StatusBadRequest, m.id, name, &problem{"password", v.words.T("login.empty.password")})
+	}
+	err = v.retry(func() (proved, error) {
+		account, writes, err := v.p.o.Accounts.Password(v.r.Context(), v.now, *m.password, name, password, v.from())
+		return proved{account, m.id, []string{"pwd"}, writes}, err
+	})
+	if err != nil {
+		return v.loginRefused(m, name, err)
+	}
+	v.method = ""
+	return v.see(v.href("/portal/continue"))
+}
+
+// retry proves and enters. A conflict means that someone was first, with a new
+// password perhaps: the proof is asked for once more.
+func (v *visit) retry(prove func() (proved, error)) error {
+	for try := 0; ; try++ {
+		who, err := prove()
+		if err != nil {
+			return err
+		}
+		if err = v.p.enter(v, who); !errors.Is(err, store.ErrConflict) || try > 0 {
+			return err
+		}
+	}
+}
+
+// loginRefused shows the form again. What a stranger can provoke is the same for
+// every name: the rest is told only to who knows the password.
+func (v *visit) loginRefused(m method, name string, err error) error {
+	e := oauth.AsError(err)
+	wrong := &problem{Field: "password"}
+	switch e.Reason {
+	case oauth.WrongCredentials:
+		wrong.Text = v.words.T("login.wrong")
+	case oauth.UnsupportedIdentifier:
+		wrong = &problem{"username", v.words.T("login.kind", v.names(m))}
+	case oauth.AccountLocked:
+		wrong = &problem{"username", v.words.T("login.locked")}
+	case oauth.AccountFrozen:
+		wrong = &problem{"username", v.words.T("login.frozen")}
+	case oauth.PasswordExpired:
+		wrong.Text = v.words.T("login.expired")
+	default:
+		return err
+	}
+	v.refused(http.StatusBadRequest, e)
+	return v.showLogin(http.StatusBadRequest, m.id, name, wrong)
+}

@@ -1,0 +1,229 @@
+package portal
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// visit is one request for a page on its way to the answer.
+type visit struct {
+	p   *Portal
+	w   http.ResponseWriter
+	r   *http.Request
+	now time.Time
+
+	browser  browser
+	session  store.Session
+	signedIn bool
+	form     oauth.Form // of the body for POST, of the query otherwise
+
+	words   *words
+	lang    string // as the person chose it, "" where nobody did
+	state   string // p_state
+	pending pending
+	method  string // the source that the page is about, where the person chose it
+}
+
+// route is one page. Its POST has these fields and no others.
+type route struct {
+	get, post func(*visit) error
+	fields    []string
+}
+
+const accountPath = "/portal/account"
+
+// common are the fields of every form.
+var common = []string{"form_token", "p_state", "lang"}
+
+var routes map[string]route
+
+func init() { // the handlers name addresses, which are in the table again
+	routes = map[string]route{
+		"/portal":                  {get: (*visit).home},
+		"/portal/":                 {get: (*visit).home},
+		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}},
+		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}},
+		"/portal/consent":          {get: (*visit).consentPage, post: (*visit).consent, fields: []string{"decision"}},
+		"/portal/continue":         {get: (*visit).continuePage},
+		"/portal/return":           {get: (*visit).leave},
+		"/portal/logout":           {get: (*visit).logoutPage, post: (*visit).logout},
+		"/portal/account":          {get: (*visit).profilePage, post: (*visit).profile, fields: []string{"name", "nickname", "zoneinfo", "locale"}},
+		"/portal/account/password": {get: (*visit).passwordPage, post: (*visit).password, fields: []string{"username", "old_password", "new_password"}},
+		"/portal/account/browsers": {get: (*visit).browsersPage, post: (*visit).endBrowser, fields: []string{"end"}},
+		"/portal/account/apps":     {get: (*visit).appsPage, post: (*visit).endApp, fields: []string{"end"}},
+	}
+}
+
+// Serve answers every path below /portal, errors too. It returns only what could
+// not be answered.
+func (p *Portal) Serve(w http.ResponseWriter, r *http.Request, now time.Time) error {
+	for _, a := range []*asset{p.style, p.logo} {
+		if a != nil && a.path == r.URL.Path && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			a.serve(w, r)
+			return nil
+		}
+	}
+	v := p.visit(w, r, now)
+	if err := v.serve(); err != nil {
+		return v.refuse(err)
+	}
+	return nil
+}
+
+func (p *Portal) visit(w http.ResponseWriter, r *http.Request, now time.Time) *visit {
+	return &visit{p: p, w: w, r: r, now: now, words: p.languages.pick("", nil, r)}
+}
+
+func (v *visit) serve() error {
+	page, found := routes[v.r.URL.Path]
+	if !found {
+		return oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
+	}
+	handler := page.get
+	switch v.r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
+		handler = page.post
+	default:
+		handler = nil
+	}
+	if handler == nil {
+		v.w.Header().Set("Allow", page.methods())
+		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
+	}
+	if err := v.read(page); err != nil {
+		return err
+	}
+	return handler(v)
+}
+
+func (x route) methods() string {
+	if x.post != nil {
+		return "GET, HEAD, POST"
+	}
+	return "GET, HEAD"
+}
+
+// read takes in what the request brings: parameters, browser, session.
+func (v *visit) read(page route) (err error) {
+	post := v.r.Method == http.MethodPost
+	if post {
+		v.form, err = oauth.ReadForm(v.w, v.r, oauth.FormEncoded)
+	} else {
+		v.form, err = oauth.ParseQuery(v.r.URL.RawQuery)
+	}
+	if err != nil {
+		return err
+	}
+	if v.p.languages.chosen(v.form.Get("lang")) != nil {
+		v.lang = v.form.Get("lang")
+		v.words = v.p.languages.pick(v.lang, nil, v.r)
+	}
+	if v.session, v.signedIn, err = v.p.Session(v.r.Context(), v.r, v.now); err != nil {
+		return err
+	}
+	had := v.p.cookie(v.r, browserCookie) != ""
+	v.browser = v.p.browserOf(v.w, v.r)
+	if !post || !v.signedIn && strings.HasPrefix(v.r.URL.Path, accountPath) {
+		return nil // nobody's form does nothing: it leads to the sign-in
+	}
+	for _, name := range v.form.Names() {
+		if !slices.Contains(common, name) && !slices.Contains(page.fields, name) {
+			return oauth.Fail(oauth.InvalidRequest, UnknownField)
+		}
+	}
+	if !had || !v.p.sameOrigin(v.r) || !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
+		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
+	}
+	return nil
+}
+
+// formSession is the session that the forms of a page belong to: consent shown
+// to one account must not be given by another. To sign in is for anybody.
+func (v *visit) formSession() string {
+	if v.r.URL.Path == "/portal/login" || v.r.URL.Path == "/portal/code" {
+		return ""
+	}
+	return v.session.ID
+}
+
+// resume opens the authorization request that the page is about.
+func (v *visit) resume() error {
+	raw := v.form.Get("p_state")
+	x, err := v.p.open(v.browser, v.now, raw)
+	if err != nil {
+		return err
+	}
+	v.state, v.pending = raw, x
+	v.words = v.p.languages.pick(v.lang, x.Request.Locales, v.r)
+	return nil
+}
+
+// reseal goes on with a changed p_state.
+func (v *visit) reseal() (err error) {
+	v.state, err = v.p.seal(v.browser, v.pending)
+	return err
+}
+
+// app is the client of the authorization request; nil where a person signs in at
+// the portal itself.
+func (v *visit) app() (*client.Client, error) {
+	id := v.pending.Request.Client
+	if id == "" {
+		return nil, nil
+	}
+	c, ok := v.p.o.Clients(id)
+	if !ok || c.Disabled {
+		return nil, oauth.Fail(oauth.InvalidRequest, UnknownApp)
+	}
+	return c, nil
+}
+
+func appName(c *client.Client) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Name != "":
+		return c.Name
+	}
+	return c.ID
+}
+
+// step judges the authorization request as it stands now.
+func (v *visit) step() (step, string, error) {
+	app, err := v.app()
+	if err != nil {
+		return 0, "", err
+	}
+	f := facts{
+		request: v.pending.Request, denied: v.pending.Denied,
+		signedIn: v.signedIn, session: v.session, sources: v.p.sourcesOf(app), trusted: app == nil || app.FirstParty,
+	}
+	if v.signedIn && !f.trusted {
+		if f.given, err = v.p.consentTo(v.r.Context(), v.session.Account, app.ID); err != nil {
+			return 0, "", err
+		}
+	}
+	s, code := next(f)
+	return s, code, nil
+}
+
+// from is the address of the other side, read as the token endpoint reads it:
+// the lock-out knows people by it.
+func (v *visit) from() netip.Addr {
+	if a, err := netip.ParseAddrPort(v.r.RemoteAddr); err == nil {
+		return a.Addr().Unmap().WithZone("")
+	}
+	a, err := netip.ParseAddr(strings.Trim(v.r.RemoteAddr, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
