@@ -63,10 +63,5 @@ func (i *Issuer) revocation(r *request, c *client.Client, raw string) ([]store.W
 
 // refreshFamily looks a refresh token up, spent ones too.
 func (i *Issuer) refreshFamily(ctx context.Context, raw string) (store.Refresh, store.Family, error) {
-	t, err := i.state.store.Refresh(ctx, grant.HashOf(raw))
-	if err != nil {
-		return t, store.Family{}, err
-	}
-	f, err := i.state.store.Family(ctx, t.Family)
-	return t, f, err
+	return i.state.store.FamilyOfRefresh(ctx, grant.HashOf(raw))
 }

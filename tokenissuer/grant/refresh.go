@@ -21,8 +21,8 @@ const RefreshBytes = 96
 
 // RefreshStore is what the refresh grant reads.
 type RefreshStore interface {
+	FamilyOfRefresh(ctx context.Context, h store.Hash) (store.Refresh, store.Family, error)
 	Refresh(ctx context.Context, h store.Hash) (store.Refresh, error)
-	Family(ctx context.Context, id string) (store.Family, error)
 	Account(ctx context.Context, id string) (store.Account, error)
 }
 
@@ -77,11 +77,7 @@ func (g *Refresh) Grant(ctx context.Context, r Request) (*Authorization, error) 
 // answer for everything that is wrong with a refresh token (RFC 6749 §5.2:
 // "invalid, expired, revoked … or was issued to another client").
 func (g *Refresh) find(ctx context.Context, r Request, raw string) (t store.Refresh, f store.Family, who store.Account, err error) {
-	t, err = g.Store.Refresh(ctx, HashOf(raw))
-	if err != nil {
-		return t, f, who, gone(err, oauth.UnknownRefreshToken)
-	}
-	if f, err = g.Store.Family(ctx, t.Family); err != nil {
+	if t, f, err = g.Store.FamilyOfRefresh(ctx, HashOf(raw)); err != nil {
 		return t, f, who, gone(err, oauth.UnknownRefreshToken)
 	}
 	switch {
