@@ -55,7 +55,8 @@ func (g *Gate) compile() (gate.Config, error) {
 	}
 	trial := c
 	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)
-	if _, err := gate.New(trial, new(gate.Cache)); err != nil {
+	var err error
+	if g.trial, err = gate.New(trial, new(gate.Cache)); err != nil {
 		return c, placed("token_gate: "+err.Error(), v.lineOf(c))
 	}
 	return c, nil

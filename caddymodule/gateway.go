@@ -30,7 +30,9 @@ type Gate struct {
 	Lines Lines `json:"lines,omitempty"`
 
 	// The requests to judge; default: all. Requests that do not match pass
-	// without a token, and without identity.
+	// without a token, and without identity; but a path that a backend may read in
+	// another way (with dot or empty segments, \, ; or an escaped slash) is judged
+	// whatever the matcher says.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
 	// The token must be for any of these. For the embedded issuer an audience is a
@@ -61,6 +63,7 @@ type Gate struct {
 	matchers caddyhttp.MatcherSets
 	embedded bool
 	compiled gate.Config
+	trial    *gate.Gate // knows the headers, and nobody's keys
 	gate     *gate.Gate // set before the app says that it runs
 }
 
@@ -170,6 +173,7 @@ func (p *passage) placeholder(key string) (any, bool) {
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	run, err := g.app.lease(r.Context())
 	if err != nil {
+		bare(r, g.trial)
 		return unavailable(w, err)
 	}
 	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
@@ -182,11 +186,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	if len(g.matchers) > 0 {
 		matched, err := g.matchers.AnyMatchWithError(r)
-		if err != nil || !matched {
+		switch {
+		case err != nil:
 			run.release()
-			if err != nil {
-				return err
-			}
+			return err
+		case !matched && !gate.Ambiguous(r.URL):
+			run.release()
 			return next.ServeHTTP(w, r)
 		}
 	}

@@ -51,6 +51,7 @@ var (
 func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	run, err := h.app.lease(r.Context())
 	if err != nil {
+		bare(r, nil)
 		return unavailable(w, err)
 	}
 	if !run.issuer.Handles(r) {
@@ -60,10 +61,12 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	defer run.release()
 	if strings.HasPrefix(run.issuer.Identifier(), "https:") && isOpen(r) && hasCredentials(r) {
 		h.app.observe(plainHTTP(r))
+		bare(r, run.strip)
 		return caddyhttp.Error(http.StatusForbidden, errPlainHTTP)
 	}
 	if !isSafe(r) && isEarly(r) {
 		// RFC 8470 §5.2: the client sends it again once the handshake is complete.
+		bare(r, run.strip)
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	}
 	inner := *r
