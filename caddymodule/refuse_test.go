@@ -13,6 +13,7 @@ func TestMatcherCannotBeWalkedAround(t *testing.T) {
 	w.backend(nil)
 	w.load(oneIssuer, `
 http://app.example.com {
+	token_issuer
 	token_gate /admin/*
 	reverse_proxy unix/$DIR/backend
 }`)
