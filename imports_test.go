@@ -26,8 +26,8 @@ type place struct {
 
 const caddy = "github.com/caddyserver/caddy"
 
-// places is the table "Who may import whom" of CONTRIBUTING.md. A package that
-// is not here fails the test: a new one has to state its place.
+// places says who may import whom. A package that is not here fails the test: a
+// new one has to state its place.
 var places = map[string]place{
 	"tokenissuer/oauth":   {},
 	"tokenissuer/token":   {never: []string{"net/http", "database/sql"}},

@@ -96,7 +96,7 @@ func (r *request) fail(err error) {
 		r.write(status, "", nil)
 		return
 	}
-	b, _ := json.Marshal(body) //nolint:errchkjson // three strings
+	b, _ := json.Marshal(body) // three strings
 	mediaType := r.dialect.mediaType
 	if r.plainJSON {
 		mediaType = "application/json"

@@ -48,7 +48,7 @@ func claimsAsked(q portal.Request) string {
 	if len(a.IDToken)+len(a.Userinfo) == 0 {
 		return ""
 	}
-	b, _ := json.Marshal(a) //nolint:errchkjson // two lists of strings
+	b, _ := json.Marshal(a) // two lists of strings
 	return string(b)
 }
 

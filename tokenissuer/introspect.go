@@ -61,7 +61,7 @@ func (i *Issuer) inspect(ctx context.Context, raw string, now time.Time) (intros
 		return introspection{}, err
 	}
 	if err != nil {
-		return introspection{}, nil //nolint:nilerr // a bad token is an answer here, not an error
+		return introspection{}, nil // a bad token is an answer here, not an error
 	}
 	return introspection{
 		Active: true, Scope: oauth.Scopes(claims.Scopes).String(), ClientID: claims.ClientID, TokenType: "Bearer",
