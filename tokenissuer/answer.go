@@ -85,6 +85,8 @@ func (r *request) fail(err error) {
 		h.Set("WWW-Authenticate", bearer.challenge)
 	case status == http.StatusMethodNotAllowed:
 		h.Set("Allow", r.allow)
+	case e.Retry > 0:
+		h.Set("Retry-After", strconv.Itoa(int((e.Retry+time.Second-1)/time.Second)))
 	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(max(retryAfter, int(r.wait/time.Second)+1)))
 	case status == http.StatusUnauthorized && r.basic:

@@ -12,6 +12,8 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
 // Defaults of the options that have one.
@@ -29,6 +31,16 @@ const (
 	DefaultPasswordMinLength    = 8
 	DefaultFailuresPerAddress   = 600
 	DefaultFailuresWindow       = time.Minute
+	DefaultOTPDigits            = 6
+	DefaultOTPLifetime          = time.Minute
+)
+
+// Defaults of the limits on one-time codes: the first two for a number or
+// mailbox, the last for a client.
+var (
+	DefaultOTPPause     = Rate{1, 30 * time.Second}
+	DefaultOTPPerNumber = Rate{50, 24 * time.Hour}
+	DefaultOTPPerClient = Rate{1000, time.Hour}
 )
 
 // Never turns an option off that is a duration.
@@ -101,6 +113,22 @@ type Config struct {
 	FailuresPerAddress int
 	FailuresWindow     time.Duration
 
+	// OTPPerNumber bounds the messages to one phone number or mailbox. A rate within
+	// less than an hour stands in for DefaultOTPPause, any other for
+	// DefaultOTPPerNumber; the default that nothing stands in for stays.
+	OTPPerNumber []Rate
+
+	// OTPPerClient bounds the messages of one client: what strangers who know a
+	// client's weakness can cost.
+	OTPPerClient Rate
+
+	// Development keeps the messages of sources without a sender where everybody can
+	// read them. Refused unless the issuer's host is loopback.
+	Development bool
+
+	// Inbox, when set, is told of every message that Development keeps.
+	Inbox func(message.Message)
+
 	// Observe, when set, is told of every request the issuer has answered. It runs
 	// on the request's goroutine, after the answer.
 	Observe func(Event)
@@ -122,11 +150,31 @@ var KnownClaims = client.KnownClaims
 // WeakSecret is the length below which a client's secret deserves a warning.
 const WeakSecret = client.WeakSecret
 
+// Rate is a number of times within a duration.
+type Rate struct {
+	Count  int
+	Within time.Duration
+}
+
+// Types of Source.
+const (
+	TypePassword = "password"
+	TypeSMSOTP   = "sms_otp"
+	TypeEmailOTP = "email_otp"
+)
+
 // Source is one way people prove themselves.
 type Source struct {
 	ID string
-	// Type is `password`.
+	// Type is `password`, `sms_otp` or `email_otp`. What the type does not use must
+	// be left out.
 	Type string
+	// Digits of a one-time code, 1 to 6, and how long it is good, 1s to 300s.
+	Digits   int
+	Lifetime time.Duration
+	// Webhook, or SMTP for email_otp, hands one-time codes on.
+	Webhook message.WebhookConfig
+	SMTP    message.SMTPConfig
 	// Identifiers are what may be typed as the user name: username, email,
 	// phone_number. Default: username and email.
 	Identifiers []string
@@ -173,6 +221,10 @@ func (c Config) withDefaults() Config {
 	if c.FailuresPerAddress == 0 {
 		c.FailuresPerAddress = DefaultFailuresPerAddress
 	}
+	c.OTPPerNumber = otpPerNumber(c.OTPPerNumber)
+	if c.OTPPerClient == (Rate{}) {
+		c.OTPPerClient = DefaultOTPPerClient
+	}
 	c.Sources = slices.Clone(c.Sources)
 	c.Clients = slices.Clone(c.Clients)
 	if len(c.Sources) == 0 {
@@ -185,6 +237,13 @@ func (c Config) withDefaults() Config {
 	}
 	for i := range c.Sources {
 		s := &c.Sources[i]
+		if _, isOTP := s.otpKind(); isOTP {
+			if s.Digits == 0 {
+				s.Digits = DefaultOTPDigits
+			}
+			orTime(&s.Lifetime, DefaultOTPLifetime)
+			continue
+		}
 		if len(s.Identifiers) == 0 {
 			s.Identifiers = []string{"username", "email"}
 		}
@@ -229,7 +288,11 @@ func (c Config) Validate() error {
 	if !account.KnownRegion(c.PhoneRegion) {
 		fail(ConfigError{Option: "phone_region", Mend: fmt.Sprintf("%q is not an ISO 3166 region such as CN", c.PhoneRegion)})
 	}
+	if c.Development && issuerMend(c.Issuer) == "" && !loopbackIssuer(c.Issuer) {
+		fail(ConfigError{Option: "development", Mend: message.ErrInboxOutsideLoopback.Error()})
+	}
 	c.validateTimes(fail)
+	c.validateOTPLimits(fail)
 	sources := c.validateSources(fail)
 	c.validateClients(sources, fail)
 	return errors.Join(errs...)
@@ -266,42 +329,52 @@ func (c Config) validateTimes(fail func(ConfigError)) {
 // maxLong bounds what lasts longest: a year, and time to be late.
 const maxLong = 400 * 24 * time.Hour
 
-func (c Config) validateSources(fail func(ConfigError)) map[string]bool {
-	seen := map[string]bool{}
+func (c Config) validateSources(fail func(ConfigError)) map[string]Source {
+	seen := map[string]Source{}
 	for _, s := range c.Sources {
-		e := ConfigError{Source: s.ID}
-		if seen[s.ID] {
-			e.Option, e.Mend = "auth_source", "this id is used twice"
-			fail(e)
+		if _, twice := seen[s.ID]; twice {
+			fail(ConfigError{Source: s.ID, Option: "auth_source", Mend: "this id is used twice"})
 		}
-		seen[s.ID] = true
-		if s.Type != "password" {
-			e.Option, e.Mend = "type", fmt.Sprintf("%q is not a known type; expected password", s.Type)
-			fail(e)
+		seen[s.ID] = s
+		wrong := func(option, format string, a ...any) {
+			fail(ConfigError{Source: s.ID, Option: option, Mend: fmt.Sprintf(format, a...)})
 		}
-		for _, id := range s.Identifiers {
-			if !slices.Contains([]string{"username", "email", "phone_number"}, id) {
-				e.Option, e.Mend = "identifiers", fmt.Sprintf("%q is not one of username, email, phone_number", id)
-				fail(e)
-			}
+		if _, isOTP := s.otpKind(); isOTP {
+			s.validateOTP(c.Development, wrong)
+			continue
 		}
-		if s.LockoutFailures < 1 || s.LockoutDuration < time.Second {
-			e.Option, e.Mend = "lockout", "expected at least one failure and one second"
-			fail(e)
+		if s.Type != TypePassword {
+			wrong("type", "%q is not a known type; expected password, sms_otp or email_otp", s.Type)
+			continue
 		}
-		if s.PasswordMinLength < 1 || s.PasswordMinLength > 256 {
-			e.Option, e.Mend = "password_min_length", "expected 1 to 256"
-			fail(e)
-		}
-		if s.PasswordMaxAge < 0 {
-			e.Option, e.Mend = "password_max_age", "expected a positive duration"
-			fail(e)
-		}
+		s.validatePassword(wrong)
 	}
 	return seen
 }
 
-func (c Config) validateClients(sources map[string]bool, fail func(ConfigError)) {
+func (s Source) validatePassword(wrong func(option, format string, a ...any)) {
+	for option, set := range map[string]bool{"digits": s.Digits != 0, "lifetime": s.Lifetime != 0, "send": s.Webhook.URL != "" || s.SMTP.URL != ""} {
+		if set {
+			wrong(option, "is for sources of type sms_otp and email_otp")
+		}
+	}
+	for _, id := range s.Identifiers {
+		if !slices.Contains([]string{"username", "email", "phone_number"}, id) {
+			wrong("identifiers", "%q is not one of username, email, phone_number", id)
+		}
+	}
+	if s.LockoutFailures < 1 || s.LockoutDuration < time.Second {
+		wrong("lockout", "expected at least one failure and one second")
+	}
+	if s.PasswordMinLength < 1 || s.PasswordMinLength > 256 {
+		wrong("password_min_length", "expected 1 to 256")
+	}
+	if s.PasswordMaxAge < 0 {
+		wrong("password_max_age", "expected a positive duration")
+	}
+}
+
+func (c Config) validateClients(sources map[string]Source, fail func(ConfigError)) {
 	seen := map[string]bool{}
 	for _, r := range c.Clients {
 		if seen[r.ID] {
@@ -312,7 +385,7 @@ func (c Config) validateClients(sources map[string]bool, fail func(ConfigError))
 			fail(ConfigError{Client: r.ID, Option: p.Option, Mend: p.Mend})
 		}
 		for _, s := range r.Sources {
-			if !sources[s] {
+			if _, known := sources[s]; !known {
 				fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: fmt.Sprintf("there is no auth_source %q", s)})
 			}
 		}
@@ -321,8 +394,14 @@ func (c Config) validateClients(sources map[string]bool, fail func(ConfigError))
 				fail(ConfigError{Client: r.ID, Option: "secret_hash", Mend: problem})
 			}
 		}
-		if r.HasGrant("password") && len(r.Sources) == 0 {
-			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks"})
+		of := func(types ...string) bool {
+			return slices.ContainsFunc(r.Sources, func(id string) bool { return slices.Contains(types, sources[id].Type) })
+		}
+		if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
+			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks of type password"})
+		}
+		if r.HasOTP() && !of(TypeSMSOTP, TypeEmailOTP) {
+			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the otp grant needs a source: name one of the auth_source blocks of type sms_otp or email_otp"})
 		}
 	}
 }

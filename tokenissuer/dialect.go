@@ -14,6 +14,7 @@ type dialect struct {
 	name      string
 	mediaType string      // of token answers and of errors
 	bodies    oauth.Media // the encodings it reads
+	without   []string    // grants that this family does not have
 
 	// words spell the errors that this family says otherwise than RFC 6749 §5.2;
 	// missing are those of a required parameter that was left out, by its name.
@@ -91,6 +92,14 @@ var ciam = &dialect{
 		oauth.AccountFrozen:         {description: "Abnormal user status"},
 		oauth.PasswordExpired:       {description: "Abnormal user status"},
 		oauth.SourceNotAssociated:   {description: "Auth source and application not associated"},
+		oauth.SourceCannotSend:      {description: "Auth source and application not associated"},
+		oauth.UnknownOTPToken:       {description: "Unknown or expired otp_token"},
+		oauth.WrongOTP:              {description: "Unknown or expired OTP"},
+		oauth.MismatchedOTP:         {description: "Mismatched OTP token and OTP sending parameters"},
+		oauth.UnknownUser:           {description: "User not found"},
+		oauth.NumberUsedUp:          {description: "SMS rate limit exceeded for same phone number"},
+		oauth.MailboxUsedUp:         {description: "Email rate limit exceeded for same email address"},
+		oauth.SendingFailed:         {description: "Failed to send OTP. Please try again later."},
 		oauth.MissingRevokedToken:   revokedToken,
 		oauth.MissingLogoutClient:   {description: "Client ID parameter not found"},
 		oauth.ForeignCode:           codeOfAnother,
@@ -132,12 +141,13 @@ var plain = func() *dialect {
 	for _, r := range []oauth.Reason{
 		oauth.NoClientCredential, oauth.UnknownPKCEClient,
 		oauth.WrongCredentials, oauth.UnsupportedIdentifier, oauth.AccountLocked, oauth.AccountFrozen, oauth.PasswordExpired,
-		oauth.ForeignCode,
+		oauth.ForeignCode, oauth.UnknownOTPToken, oauth.WrongOTP, oauth.UnknownUser,
 	} {
 		delete(d.words, r)
 	}
 	d.byIDAlone = nil
 	d.words[oauth.MalformedBasic] = words{status: http.StatusUnauthorized, code: oauth.InvalidClient}
+	d.words[oauth.MismatchedOTP] = words{code: oauth.InvalidGrant}
 	d.words[oauth.SourceNotAssociated] = words{code: oauth.InvalidGrant}
 	d.words[oauth.ForeignToken] = words{status: http.StatusBadRequest, code: oauth.UnauthorizedClient} // RFC 7009 §2.1
 	d.challenges = map[oauth.Reason]bearerWords{

@@ -18,6 +18,7 @@ var idaas = &dialect{
 	name:      "idaas",
 	mediaType: jsonUTF8,
 	bodies:    oauth.FormEncoded,
+	without:   []string{oauth.GrantOTPSMS, oauth.GrantOTPEmail},
 	words: map[oauth.Reason]words{
 		oauth.MalformedBasic:        badClient,
 		oauth.NoClientCredential:    badClient,

@@ -69,6 +69,9 @@ func (i *Issuer) metadata(f family) metadata {
 		m.JWKSURI, m.UserinfoEndpoint = base+"/jwks", base+"/userinfo"
 		return m
 	}
+	if len(i.codes.order) > 0 {
+		m.GrantTypes = append(m.GrantTypes, oauth.GrantOTPSMS, oauth.GrantOTPEmail)
+	}
 	m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/authorize", base+"/oauth2/token"
 	m.JWKSURI, m.UserinfoEndpoint = base+"/oauth2/jwks", base+"/userinfo"
 	m.RevocationEndpoint, m.RevocationAuthMethods = base+"/oauth2/revoke", m.TokenAuthMethods

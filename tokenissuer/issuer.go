@@ -25,6 +25,7 @@ type Issuer struct {
 	clients   [families]*client.Registry
 	accounts  *account.Accounts
 	sources   map[string]account.Source
+	codes     *codes
 	grants    map[string]grant.Func
 	origins   map[string]bool // whose scripts may read answers
 	portal    *portal.Portal  // nil while no client sends people here
@@ -62,13 +63,20 @@ func New(config Config, state *State) (*Issuer, error) {
 		}
 	}
 	for _, s := range config.Sources {
-		i.sources[s.ID] = s.source()
+		if s.Type == TypePassword {
+			i.sources[s.ID] = s.source()
+		}
+	}
+	if i.codes, err = newCodes(config, state, accounts); err != nil {
+		return nil, err
 	}
 	refresh := &grant.Refresh{Store: state.store, Secret: state.refresh, Window: max(0, config.RefreshWindow)}
 	i.grants = map[string]grant.Func{
 		oauth.GrantPassword:          grant.Password(i.accounts, i.sources, config.RefreshTokenLifetime),
 		oauth.GrantClientCredentials: grant.ClientCredentials,
 		oauth.GrantRefreshToken:      refresh.Grant,
+		oauth.GrantOTPSMS:            i.otpGrant(store.ByPhone),
+		oauth.GrantOTPEmail:          i.otpGrant(store.ByEmail),
 	}
 	if !i.needsPortal() {
 		return i, nil
@@ -77,6 +85,11 @@ func New(config Config, state *State) (*Issuer, error) {
 	i.grants[oauth.GrantAuthorizationCode] = code.Grant
 	i.portal, err = i.newPortal()
 	return i, err
+}
+
+func (i *Issuer) otpGrant(kind store.IdentifierKind) grant.Func {
+	otp := &grant.OTP{Accounts: i.accounts, Sources: i.codes.sources, Kind: kind, Lifetime: i.config.RefreshTokenLifetime}
+	return otp.Grant
 }
 
 // needsPortal reports whether a client sends people here.

@@ -25,6 +25,7 @@ var routes = []route{
 	{"/oauth2/revoke", "revoke", "POST", (*Issuer).revoke},
 	{"/oauth2/introspect", "introspect", "POST", (*Issuer).introspect},
 	{"/oauth2/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
+	{"/otp/send", "otp_send", "POST", (*Issuer).sendOTP},
 	{"/userinfo", "userinfo", "GET, HEAD, POST", (*Issuer).userinfo},
 	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
 	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery},
@@ -49,7 +50,8 @@ func (i *Issuer) endpoint(path string) *route {
 	switch {
 	case strings.HasPrefix(path, portalPath) && i.portal != nil:
 		return &pages
-	case e != nil && (e.name == "authorize" || e.name == "logout") && i.portal == nil:
+	case e != nil && (e.name == "authorize" || e.name == "logout") && i.portal == nil,
+		e != nil && e.name == "otp_send" && len(i.codes.order) == 0:
 		return nil
 	}
 	return e

@@ -108,6 +108,16 @@ func (s *State) upkeep(ctx context.Context) {
 	}
 }
 
+// aside does what an answer does not wait for. Who calls it still uses the state,
+// and Close waits for it.
+func (s *State) aside(what string, work func() error) {
+	s.background.Go(func() {
+		if err := work(); err != nil {
+			s.report(fmt.Errorf("%s: %w", what, err))
+		}
+	})
+}
+
 func (s *State) sweep(ctx context.Context, now time.Time) error {
 	s.revoked.Sweep(now)
 	for {

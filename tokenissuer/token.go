@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
@@ -16,7 +17,7 @@ func (i *Issuer) token(r *request) error {
 	if err != nil {
 		return err
 	}
-	name := form.Get("grant_type")
+	name := i.grantName(form)
 	if name == "" {
 		return oauth.FailParam(oauth.InvalidRequest, oauth.MissingParameter, "grant_type")
 	}
@@ -24,7 +25,7 @@ func (i *Issuer) token(r *request) error {
 	if !served && oauth.KnownGrant(name) {
 		return oauth.Fail(oauth.UnauthorizedClient, oauth.GrantNotAllowed)
 	}
-	if !served {
+	if !served || slices.Contains(r.dialect.without, name) {
 		return oauth.FailParam(oauth.UnsupportedGrantType, oauth.UnknownGrantType, "grant_type")
 	}
 	if !c.MayUse(name) {
@@ -37,13 +38,18 @@ func (i *Issuer) token(r *request) error {
 	return r.json(r.dialect.mediaType, r.dialect.tokens(answer))
 }
 
+// grantName is the grant_type of a request, under its one name.
+func (i *Issuer) grantName(form oauth.Form) string {
+	return oauth.CanonicalGrant(form.Get("grant_type"), i.config.Issuer)
+}
+
 // authenticate reads the form and finds the client that sent it.
 func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, oauth.Form, error) {
 	form, err := oauth.ReadForm(r.w, r.Request, r.dialect.bodies)
 	if err != nil {
 		return nil, form, err
 	}
-	if name := form.Get("grant_type"); i.grants[name] != nil {
+	if name := i.grantName(form); i.grants[name] != nil {
 		r.event.Grant = name
 	}
 	for _, h := range r.Header.Values("Authorization") {

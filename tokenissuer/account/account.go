@@ -38,6 +38,10 @@ func (s Source) withDefaults() Source {
 	return s
 }
 
+// guessesPerToken is how many requests may show codes for one otp_token at once;
+// more than a handful are not one person's.
+const guessesPerToken = 256
+
 // Options are what Accounts works with. Every zero value is the safe one.
 type Options struct {
 	// Key hashes names and addresses before they are stored with failed attempts.
@@ -70,7 +74,8 @@ type Accounts struct {
 	key     []byte
 	hasher  *hasher
 	queue   *queue
-	flights *flights
+	flights *flights // of passwords, by name
+	guesses *flights // of one-time codes, by otp_token
 }
 
 // New makes Accounts over a store. It hashes nothing, so it costs no start time.
@@ -103,6 +108,6 @@ func New(st *store.Store, o Options) (*Accounts, error) {
 	q := newQueue(o.Hashes, o.Wait)
 	return &Accounts{
 		store: st, region: o.Region, key: o.Key, hasher: h,
-		queue: q, flights: newFlights(cap(q.seats) / 2),
+		queue: q, flights: newFlights(cap(q.seats) / 2), guesses: newFlights(guessesPerToken),
 	}, nil
 }

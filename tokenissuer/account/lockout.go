@@ -132,6 +132,11 @@ func address(from netip.Addr) string {
 	return prefix.String()
 }
 
+// addressKey is what an address is remembered by that an account signed in from.
+func (a *Accounts) addressKey(account string, from netip.Addr) store.Hash {
+	return a.digest("address", account, address(from))
+}
+
 // network is what one customer of a provider usually has: a /24 or a /56. With
 // single addresses every lease would be a stranger, and IPv6 would give one
 // machine 2^64 of them.

@@ -71,7 +71,7 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		return store.Account{}, nil, err
 	}
 	// Asked for nobody's account too: an answer must not come sooner for unknown names.
-	at := a.digest("address", account.ID, address(from))
+	at := a.addressKey(account.ID, from)
 	known, err := a.store.KnownAddress(ctx, now, account.ID, at)
 	if err != nil {
 		return store.Account{}, nil, err

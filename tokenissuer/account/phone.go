@@ -2,6 +2,7 @@ package account
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -14,4 +15,12 @@ func Dashed(e164 string) string {
 		return ""
 	}
 	return "+" + strconv.Itoa(int(n.GetCountryCode())) + "-" + phonenumbers.GetNationalSignificantNumber(n)
+}
+
+// textable reports whether a stored number may get messages. The documented API
+// takes those of the mainland, of 11 digits; of other countries only the length
+// is known, and has been looked at.
+func textable(e164 string) bool {
+	national, mainland := strings.CutPrefix(e164, "+86")
+	return !mainland || len(national) == 11 && national[0] == '1'
 }

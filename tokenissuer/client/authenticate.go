@@ -28,6 +28,9 @@ const (
 	Revoke
 	// Introspect wants a secret from everybody (RFC 7662 §2.1).
 	Introspect
+	// SendOTP takes those public clients at their word whose operator allows it:
+	// messages cost money.
+	SendOTP
 )
 
 // credentials is what a request offers as client authentication.
@@ -144,6 +147,11 @@ func (c *Client) withoutSecret(form oauth.Form, at Endpoint) error {
 		return nil
 	case Introspect:
 		return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
+	case SendOTP:
+		if !public || !c.OTPSendWithoutSecret {
+			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
+		}
+		return nil
 	}
 	grant := form.Get("grant_type")
 	switch {

@@ -10,23 +10,24 @@ import (
 
 // Client is a registered application, ready to be asked. It is immutable.
 type Client struct {
-	ID                  string
-	Name                string
-	Type                Type
-	Sources             []string
-	Scopes              oauth.Scopes
-	RedirectURIs        []string
-	LogoutRedirectURIs  []string
-	PKCEWithoutSecret   bool
-	Claims              []string
-	IntrospectAny       bool
-	Rotate              bool // refresh tokens change at each use
-	Dialect             string
-	AccessToken         string
-	Rules               Rules
-	AccessTokenLifetime time.Duration // 0: the issuer's
-	FirstParty          bool          // no consent is asked for
-	Disabled            bool
+	ID                   string
+	Name                 string
+	Type                 Type
+	Sources              []string
+	Scopes               oauth.Scopes
+	RedirectURIs         []string
+	LogoutRedirectURIs   []string
+	PKCEWithoutSecret    bool
+	OTPSendWithoutSecret bool
+	Claims               []string
+	IntrospectAny        bool
+	Rotate               bool // refresh tokens change at each use
+	Dialect              string
+	AccessToken          string
+	Rules                Rules
+	AccessTokenLifetime  time.Duration // 0: the issuer's
+	FirstParty           bool          // no consent is asked for
+	Disabled             bool
 
 	grants  map[string]bool
 	secrets []digest
@@ -63,7 +64,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 
 func (r Registration) client() *Client {
 	c := &Client{
-		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, Claims: r.Claims,
+		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
 		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,

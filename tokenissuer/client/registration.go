@@ -67,6 +67,10 @@ type Registration struct {
 	// alone.
 	PKCEWithoutSecret bool
 
+	// OTPSendWithoutSecret lets a spa or mobile client have one-time codes sent with
+	// its id alone, within limits per address. Whoever knows the id can then, too.
+	OTPSendWithoutSecret bool
+
 	// Scopes that it may ask for.
 	Scopes []string
 
@@ -210,22 +214,35 @@ var grantTypes = map[string][]Type{
 	oauth.GrantAuthorizationCode: {Web, SPA, Mobile},
 	oauth.GrantClientCredentials: {Web, M2M},
 	oauth.GrantRefreshToken:      {Web, SPA, Mobile, M2M},
+	oauth.GrantOTPSMS:            {Web, SPA, Mobile},
+	oauth.GrantOTPEmail:          {Web, SPA, Mobile},
+}
+
+// grantsOfPeople are those that people's proofs earn.
+var grantsOfPeople = []string{oauth.GrantAuthorizationCode, oauth.GrantPassword, oauth.GrantOTPSMS, oauth.GrantOTPEmail}
+
+// HasOTP reports whether people sign in to the client with one-time codes.
+func (r Registration) HasOTP() bool {
+	return r.HasGrant(oauth.GrantOTPSMS) || r.HasGrant(oauth.GrantOTPEmail)
 }
 
 func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 	if len(r.Grants) == 0 {
-		add("grants", "a client without a grant gets no token; name one of authorization_code, password, client_credentials, refresh_token")
+		add("grants", "a client without a grant gets no token; name one of authorization_code, password, otp, client_credentials, refresh_token")
 	}
 	for i, g := range r.Grants {
 		types, known := grantTypes[g]
 		switch {
 		case !known:
-			add("grants", "%q is not one of authorization_code, password, client_credentials, refresh_token", g)
+			add("grants", "%q is not one of authorization_code, password, otp, client_credentials, refresh_token", g)
 		case slices.Contains(r.Grants[:i], g):
 			add("grants", "%s is named twice", g)
 		case !slices.Contains(types, r.Type):
-			add("grants", "%s is not for clients of type %s", g, r.Type)
+			add("grants", "%s is not for clients of type %s", spoken(g), r.Type)
 		}
+	}
+	if r.HasOTP() && r.Dialect == IDaaS {
+		add("grants", "dialect idaas has no one-time codes")
 	}
 	if code := r.HasGrant(oauth.GrantAuthorizationCode); code != (len(r.RedirectURIs) > 0) {
 		if code {
@@ -235,20 +252,29 @@ func (r Registration) checkGrants(add func(option, format string, a ...any)) {
 		}
 	}
 	if r.HasGrant(oauth.GrantRefreshToken) && !r.ofPeople() {
-		add("grants", "refresh_token needs a grant of people, authorization_code or password: client_credentials gets no refresh token")
+		add("grants", "refresh_token needs a grant of people, authorization_code, password or otp: client_credentials gets no refresh token")
+	}
+	if r.OTPSendWithoutSecret && !r.Type.Public() {
+		add("otp_send_without_secret", "is for spa and mobile clients; a %s client sends with its secret", r.Type)
 	}
 }
 
 // ofPeople reports whether people sign in through the client.
-func (r Registration) ofPeople() bool {
-	return r.HasGrant(oauth.GrantPassword) || r.HasGrant(oauth.GrantAuthorizationCode)
+func (r Registration) ofPeople() bool { return slices.ContainsFunc(grantsOfPeople, r.HasGrant) }
+
+// spoken is a grant as operators write it.
+func spoken(grant string) string {
+	if grant == oauth.GrantOTPSMS || grant == oauth.GrantOTPEmail {
+		return "otp"
+	}
+	return grant
 }
 
 // checkEffect refuses words that would do nothing: who wrote one expects
 // something of it.
 func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 	if len(r.Grants) > 0 && !r.ofPeople() {
-		const mend = "without effect: nobody signs in through a client that has neither the authorization_code nor the password grant"
+		const mend = "without effect: nobody signs in through a client that has neither the authorization_code nor the password nor the otp grant"
 		if len(r.Claims) > 0 {
 			add("claims", mend)
 		}

@@ -63,7 +63,7 @@ func (r Registration) Givable() []string {
 		dialect = CIAM
 	}
 	var all []string
-	password, code := r.HasGrant(oauth.GrantPassword), r.HasGrant(oauth.GrantAuthorizationCode)
+	password, code := r.HasGrant(oauth.GrantPassword) || r.HasOTP(), r.HasGrant(oauth.GrantAuthorizationCode)
 	if password || code {
 		all = append(all, rules[dialect].PersonScope)
 	}

@@ -70,3 +70,16 @@ func require(form oauth.Form, names ...string) error {
 	}
 	return nil
 }
+
+// associated returns the source that a request names, or the first that fits of
+// the client's where it need not name one.
+func associated[S any](r Request, sources map[string]S, fits func(S) bool) (S, error) {
+	id := r.Form.Get("auth_source_id")
+	for _, of := range r.Client.Sources {
+		if source, ok := sources[of]; ok && fits(source) && (id == of || id == "") {
+			return source, nil
+		}
+	}
+	var none S
+	return none, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
+}

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -33,7 +32,7 @@ func Password(accounts Passwords, sources map[string]account.Source, lifetime ti
 		if err != nil {
 			return nil, err
 		}
-		source, err := sourceOf(r, sources)
+		source, err := associated(r, sources, func(account.Source) bool { return true })
 		if err != nil {
 			return nil, err
 		}
@@ -53,16 +52,4 @@ func Password(accounts Passwords, sources map[string]account.Source, lifetime ti
 			Writes: writes,
 		}, nil
 	}
-}
-
-// sourceOf returns the source that a request names, or the first of the
-// client's where it need not name one.
-func sourceOf(r Request, sources map[string]account.Source) (account.Source, error) {
-	id := r.Form.Get("auth_source_id")
-	for _, associated := range r.Client.Sources {
-		if source, ok := sources[associated]; ok && (id == associated || id == "") {
-			return source, nil
-		}
-	}
-	return account.Source{}, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
 }

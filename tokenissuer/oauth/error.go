@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Error codes of RFC 6749 §5.2 and of the specifications built on it, with the
@@ -32,6 +33,19 @@ const (
 	LoginRequired           = "login_required"
 	ConsentRequired         = "consent_required"
 	RedirectURIMismatch     = "redirect_uri_mismatch"
+)
+
+// Those of sending one-time codes; the documented API adds them.
+const (
+	MalformedPhoneNumber  = "malformed_phone_number"
+	MalformedEmailAddress = "malformed_email"
+	PhoneNumberIsUsed     = "phone_number_is_used"
+	EmailIsUsed           = "email_is_used"
+	InvalidEmail          = "invalid_email"
+	InsufficientSMSQuota  = "insufficient_sms_quota"
+	InsufficientMailQuota = "insufficient_email_quota"
+	SMSRateLimitExceeded  = "sms_rate_limit_exceeded"
+	MailRateLimitExceeded = "email_rate_limit_exceeded"
 )
 
 // Reason names the exact condition behind an error. Logs and metrics carry it,
@@ -76,6 +90,23 @@ const (
 	AccountGone           Reason = "account_gone"
 
 	MissingLogoutClient Reason = "logout_without_client"
+
+	UnknownOTPToken  Reason = "unknown_otp_token"
+	WrongOTP         Reason = "wrong_otp"
+	MismatchedOTP    Reason = "otp_for_something_else"
+	UnknownUser      Reason = "unknown_user"
+	SourceCannotSend Reason = "source_cannot_send"
+	MalformedPhone   Reason = "malformed_phone_number"
+	MalformedEmail   Reason = "malformed_email"
+	PhoneTaken       Reason = "phone_number_is_used"
+	EmailTaken       Reason = "email_is_used"
+	NumberUsedUp     Reason = "sms_rate_limit"
+	MailboxUsedUp    Reason = "email_rate_limit"
+	SMSUsedUp        Reason = "sms_of_client_used_up"
+	EmailUsedUp      Reason = "email_of_client_used_up"
+	RefusedAddress   Reason = "address_refused"
+	SendingFailed    Reason = "sending_failed"
+
 	UnknownResponseType Reason = "unknown_response_type"
 	UnknownAuthClient   Reason = "unknown_client_of_authorize"
 	BadChallenge        Reason = "bad_code_challenge"
@@ -115,6 +146,9 @@ type Error struct {
 	Param  string // the parameter concerned, "" where none is
 	Who    string // the account concerned, for the log alone; "" where none is
 	Cause  error
+
+	// Retry is how long from now the same request may succeed; 0: nobody knows.
+	Retry time.Duration
 }
 
 // Fail makes an Error without a cause.

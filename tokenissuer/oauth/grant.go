@@ -10,13 +10,44 @@ const (
 	GrantRefreshToken      = "refresh_token"
 )
 
-// otpGrants is the common beginning of the one-time code grants' URIs.
-const otpGrants = "http://tencentciam.com/oauth2/grant-type/otp/"
+// The grants of one-time codes, as the documented API spells them.
+const (
+	GrantOTPSMS   = "http://tencentciam.com/oauth2/grant-type/otp/sms"
+	GrantOTPEmail = "http://tencentciam.com/oauth2/grant-type/otp/email"
+)
+
+const (
+	otpPath = "/oauth2/grant-type/otp/" // below the issuer's own address, as in samples of the documents
+	otpURN  = "urn:gatehouse:grant-type:otp:"
+)
+
+// CanonicalGrant returns the one name of a grant that has several. issuer is
+// scheme and host.
+func CanonicalGrant(grantType, issuer string) string {
+	kind, ok := strings.CutPrefix(grantType, otpURN)
+	if !ok {
+		kind, ok = strings.CutPrefix(grantType, issuer)
+		if ok {
+			kind, ok = strings.CutPrefix(kind, otpPath)
+		}
+	}
+	switch {
+	case ok && kind == "sms":
+		return GrantOTPSMS
+	case ok && kind == "email":
+		return GrantOTPEmail
+	}
+	return grantType
+}
 
 // KnownGrant reports whether the documented APIs have a grant, served here or
 // not: what a client may not use is another answer than what nobody knows.
 func KnownGrant(grantType string) bool {
-	return grantType == GrantAuthorizationCode || grantType == GrantClientCredentials || GrantOfPeople(grantType)
+	switch grantType {
+	case GrantPassword, GrantAuthorizationCode, GrantClientCredentials, GrantRefreshToken, GrantOTPSMS, GrantOTPEmail:
+		return true
+	}
+	return false
 }
 
 // GrantOfPeople reports whether a grant_type is one that a person's proof earns
@@ -24,8 +55,8 @@ func KnownGrant(grantType string) bool {
 // differs for these (see client.Authenticate).
 func GrantOfPeople(grantType string) bool {
 	switch grantType {
-	case GrantPassword, GrantRefreshToken, otpGrants + "sms", otpGrants + "email":
+	case GrantPassword, GrantRefreshToken, GrantOTPSMS, GrantOTPEmail, otpURN + "sms", otpURN + "email":
 		return true
 	}
-	return strings.HasSuffix(grantType, "/oauth2/grant-type/otp/sms") || strings.HasSuffix(grantType, "/oauth2/grant-type/otp/email")
+	return strings.HasSuffix(grantType, otpPath+"sms") || strings.HasSuffix(grantType, otpPath+"email")
 }

@@ -50,6 +50,27 @@ func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
 		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
 }
 
+// VerifyIdentifier notes that the person has shown to have the address, ByEmail
+// or ByPhone. Conflict: it is not the account's any more.
+type VerifyIdentifier struct {
+	Account string
+	Kind    IdentifierKind
+	Value   string
+}
+
+var verifyIdentifier = map[IdentifierKind]write{
+	ByEmail: writes(`UPDATE accounts SET email_verified = 1, updated = $3 WHERE id = $1 AND email = $2`),
+	ByPhone: writes(`UPDATE accounts SET phone_verified = 1, updated = $3 WHERE id = $1 AND phone = $2`),
+}
+
+func (w VerifyIdentifier) apply(ctx context.Context, t *transaction) error {
+	verify, ok := verifyIdentifier[w.Kind]
+	if !ok {
+		return ErrConflict
+	}
+	return t.must(ctx, verify, w.Account, w.Value, t.now)
+}
+
 // SetState locks, freezes or activates an account. Conflict: gone.
 type SetState struct {
 	Account string

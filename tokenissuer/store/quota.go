@@ -26,6 +26,23 @@ func (w TakeQuota) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, takeQuota, w.Key[:], t.now, w.Most, millis(t.at.Add(w.Window)))
 }
 
+// ReturnQuota gives one use back, for what came to nothing. A window in which
+// nothing is left taken is over, so that the next use begins one. Never a
+// conflict.
+type ReturnQuota struct{ Key Hash }
+
+var (
+	returnLast  = writes(`DELETE FROM quotas WHERE hash = $1 AND taken <= 1`)
+	returnQuota = writes(`UPDATE quotas SET taken = taken - 1 WHERE hash = $1`)
+)
+
+func (w ReturnQuota) apply(ctx context.Context, t *transaction) error {
+	if err := t.may(ctx, returnLast, w.Key[:]); err != nil {
+		return err
+	}
+	return t.may(ctx, returnQuota, w.Key[:])
+}
+
 // RequireQuota asks that a key is not used up, and counts nothing: a right
 // guess after too many wrong ones is refused with them. Conflict: it is.
 type RequireQuota struct {

@@ -276,3 +276,18 @@ func addressesKnown(f *fixture) {
 		f.Error("an address is known without a sign-in for 90 days")
 	}
 }
+
+func identifierVerified(f *fixture) {
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "ann", Email: "ann@x.example", Phone: "+8613612345678", State: store.Active}})
+	f.apply(now, store.VerifyIdentifier{Account: "ann", Kind: store.ByPhone, Value: "+8613612345678"})
+	if got := must(f.Account(f.Context(), "ann"))(f); !got.PhoneVerified || got.EmailVerified {
+		f.Errorf("verified: phone %v, e-mail %v", got.PhoneVerified, got.EmailVerified)
+	}
+	f.conflict("it has another address by now", now, store.VerifyIdentifier{Account: "ann", Kind: store.ByEmail, Value: "old@x.example"})
+	f.conflict("there is no such account", now, store.VerifyIdentifier{Account: "bob", Kind: store.ByEmail, Value: "ann@x.example"})
+	f.conflict("a username needs no proof", now, store.VerifyIdentifier{Account: "ann", Kind: store.ByUsername, Value: ""})
+	f.apply(now, store.VerifyIdentifier{Account: "ann", Kind: store.ByEmail, Value: "ann@x.example"})
+	if got := must(f.Account(f.Context(), "ann"))(f); !got.EmailVerified {
+		f.Error("the e-mail address is not verified")
+	}
+}

@@ -41,6 +41,21 @@ func quotaWindow(f *fixture) {
 	check(next, store.Quota{Taken: 1, Ends: next.Add(time.Minute)})
 }
 
+func quotaReturned(f *fixture) {
+	take := store.TakeQuota{Key: hash("q"), Most: 2, Window: time.Minute}
+	back := store.ReturnQuota{Key: take.Key}
+	f.apply(now, back) // nothing was taken
+	f.apply(now, take, take)
+	f.conflict("it is used up", now, take)
+	later := now.Add(time.Second)
+	f.apply(later, back)
+	f.same("the quota", must(f.Quota(f.Context(), later, take.Key))(f), store.Quota{Taken: 1, Ends: now.Add(time.Minute)})
+	f.apply(later, back)
+	f.same("the quota", must(f.Quota(f.Context(), later, take.Key))(f), store.Quota{})
+	f.apply(later, take)
+	f.same("the quota", must(f.Quota(f.Context(), later, take.Key))(f), store.Quota{Taken: 1, Ends: later.Add(time.Minute)})
+}
+
 // quotasTogether: what one quota refuses costs none of the others.
 func quotasTogether(f *fixture) {
 	number := store.TakeQuota{Key: hash("number"), Most: 1, Window: 30 * time.Second}

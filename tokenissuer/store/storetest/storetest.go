@@ -58,11 +58,13 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"CodeThatWasNotSentIsNoCode", unsentCodeIsNoCode},
 		{"QuotaIsForAWindow", quotaWindow},
 		{"QuotasAreTakenTogether", quotasTogether},
+		{"ReturnedQuotaCanBeTakenAgain", quotaReturned},
 		{"TooManyWrongTriesRefuseTheRightOne", wrongTriesRefuseTheRight},
 
 		{"AccountIsFoundByEachIdentifier", accountsFound},
 		{"IdentifierBelongsToOneAccount", identifiersTaken},
 		{"AccountsArePaged", accountsPaged},
+		{"AddressIsVerifiedWhileItIsTheAccounts", identifierVerified},
 		{"PasswordIsReplacedOnce", passwordReplaced},
 		{"ReplacedPasswordsAreRemembered", passwordsRemembered},
 		{"RemovedAccountIsGone", accountRemoved},
