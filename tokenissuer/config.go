@@ -101,7 +101,7 @@ type Config struct {
 	Dialect string
 
 	// Sources are the ways people prove themselves. Without any there is one,
-	// `password`, associated with every client that has the password grant.
+	// `password`, associated with every client that signs people in.
 	Sources []Source
 
 	// Clients are the registered applications.
@@ -230,7 +230,7 @@ func (c Config) withDefaults() Config {
 	if len(c.Sources) == 0 {
 		c.Sources = []Source{{ID: "password", Type: "password"}}
 		for i := range c.Clients {
-			if r := &c.Clients[i]; len(r.Sources) == 0 && r.HasGrant("password") {
+			if r := &c.Clients[i]; len(r.Sources) == 0 && r.SignsPeopleIn() {
 				r.Sources = []string{"password"}
 			}
 		}

@@ -115,6 +115,11 @@ func (r Registration) GoString() string { return r.String() }
 // HasGrant reports whether the client may use a grant.
 func (r Registration) HasGrant(name string) bool { return slices.Contains(r.Grants, name) }
 
+// SignsPeopleIn reports whether a grant of the client is a person's sign-in.
+func (r Registration) SignsPeopleIn() bool {
+	return r.HasGrant(oauth.GrantPassword) || r.HasGrant(oauth.GrantAuthorizationCode)
+}
+
 // Problem is a mistake in a registration.
 type Problem struct {
 	Option string // the word, as the Caddyfile spells it
