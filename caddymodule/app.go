@@ -65,6 +65,24 @@ type App struct {
 	// The ISO 3166 region in which phone numbers without + are read, default `CN`.
 	PhoneRegion string `json:"phone_region,omitempty"`
 
+	// How long an authorization code waits to be redeemed, default `5m`.
+	AuthorizationCodeLifetime string `json:"authorization_code_lifetime,omitempty"`
+
+	// Name the issuer in the authorization answers of every dialect (RFC 9207);
+	// those of dialect oauth always do.
+	ISSParameter bool `json:"iss_parameter,omitempty"`
+
+	// The languages of the pages for people, of `en` and `zh`; the first is the
+	// default. Default: both, English first.
+	Locale []string `json:"locale,omitempty"`
+
+	// What scopes are called on the consent page.
+	Scopes []Scope `json:"scopes,omitempty"`
+
+	// How the pages for people look. They are served while a client has the
+	// authorization_code grant.
+	Portal *Portal `json:"portal,omitempty"`
+
 	// How requests are answered that name no known client: `ciam` (default) or
 	// `oauth`, which answers as the RFCs do where the two differ.
 	Dialect string `json:"dialect,omitempty"`
@@ -103,6 +121,34 @@ type Store struct {
 
 	// The database file. Its folder is made when the server starts.
 	Path string `json:"path,omitempty"`
+}
+
+// Portal is how the pages for people look.
+type Portal struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// What the pages are headed with. Default: the issuer's host.
+	Name string `json:"name,omitempty"`
+
+	// An image file of at most 1 MiB: svg, png, jpeg, webp or gif.
+	Logo string `json:"logo,omitempty"`
+
+	// The colour of buttons, `#rgb` or `#rrggbb`; their text is black or white,
+	// whichever can be read.
+	Color string `json:"color,omitempty"`
+}
+
+// Scope is what a scope is called where people are asked for it.
+type Scope struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// The scope.
+	Name string `json:"name,omitempty"`
+
+	// What it lets an application do, as a sentence to the person.
+	Text string `json:"text,omitempty"`
 }
 
 // Limits bound what one peer may ask.
@@ -175,7 +221,24 @@ type Client struct {
 	// web and m2m.
 	Secrets []Secret `json:"secrets,omitempty"`
 
-	// What the client may earn tokens with: `password`, `client_credentials`,
+	// Where authorization codes may be sent, compared byte by byte: https, http on
+	// loopback, or for mobile a scheme that is a domain name backwards.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+
+	// Where a browser may be sent after signing out.
+	LogoutRedirectURIs []string `json:"logout_redirect_uris,omitempty"`
+
+	// The origins whose scripts may read the answers of the token, revocation,
+	// userinfo, key and metadata endpoints.
+	CORSOrigins []string `json:"cors_origins,omitempty"`
+
+	// No consent page: the application is the operator's own.
+	FirstParty bool `json:"first_party,omitempty"`
+
+	// Let a web client redeem a code by its id and the PKCE verifier alone.
+	PKCEWithoutSecret bool `json:"pkce_without_secret,omitempty"`
+
+	// What the client may earn tokens with: `authorization_code`, `password`, `client_credentials`,
 	// `refresh_token`.
 	Grants []string `json:"grants,omitempty"`
 

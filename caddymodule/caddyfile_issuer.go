@@ -45,7 +45,12 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		refresh_token_lifetime <duration>
 //		refresh_window <duration>
 //		phone_region <region>
+//		authorization_code_lifetime <duration>
 //		dialect ciam|oauth
+//		iss_parameter
+//		locale en|zh…
+//		scope <name> <text>
+//		portal { … }
 //		limits { … }
 //		auth_source <name> { … }
 //		client <id> { … }
@@ -73,9 +78,16 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"refresh_window":         b.duration(&app.RefreshWindow),
 		"phone_region":           b.text(&app.PhoneRegion),
 		"dialect":                b.oneOf(&app.Dialect, "ciam", "oauth"),
-		"limits":                 {read: p.limits},
-		"auth_source":            {read: p.authSource, repeat: true},
-		"client":                 {read: p.client, repeat: true},
+		"iss_parameter":          b.flag(&app.ISSParameter),
+		"locale":                 b.texts(&app.Locale, "en", "zh"),
+		"scope":                  {read: p.scope, repeat: true},
+		"portal":                 {read: p.portal},
+
+		"authorization_code_lifetime": b.duration(&app.AuthorizationCodeLifetime),
+
+		"limits":      {read: p.limits},
+		"auth_source": {read: p.authSource, repeat: true},
+		"client":      {read: p.client, repeat: true},
 	})
 	if err != nil {
 		return nil, err
@@ -173,7 +185,12 @@ func (p *issuerParser) authSource() error {
 //		type web|spa|mobile|m2m
 //		secret <secret>
 //		secret_hash <phc>
-//		grants password|client_credentials|refresh_token…
+//		grants authorization_code|password|client_credentials|refresh_token…
+//		redirect_uris <address>…
+//		logout_redirect_uris <address>…
+//		cors_origins <origin>…
+//		first_party
+//		pkce_without_secret
 //		scopes <scope>…
 //		auth_sources <name>…
 //		claims <claim>…
@@ -198,8 +215,13 @@ func (p *issuerParser) client() error {
 		"type":                  b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
 		"secret":                b.secret(&c, func(s *Secret) *string { return &s.Value }),
 		"secret_hash":           b.secret(&c, func(s *Secret) *string { return &s.Hash }),
-		"grants":                b.texts(&c.Grants, "password", "client_credentials", "refresh_token"),
+		"grants":                b.texts(&c.Grants, "authorization_code", "password", "client_credentials", "refresh_token"),
 		"scopes":                b.texts(&c.Scopes),
+		"redirect_uris":         b.texts(&c.RedirectURIs),
+		"logout_redirect_uris":  b.texts(&c.LogoutRedirectURIs),
+		"cors_origins":          b.texts(&c.CORSOrigins),
+		"first_party":           b.flag(&c.FirstParty),
+		"pkce_without_secret":   b.flag(&c.PKCEWithoutSecret),
 		"auth_sources":          b.texts(&c.AuthSources),
 		"claims":                b.texts(&c.Claims, tokenissuer.KnownClaims...),
 		"introspect":            b.oneOf(&c.Introspect, "own", "any"),

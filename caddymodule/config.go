@@ -209,6 +209,20 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	c.RefreshTokenLifetime = r.duration("refresh_token_lifetime", a.RefreshTokenLifetime)
 	c.RefreshWindow = r.duration("refresh_window", a.RefreshWindow)
 	c.PhoneRegion, _ = r.text("phone_region", a.PhoneRegion)
+	c.AuthorizationCodeLifetime = r.duration("authorization_code_lifetime", a.AuthorizationCodeLifetime)
+	c.ISSParameter = a.ISSParameter
+	c.Locales = r.texts("locale", a.Locale)
+	for _, s := range a.Scopes {
+		if c.Scopes == nil {
+			c.Scopes = map[string]string{}
+		}
+		c.Scopes[s.Name], _ = r.text("scope", s.Text)
+	}
+	if p := a.Portal; p != nil {
+		c.Portal.Name, _ = r.text("portal", p.Name)
+		c.Portal.Logo, _ = r.text("portal", p.Logo)
+		c.Portal.Color, _ = r.text("portal", p.Color)
+	}
 	c.Dialect, _ = r.text("dialect", a.Dialect)
 	if l := a.Limits; l != nil && l.TokensPerAddress != nil {
 		c.FailuresPerAddress = r.number("limits tokens_per_address", l.TokensPerAddress.Count)
@@ -260,6 +274,10 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	r.at, r.lines = cl.At, cl.Lines
 	c.Grants = r.texts("grants", cl.Grants)
 	c.Scopes = r.texts("scopes", cl.Scopes)
+	c.RedirectURIs = r.texts("redirect_uris", cl.RedirectURIs)
+	c.LogoutRedirectURIs = r.texts("logout_redirect_uris", cl.LogoutRedirectURIs)
+	c.CORSOrigins = r.texts("cors_origins", cl.CORSOrigins)
+	c.FirstParty, c.PKCEWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret
 	c.Sources = r.texts("auth_sources", cl.AuthSources)
 	c.Claims = r.texts("claims", cl.Claims)
 	introspect, _ := r.text("introspect", cl.Introspect)

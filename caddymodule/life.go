@@ -152,6 +152,9 @@ func (a *App) warnOfWeakSecrets() {
 // it, and lets the requests in that wait.
 func (a *App) Start() error {
 	s, err := join(a.file, a.rules)
+	if errors.Is(err, tokenissuer.ErrSealed) {
+		return placed("token_issuer: "+err.Error(), a.Lines.of("key_encryption_key", "", a.At))
+	}
 	if err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}

@@ -341,3 +341,20 @@ func TestWeakSecretAndUnservedIssuerAreWarnings(t *testing.T) {
 		t.Errorf("a good configuration is warned of:\n%s", again)
 	}
 }
+
+func TestWrongKeyEncryptionKeyNamesItsOwnLine(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("KEK", "one key-encryption key of the operator")
+	sealed := strings.Replace(oneIssuer, "signing_algorithm ES256", "key_encryption_key {env.KEK}\n\t\tsigning_algorithm ES256", 1)
+	w.load(sealed, oneSite)
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KEK", "another key-encryption key")
+	if err := caddy.Load(w.caddyfile(sealed, oneSite), true); err == nil || !strings.Contains(err.Error(), "does not open them; set the one they were sealed with, at Caddyfile:16") {
+		t.Errorf("another key: %v", err)
+	}
+	if err := caddy.Load(w.caddyfile(oneIssuer, oneSite), true); err == nil || !strings.Contains(err.Error(), "set key_encryption_key, at Caddyfile:13") {
+		t.Errorf("no key: %v", err)
+	}
+}

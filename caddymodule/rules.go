@@ -55,6 +55,9 @@ func (o *offer) audiences() (all []string) {
 	for _, c := range o.config.Clients {
 		all = append(all, c.ID)
 	}
+	for name := range o.config.Scopes {
+		all = append(all, name)
+	}
 	return distinct(all)
 }
 

@@ -397,6 +397,9 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 		of := func(types ...string) bool {
 			return slices.ContainsFunc(r.Sources, func(id string) bool { return slices.Contains(types, sources[id].Type) })
 		}
+		if r.HasGrant(oauth.GrantAuthorizationCode) && len(r.Sources) == 0 {
+			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "people need a source to sign in with: name one of the auth_source blocks"})
+		}
 		if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
 			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks of type password"})
 		}

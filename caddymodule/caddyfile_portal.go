@@ -1,0 +1,42 @@
+package caddymodule
+
+// portal parses:
+//
+//	portal {
+//		name <text>
+//		logo <file>
+//		color <#rgb|#rrggbb>
+//	}
+func (p *issuerParser) portal() error {
+	pages := &Portal{At: at(p.Dispenser)}
+	b := newBlock(p.Dispenser, "portal")
+	if err := b.read(words{
+		"name":  b.text(&pages.Name),
+		"logo":  b.text(&pages.Logo),
+		"color": b.text(&pages.Color),
+	}); err != nil {
+		return err
+	}
+	if len(b.lines) == 1 {
+		return placed("portal: empty: expected name, logo or color", pages.At)
+	}
+	p.app.Portal = pages
+	return nil
+}
+
+// scope parses:
+//
+//	scope <name> <text>
+func (p *issuerParser) scope() error {
+	s := Scope{At: at(p.Dispenser)}
+	if !p.AllArgs(&s.Name, &s.Text) || s.Name == "" || s.Text == "" {
+		return p.Errf("%s: scope: expected a name and a text in quotes", p.name)
+	}
+	for _, other := range p.app.Scopes {
+		if other.Name == s.Name {
+			return p.Errf("%s: scope %s stands twice, first at %s", p.name, s.Name, other.At)
+		}
+	}
+	p.app.Scopes = append(p.app.Scopes, s)
+	return nil
+}
