@@ -38,7 +38,7 @@ func TestKeysAreSealedWithTheKeyEncryptionKey(t *testing.T) {
 		{"made in plain text", "", ""},
 		{"sealed from now on", one, ""},
 		{"opened again", one, ""},
-		{"with another key", other, "key_encryption_key does not open the keys"},
+		{"with another key", other, "this key_encryption_key does not open them"},
 		{"without the key", "", "set key_encryption_key"},
 		{"and still with the right one", one, ""},
 	} {

@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
-// errSealed is told to the operator: the store is fine, the option is not.
-var errSealed = errors.New("key_encryption_key does not open the keys of this store: set the one they were sealed with")
+// ErrSealed is told to the operator: the store is fine, the option is not.
+var ErrSealed = errors.New("the keys of this store are sealed")
 
 // sealer returns the AEAD of the key-encryption key, nil where none is set.
 func (s *State) sealer() (cipher.AEAD, error) {
@@ -56,11 +56,11 @@ func (s *State) opened(k store.Key) ([]byte, error) {
 		return nil, err
 	}
 	if aead == nil {
-		return nil, errors.New("the keys of this store are sealed: set key_encryption_key")
+		return nil, fmt.Errorf("%w: set key_encryption_key", ErrSealed)
 	}
 	plain, err := aead.Open(nil, nil, k.Material, []byte(k.Use+"\x00"+k.ID))
 	if err != nil {
-		return nil, errSealed
+		return nil, fmt.Errorf("%w: this key_encryption_key does not open them; set the one they were sealed with", ErrSealed)
 	}
 	return plain, nil
 }
