@@ -38,7 +38,10 @@ func (o *offer) scopes() (can, could []string) {
 			can = append(can, c.Givable()...)
 		}
 	}
-	return distinct(can), distinct(could)
+	for name := range o.config.Scopes { // for clients that are not in the configuration
+		can = append(can, name)
+	}
+	return distinct(can), distinct(append(could, can...))
 }
 
 // registers is a client that has a scope by its registration, "" without one.
@@ -54,9 +57,6 @@ func (o *offer) registers(scope string) string {
 func (o *offer) audiences() (all []string) {
 	for _, c := range o.config.Clients {
 		all = append(all, c.ID)
-	}
-	for name := range o.config.Scopes {
-		all = append(all, name)
 	}
 	return distinct(all)
 }
