@@ -41,6 +41,13 @@ func start(t *testing.T, config tokenissuer.Config) *server {
 func startAt(t *testing.T, path string, config tokenissuer.Config) *server {
 	t.Helper()
 	s := &server{t: t}
+	s.open(t, path, config, func(err error) { t.Error(err) })
+	return s
+}
+
+// open starts the server; report is told of what fails beside the answers.
+func (s *server) open(t *testing.T, path string, config tokenissuer.Config, report func(error)) {
+	t.Helper()
 	config.Issuer = "https://auth.example.com"
 	config.Observe = func(e tokenissuer.Event) {
 		s.lock.Lock()
@@ -54,7 +61,7 @@ func startAt(t *testing.T, path string, config tokenissuer.Config) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.state, err = tokenissuer.OpenState(t.Context(), st, config.KeyRules(""), func(err error) { t.Error(err) }); err != nil {
+	if s.state, err = tokenissuer.OpenState(t.Context(), st, config.KeyRules(""), report); err != nil {
 		t.Fatal(err)
 	}
 	if s.issuer, err = tokenissuer.New(config, s.state); err != nil {
@@ -62,7 +69,6 @@ func startAt(t *testing.T, path string, config tokenissuer.Config) *server {
 	}
 	s.Server = httptest.NewTLSServer(s.issuer)
 	t.Cleanup(s.stop)
-	return s
 }
 
 func (s *server) stop() {
