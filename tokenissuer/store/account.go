@@ -34,17 +34,36 @@ func attributes(m map[string]string) string {
 }
 
 // UpdateAccount replaces identifiers, their verification, profile and
-// attributes. Conflict: gone, or an
-// identifier is taken.
-type UpdateAccount struct{ Account Account }
+// attributes. Conflict: gone, an identifier is taken, or something of all this is
+// not as it is in Was, unless Was is nil.
+type UpdateAccount struct {
+	Account Account
+	Was     *Account
+}
 
-var updateAccount = writes(`
+var (
+	updateAccount = writes(`
 UPDATE accounts SET username = NULLIF($2, ''), email = NULLIF($3, ''), phone = NULLIF($4, ''),
 	name = $5, nickname = $6, zone_info = $7, locale = $8, updated = $9,
 	email_verified = $10, phone_verified = $11, attributes = $12
 WHERE id = $1`)
 
+	// The values, not the time of the last update: a millisecond has room for two.
+	requireAccount = writes(`
+UPDATE accounts SET id = id
+WHERE id = $1 AND COALESCE(username, '') = $2 AND COALESCE(email, '') = $3 AND COALESCE(phone, '') = $4
+	AND name = $5 AND nickname = $6 AND zone_info = $7 AND locale = $8
+	AND email_verified = $9 AND phone_verified = $10 AND attributes = $11`)
+)
+
 func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
+	if a := w.Was; a != nil {
+		err := t.must(ctx, requireAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale,
+			flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
+		if err != nil {
+			return err
+		}
+	}
 	a := &w.Account
 	return t.must(ctx, updateAccount, a.ID, a.Username, a.Email, a.Phone, a.Name, a.Nickname, a.ZoneInfo, a.Locale, t.now,
 		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))

@@ -37,6 +37,34 @@ func accountsFound(f *fixture) {
 	f.conflict("an unknown account", now, store.UpdateAccount{Account: store.Account{ID: "3"}})
 }
 
+// updatesOnOneState: of changes made to what each had read, one wins.
+func updatesOnOneState(f *fixture) {
+	was := store.Account{ID: "1", Username: "ann", Email: "ann@example.com", Attributes: map[string]string{"b": "2", "a": "1"}, State: store.Active}
+	f.apply(now, store.PutAccount{Account: was})
+	next := was
+	next.Nickname = "A"
+	for what, change := range map[string]func(*store.Account){
+		"username":       func(a *store.Account) { a.Username = "bob" },
+		"e-mail":         func(a *store.Account) { a.Email = "" },
+		"phone":          func(a *store.Account) { a.Phone = "+1" },
+		"name":           func(a *store.Account) { a.Name = "x" },
+		"nickname":       func(a *store.Account) { a.Nickname = "x" },
+		"zone":           func(a *store.Account) { a.ZoneInfo = "x" },
+		"locale":         func(a *store.Account) { a.Locale = "x" },
+		"e-mail's proof": func(a *store.Account) { a.EmailVerified = true },
+		"phone's proof":  func(a *store.Account) { a.PhoneVerified = true },
+		"attributes":     func(a *store.Account) { a.Attributes = map[string]string{"a": "1"} },
+		"account":        func(a *store.Account) { a.ID = "2" },
+	} {
+		stale := was
+		change(&stale)
+		f.conflict("another "+what, now, store.UpdateAccount{Account: next, Was: &stale})
+	}
+	f.apply(now, store.UpdateAccount{Account: next, Was: &was})
+	f.conflict("a second change of the same", now, store.UpdateAccount{Account: next, Was: &was})
+	f.apply(now, store.UpdateAccount{Account: was, Was: &next})
+}
+
 func identifiersTaken(f *fixture) {
 	f.apply(now,
 		store.PutAccount{Account: store.Account{ID: "1", Username: "ann", Email: "ann@example.com", Phone: "+1", State: store.Active}},

@@ -63,6 +63,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 
 		{"AccountIsFoundByEachIdentifier", accountsFound},
 		{"IdentifierBelongsToOneAccount", identifiersTaken},
+		{"OneOfTwoUpdatesWins", updatesOnOneState},
 		{"AccountsArePaged", accountsPaged},
 		{"AddressIsVerifiedWhileItIsTheAccounts", identifierVerified},
 		{"PasswordIsReplacedOnce", passwordReplaced},
