@@ -20,6 +20,7 @@ type Source struct {
 	Lock        time.Duration          // for this long, and they count for this long; default 15m
 	MinLength   int                    // characters of a new password; default 8
 	MaxAge      time.Duration          // an older password is expired; 0 never
+	History     int                    // a new password is none of this many before it; default 0
 }
 
 func (s Source) withDefaults() Source {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -24,6 +21,13 @@ type Create struct {
 	Nickname string
 	ZoneInfo string
 	Locale   string
+
+	// EmailVerified and PhoneVerified: the person has shown to read what is sent there.
+	EmailVerified bool
+	PhoneVerified bool
+
+	Attributes map[string]string // those the operator declared
+
 	Password string
 	// Hash is of another system, instead of a password: argon2, bcrypt, scrypt or
 	// PBKDF2. It is replaced at the first sign-in.
@@ -54,12 +58,13 @@ func (a *Accounts) Create(ctx context.Context, now time.Time, actor string, src 
 	}
 	account := store.Account{
 		ID: id.String(), Name: in.Name, Nickname: in.Nickname, ZoneInfo: in.ZoneInfo, Locale: in.Locale,
+		EmailVerified: in.EmailVerified, PhoneVerified: in.PhoneVerified, Attributes: in.Attributes,
 		State: store.Active, Created: now, Updated: now,
 	}
 	if err := a.name(&account, in); err != nil {
 		return store.Account{}, nil, err
 	}
-	if err := profile(account); err != nil {
+	if err := CheckProfile(account); err != nil {
 		return store.Account{}, nil, err
 	}
 	switch {
@@ -115,18 +120,6 @@ var problems = map[store.IdentifierKind]string{
 	store.ByPhone:    "is not a possible phone number",
 }
 
-// profile refuses text that could not stand in a header or a log line.
-func profile(account store.Account) error {
-	for field, text := range map[string]string{
-		"name": account.Name, "nickname": account.Nickname, "zoneinfo": account.ZoneInfo, "locale": account.Locale,
-	} {
-		if len(text) > 256 || !utf8.ValidString(text) || strings.IndexFunc(text, unicode.IsControl) >= 0 {
-			return &InputError{field, "is longer than 256 bytes, or holds a control character"}
-		}
-	}
-	return nil
-}
-
 // Find finds an account by id or by any identifier, as an operator types it.
 func (a *Accounts) Find(ctx context.Context, name string) (store.Account, error) {
 	id := a.identify(name)
@@ -135,21 +128,6 @@ func (a *Accounts) Find(ctx context.Context, name string) (store.Account, error)
 		return a.store.Account(ctx, name)
 	}
 	return account, err
-}
-
-// SetPassword is the writes that give an account a password. They end its
-// sign-ins, for whoever knew the old password may have begun them, and forget its
-// failures, which were about the old one.
-func (a *Accounts) SetPassword(ctx context.Context, now time.Time, actor string, src Source, account store.Account, password string) ([]store.Write, error) {
-	hash, err := a.hashNew(ctx, src, account, password)
-	if err != nil {
-		return nil, err
-	}
-	return append(a.forgive(account),
-		store.SetPassword{Account: account.ID, Old: "*", New: hash},
-		store.RevokeAccount{Account: account.ID},
-		event(now, actor, "account.set_password", account.ID),
-	), nil
 }
 
 // SetState is the writes that lock, freeze or activate an account. The first two
@@ -176,16 +154,21 @@ func (a *Accounts) SetState(now time.Time, actor string, account store.Account, 
 
 // forgive is the writes that forget the failures under every name of an account.
 func (a *Accounts) forgive(account store.Account) (writes []store.Write) {
-	for _, name := range []identity{
-		{kind: store.ByUsername, value: account.Username},
-		{kind: store.ByEmail, value: account.Email},
-		{kind: store.ByPhone, value: account.Phone},
-	} {
+	for _, name := range names(account) {
 		if name.value != "" {
 			writes = append(writes, store.ClearName{Name: a.nameKey(name)})
 		}
 	}
 	return writes
+}
+
+// names are what an account can sign in under; the values may be empty.
+func names(account store.Account) [3]identity {
+	return [3]identity{
+		{kind: store.ByUsername, value: account.Username},
+		{kind: store.ByEmail, value: account.Email},
+		{kind: store.ByPhone, value: account.Phone},
+	}
 }
 
 // Remove is the writes that delete an account. Its id never comes back, so a new

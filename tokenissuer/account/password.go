@@ -70,11 +70,36 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Account{}, nil, err
 	}
+	p, err := a.attempt(ctx, now, src, name, account, password, from)
+	if err != nil {
+		return store.Account{}, nil, err
+	}
+	p.land()
+	writes := []store.Write{
+		store.SetPassword{Account: account.ID, Old: account.PasswordHash, New: p.hash, Keep: true},
+		store.PutKnownAddress{Account: account.ID, Address: p.at},
+	}
+	account.PasswordHash = "" // nobody behind here needs it, so nobody can log it
+	return account, append(writes, p.guard.clear()...), nil
+}
+
+// proven is an attempt with the right password. land must be called.
+type proven struct {
+	proof
+
+	at    store.Hash // the address it came from
+	guard *lockout
+	land  func()
+}
+
+// attempt proves an account, or the one that nobody has, by its password, under
+// the lock-out of a name. A failure is counted before it returns.
+func (a *Accounts) attempt(ctx context.Context, now time.Time, src Source, name identity, account store.Account, password string, from netip.Addr) (proven, error) {
 	// Asked for nobody's account too: an answer must not come sooner for unknown names.
 	at := a.addressKey(account.ID, from)
 	known, err := a.store.KnownAddress(ctx, now, account.ID, at)
 	if err != nil {
-		return store.Account{}, nil, err
+		return proven{}, err
 	}
 	known = known && from.IsValid() // where nobody has an address, everybody is a stranger
 	guard := a.lockout(src, name, from, known)
@@ -88,25 +113,25 @@ func (a *Accounts) prove(ctx context.Context, now time.Time, src Source, name id
 		err = refused.About(account.ID)
 	}
 	if err != nil {
-		return store.Account{}, nil, err
+		return proven{}, err
 	}
-	defer land() // after the failure is counted
-	proof, err := a.check(ctx, account, password)
-	if err != nil {
-		return store.Account{}, nil, err
-	}
-	if !proof.right {
-		if err := guard.remember(ctx, a.store, now); err != nil {
-			return store.Account{}, nil, err
+	p := proven{at: at, guard: guard, land: land}
+	defer func() {
+		if !p.right {
+			land() // after the failure is counted
 		}
-		return store.Account{}, nil, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, proof.trouble).About(account.ID)
+	}()
+	if p.proof, err = a.check(ctx, account, password); err != nil {
+		p.right = false
+		return p, err
 	}
-	writes := []store.Write{
-		store.SetPassword{Account: account.ID, Old: account.PasswordHash, New: proof.hash, Keep: true},
-		store.PutKnownAddress{Account: account.ID, Address: at},
+	if !p.right {
+		if err := guard.remember(ctx, a.store, now); err != nil {
+			return p, err
+		}
+		return p, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, p.trouble).About(account.ID)
 	}
-	account.PasswordHash = "" // nobody behind here needs it, so nobody can log it
-	return account, append(writes, guard.clear()...), nil
+	return p, nil
 }
 
 // proof is what a look at a password found.

@@ -47,6 +47,11 @@ func (a *Accounts) hashNew(ctx context.Context, src Source, account store.Accoun
 	if err != nil {
 		return "", err
 	}
+	ctx, leave, err := a.queue.enter(ctx)
+	if err != nil {
+		return "", refusal(err)
+	}
+	defer leave()
 	var hash string
 	var failed error
 	if err := a.queue.run(ctx, func() { hash, failed = a.hasher.hash(clean) }); err != nil {

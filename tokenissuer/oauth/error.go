@@ -33,6 +33,25 @@ const (
 	LoginRequired           = "login_required"
 	ConsentRequired         = "consent_required"
 	RedirectURIMismatch     = "redirect_uri_mismatch"
+
+	// Those of the account endpoints, which the documented API adds under RFC 6749
+	// §8.5.
+	Misconfigured          = "misconfigured"
+	InvalidUsername        = "invalid_username"
+	DuplicateUsername      = "duplicate_username"
+	InvalidPassword        = "invalid_password"
+	InvalidNewPassword     = "invalid_new_password"
+	WrongOldPassword       = "wrong_old_password"
+	DuplicatePassword      = "duplicate_password"
+	RecurrentPassword      = "recurrent_password"
+	AbnormalUserStatus     = "abnormal_user_status"
+	IllegalParameterValue  = "illegal_parameter_value"
+	DuplicateEmail         = "duplicate_email"
+	BadEmailOTPToken       = "bad_email_otp_token"
+	BadEmailOTP            = "bad_email_otp"
+	DuplicatePhoneNumber   = "duplicate_phone_number"
+	BadPhoneNumberOTPToken = "bad_phone_number_otp_token"
+	BadPhoneNumberOTP      = "bad_phone_number_otp"
 )
 
 // Those of sending one-time codes; the documented API adds them.
@@ -130,6 +149,25 @@ const (
 	ForeignToken        Reason = "token_of_another_client"
 	ForeignRefreshToken Reason = "refresh_token_of_another_client"
 	MissingRevokedToken Reason = "missing_token_parameter"
+
+	SignUpNotEnabled      Reason = "sign_up_not_enabled"
+	NoPasswordSource      Reason = "no_password_source"
+	UnknownAttribute      Reason = "unknown_attribute"
+	UnconfiguredAttribute Reason = "unconfigured_attribute"
+	UnsupportedAttribute  Reason = "unsupported_attribute"
+	MissingAttribute      Reason = "missing_attribute"
+	UnfitAttribute        Reason = "unfit_attribute"
+	UnfitUsername         Reason = "unfit_username"
+	UnfitPassword         Reason = "unfit_password"
+	WrongOld              Reason = "wrong_old_password"
+	SamePassword          Reason = "same_password"
+	FormerPassword        Reason = "former_password"
+	UserLocked            Reason = "user_locked"
+	UserFrozen            Reason = "user_frozen"
+	UserGone              Reason = "user_gone"
+	IdentifierTaken       Reason = "identifier_taken"
+	BadOTPToken           Reason = "bad_otp_token"
+	BadOTP                Reason = "bad_otp"
 
 	NoBearerToken  Reason = "no_bearer_token"
 	BadBearerToken Reason = "bad_bearer_token"

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -67,6 +68,15 @@ func (f Form) Names() []string {
 	return names
 }
 
+// Sent returns the names that were sent, those without a value too, in order.
+func (f Form) Sent() []string {
+	names := make([]string, 0, len(f.parameters))
+	for _, p := range f.parameters {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // String names the parameters and hides what they hold.
 func (f Form) String() string { return "form(" + strings.Join(f.Names(), " ") + ")" }
 
@@ -102,6 +112,17 @@ func malformed(cause error) *Error { return Wrap(InvalidRequest, MalformedBody, 
 // else: RFC 6749 §2.3.1 forbids credentials in the request URI, so the query is
 // not looked at.
 func ReadForm(w http.ResponseWriter, r *http.Request, accept Media) (Form, error) {
+	return readAs(w, r, accept, jsonValue)
+}
+
+// ReadTexts is ReadForm for what is stored as it was sent: in JSON every member
+// is a text, for 012 and 12 are two texts and one number.
+func ReadTexts(w http.ResponseWriter, r *http.Request, accept Media) (Form, error) {
+	return readAs(w, r, accept, jsonText)
+}
+
+// readAs reads a body; value says what a member of a JSON object may be.
+func readAs(w http.ResponseWriter, r *http.Request, accept Media, value func(json.Token) (string, error)) (Form, error) {
 	media, contentType := mediaOf(r.Header)
 	if media&accept == 0 {
 		return Form{}, Wrap(InvalidRequest, UnsupportedMediaType, errType)
@@ -114,7 +135,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, accept Media) (Form, error
 	case FormEncoded:
 		return ParseQuery(body)
 	case JSON:
-		return parseJSON(body)
+		return parseJSON(body, value)
 	default:
 		return parseMultipart(body, contentType)
 	}

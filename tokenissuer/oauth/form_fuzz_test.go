@@ -60,7 +60,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		form, err := parseJSON(body)
+		form, err := parseJSON(body, jsonValue)
 		if err != nil {
 			return
 		}
@@ -76,7 +76,7 @@ func FuzzJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseJSON(string(printed))
+		again, err := parseJSON(string(printed), jsonValue)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ var (
 // encoding/json hides three things that have to be seen: a repeated key (so the
 // tokens are read one by one), broken UTF-8 and lone surrogates (both become
 // U+FFFD, so two different passwords would be one).
-func parseJSON(body string) (Form, error) {
+func parseJSON(body string, value func(json.Token) (string, error)) (Form, error) {
 	if !utf8.ValidString(body) {
 		return Form{}, malformed(errUTF8)
 	}
@@ -43,9 +43,13 @@ func parseJSON(body string) (Form, error) {
 		if !isKey { // in an object only its end is no string here
 			break
 		}
-		value, err := jsonValue(d)
+		member, err := d.Token()
+		if err != nil {
+			return Form{}, malformed(errJSON)
+		}
+		text, err := value(member)
 		if err == nil {
-			err = f.add(name, value, true)
+			err = f.add(name, text, true)
 		}
 		if err != nil {
 			return Form{}, err
@@ -57,17 +61,21 @@ func parseJSON(body string) (Form, error) {
 	return f, nil
 }
 
-func jsonValue(d *json.Decoder) (string, error) {
-	t, err := d.Token()
-	if err != nil {
-		return "", malformed(errJSON)
+func jsonText(t json.Token) (string, error) {
+	v, ok := t.(string)
+	switch {
+	case !ok:
+		return "", malformed(errScalar)
+	case strings.ContainsRune(v, utf8.RuneError):
+		return "", malformed(errUTF8)
 	}
+	return v, nil
+}
+
+func jsonValue(t json.Token) (string, error) {
 	switch v := t.(type) {
 	case string:
-		if strings.ContainsRune(v, utf8.RuneError) {
-			return "", malformed(errUTF8)
-		}
-		return v, nil
+		return jsonText(v)
 	case bool:
 		return strconv.FormatBool(v), nil
 	case json.Number:
