@@ -228,6 +228,10 @@ type Client struct {
 	// Where a browser may be sent after signing out.
 	LogoutRedirectURIs []string `json:"logout_redirect_uris,omitempty"`
 
+	// Told with a signed logout token when a person signs out of the browser that a
+	// sign-in of the client began in; those sign-ins end. Tried again for a day.
+	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+
 	// The origins whose scripts may read the answers of the token, revocation,
 	// userinfo, key and metadata endpoints.
 	CORSOrigins []string `json:"cors_origins,omitempty"`

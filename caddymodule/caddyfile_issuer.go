@@ -188,6 +188,7 @@ func (p *issuerParser) authSource() error {
 //		grants authorization_code|password|client_credentials|refresh_token…
 //		redirect_uris <address>…
 //		logout_redirect_uris <address>…
+//		backchannel_logout_uri <address>
 //		cors_origins <origin>…
 //		first_party
 //		pkce_without_secret
@@ -211,25 +212,26 @@ func (p *issuerParser) client() error {
 	}
 	b := newBlock(p.Dispenser, "client "+c.ID)
 	err := b.read(words{
-		"name":                  b.text(&c.Name),
-		"type":                  b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
-		"secret":                b.secret(&c, func(s *Secret) *string { return &s.Value }),
-		"secret_hash":           b.secret(&c, func(s *Secret) *string { return &s.Hash }),
-		"grants":                b.texts(&c.Grants, "authorization_code", "password", "client_credentials", "refresh_token"),
-		"scopes":                b.texts(&c.Scopes),
-		"redirect_uris":         b.texts(&c.RedirectURIs),
-		"logout_redirect_uris":  b.texts(&c.LogoutRedirectURIs),
-		"cors_origins":          b.texts(&c.CORSOrigins),
-		"first_party":           b.flag(&c.FirstParty),
-		"pkce_without_secret":   b.flag(&c.PKCEWithoutSecret),
-		"auth_sources":          b.texts(&c.AuthSources),
-		"claims":                b.texts(&c.Claims, tokenissuer.KnownClaims...),
-		"introspect":            b.oneOf(&c.Introspect, "own", "any"),
-		"refresh":               b.oneOf(&c.Refresh, "rotate", "reuse"),
-		"access_token":          b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
-		"dialect":               b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
-		"access_token_lifetime": b.duration(&c.AccessTokenLifetime),
-		"disabled":              b.flag(&c.Disabled),
+		"name":                   b.text(&c.Name),
+		"type":                   b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
+		"secret":                 b.secret(&c, func(s *Secret) *string { return &s.Value }),
+		"secret_hash":            b.secret(&c, func(s *Secret) *string { return &s.Hash }),
+		"grants":                 b.texts(&c.Grants, "authorization_code", "password", "client_credentials", "refresh_token"),
+		"scopes":                 b.texts(&c.Scopes),
+		"redirect_uris":          b.texts(&c.RedirectURIs),
+		"logout_redirect_uris":   b.texts(&c.LogoutRedirectURIs),
+		"backchannel_logout_uri": b.text(&c.BackchannelLogoutURI),
+		"cors_origins":           b.texts(&c.CORSOrigins),
+		"first_party":            b.flag(&c.FirstParty),
+		"pkce_without_secret":    b.flag(&c.PKCEWithoutSecret),
+		"auth_sources":           b.texts(&c.AuthSources),
+		"claims":                 b.texts(&c.Claims, tokenissuer.KnownClaims...),
+		"introspect":             b.oneOf(&c.Introspect, "own", "any"),
+		"refresh":                b.oneOf(&c.Refresh, "rotate", "reuse"),
+		"access_token":           b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
+		"dialect":                b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
+		"access_token_lifetime":  b.duration(&c.AccessTokenLifetime),
+		"disabled":               b.flag(&c.Disabled),
 	})
 	c.Lines = b.lines.kept()
 	p.app.Clients = append(p.app.Clients, c)

@@ -276,6 +276,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	c.Scopes = r.texts("scopes", cl.Scopes)
 	c.RedirectURIs = r.texts("redirect_uris", cl.RedirectURIs)
 	c.LogoutRedirectURIs = r.texts("logout_redirect_uris", cl.LogoutRedirectURIs)
+	c.BackchannelLogoutURI, _ = r.text("backchannel_logout_uri", cl.BackchannelLogoutURI)
 	c.CORSOrigins = r.texts("cors_origins", cl.CORSOrigins)
 	c.FirstParty, c.PKCEWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret
 	c.Sources = r.texts("auth_sources", cl.AuthSources)

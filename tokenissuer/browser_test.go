@@ -93,6 +93,8 @@ func (b *browser) submit(page answer, fields ...string) answer {
 	return b.do(http.MethodPost, "https://auth.example.com"+html.UnescapeString(action[1]), form(append(pairs, fields...)...))
 }
 
+var regexpSID = regexp.MustCompile(`"sid":"[0-9a-f-]{36}"`)
+
 var nextPage = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]+)">`)
 
 // follow goes on until the browser leaves the issuer or a page wants something.

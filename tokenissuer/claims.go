@@ -93,11 +93,14 @@ func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
 		switch {
 		case n == "amr" && len(a.Family.AMR) > 0:
 			claims[n] = a.Family.AMR
-		case n == "sid" && a.Session != "":
-			claims[n] = a.Session
 		case slices.Contains(may, n):
 			tell(claims, a.Account, n)
 		}
+	}
+	// A logout token names the session, so the client has to know it (Back-Channel
+	// Logout §2.1).
+	if a.Session != "" && (c.BackchannelLogoutURI != "" || slices.Contains(want.IDToken, "sid")) {
+		claims["sid"] = a.Session
 	}
 	return claims
 }

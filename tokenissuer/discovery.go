@@ -35,6 +35,8 @@ type metadata struct {
 	EndSessionEndpoint       string   `json:"end_session_endpoint,omitempty"`
 	ChallengeMethods         []string `json:"code_challenge_methods_supported,omitempty"`
 	ResponseModes            []string `json:"response_modes_supported,omitempty"`
+	BackchannelLogout        bool     `json:"backchannel_logout_supported,omitempty"`
+	BackchannelSession       bool     `json:"backchannel_logout_session_supported,omitempty"`
 	ISSParameter             bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 }
 
@@ -62,6 +64,7 @@ func (i *Issuer) metadata(f family) metadata {
 		m.ChallengeMethods, m.ResponseModes, m.ISSParameter = []string{oauth.S256}, []string{"query", "form_post"}, i.config.ISSParameter
 		if f == oauth2 {
 			m.EndSessionEndpoint = base + "/logout"
+			m.BackchannelLogout, m.BackchannelSession = true, true
 		}
 	}
 	if f == apiV1 {

@@ -23,6 +23,13 @@ func familyOf(c client.Registration) family {
 	return oauth2
 }
 
+func familyOfClient(c *client.Client) family {
+	if c.Dialect == client.IDaaS {
+		return apiV1
+	}
+	return oauth2
+}
+
 // base is what the family's published addresses and its tokens' `iss` begin
 // with.
 func (i *Issuer) base(f family) string {

@@ -35,7 +35,7 @@ func (m *minted) expiresIn() int64 { return int64(m.lifetime/time.Second) - 1 }
 func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*minted, []store.Write, error) {
 	key := i.state.ring().Signing(i.algorithm, r.now)
 	if key == nil {
-		return nil, nil, errors.New("no key may sign now")
+		return nil, nil, errNoKey
 	}
 	m := &minted{grant: r.event.Grant, scope: a.Scopes.String(), lifetime: i.config.AccessTokenLifetime}
 	if c.AccessTokenLifetime != 0 {
@@ -117,3 +117,6 @@ func newRefreshToken(c *client.Client) string {
 	rand.Read(b[:])
 	return grant.WriteRefresh(c, b[:])
 }
+
+// errNoKey is a fault of ours: the first key is made before the first request.
+var errNoKey = errors.New("no key may sign now")

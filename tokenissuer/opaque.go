@@ -57,12 +57,8 @@ func (i *Issuer) Opaque(ctx context.Context, digest token.Digest) (*token.Claims
 	if !known {
 		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, token.ErrUnknown)
 	}
-	f := oauth2
-	if c.Dialect == client.IDaaS {
-		f = apiV1
-	}
 	claims := &token.Claims{
-		Issuer: i.base(f), Subject: o.Subject, Audience: o.Audience, Scopes: o.Scopes, ClientID: o.Client, ID: o.ID,
+		Issuer: i.base(familyOfClient(c)), Subject: o.Subject, Audience: o.Audience, Scopes: o.Scopes, ClientID: o.Client, ID: o.ID,
 		IssuedAt: o.Issued.Unix(), NotBefore: o.Issued.Unix(), Expires: o.Expires.Unix(),
 	}
 	claims.All = map[string]any{

@@ -8,7 +8,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // newPortal joins the pages to the issuer.
@@ -52,9 +51,6 @@ func (i *Issuer) pages(r *request) error {
 	}
 	return nil
 }
-
-// ended is told when a person signs out of a browser.
-func (i *Issuer) ended(context.Context, time.Time, store.Session) error { return nil }
 
 // recorder remembers the status of an answer that others write, and whose
 // request it is.

@@ -27,6 +27,7 @@ type State struct {
 	keyLock  sync.Mutex
 	keyRules KeyRules
 
+	notices    chan struct{} // somebody signed out: there may be something to deliver
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	report     func(error)
@@ -47,7 +48,7 @@ type KeyRules struct {
 // fails, the store stays the caller's.
 func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func(error)) (*State, error) {
 	now := time.Now()
-	s := &State{store: st, report: report}
+	s := &State{store: st, report: report, notices: make(chan struct{}, 1)}
 	if err := s.Configure(ctx, rules); err != nil {
 		return nil, err
 	}
@@ -70,6 +71,7 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.background.Go(func() { s.upkeep(background) })
+	s.background.Go(func() { s.deliver(background) })
 	return s, nil
 }
 

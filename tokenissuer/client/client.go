@@ -18,6 +18,7 @@ type Client struct {
 	RedirectURIs         []string
 	LogoutRedirectURIs   []string
 	PKCEWithoutSecret    bool
+	BackchannelLogoutURI string
 	OTPSendWithoutSecret bool
 	Claims               []string
 	IntrospectAny        bool
@@ -64,7 +65,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 
 func (r Registration) client() *Client {
 	c := &Client{
-		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
+		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, BackchannelLogoutURI: r.BackchannelLogoutURI, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
 		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,

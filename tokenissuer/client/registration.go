@@ -60,6 +60,10 @@ type Registration struct {
 	// LogoutRedirectURIs are where a browser may be sent after signing out.
 	LogoutRedirectURIs []string
 
+	// BackchannelLogoutURI is told when a person signs out of the browser that a
+	// sign-in of the client began in; those sign-ins end.
+	BackchannelLogoutURI string
+
 	// CORSOrigins are the origins whose scripts may read the issuer's answers.
 	CORSOrigins []string
 
@@ -164,6 +168,11 @@ func (r Registration) Problems() (ps []Problem) {
 	for _, u := range r.LogoutRedirectURIs {
 		if problem := redirectProblem(u, r.Type); problem != "" {
 			add("logout_redirect_uris", "%q %s", u, problem)
+		}
+	}
+	if u := r.BackchannelLogoutURI; u != "" {
+		if problem := redirectProblem(u, Web); problem != "" {
+			add("backchannel_logout_uri", "%q %s", u, problem)
 		}
 	}
 	for _, o := range r.CORSOrigins {

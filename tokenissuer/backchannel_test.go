@@ -1,0 +1,104 @@
+package tokenissuer_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+)
+
+// listener is a client's back-channel logout address.
+type listener struct {
+	*httptest.Server
+	lock    sync.Mutex
+	answers []int // 200 when used up
+	got     chan string
+}
+
+func listen(t *testing.T, answers ...int) *listener {
+	l := &listener{answers: answers, got: make(chan string, 16)}
+	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.lock.Lock()
+		defer l.lock.Unlock()
+		status := http.StatusOK
+		if len(l.answers) > 0 {
+			status, l.answers = l.answers[0], l.answers[1:]
+		}
+		w.WriteHeader(status)
+		l.got <- r.PostFormValue("logout_token")
+	}))
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *listener) next(t *testing.T) string {
+	t.Helper()
+	select {
+	case raw := <-l.got:
+		return raw
+	case <-time.After(10 * time.Second):
+		t.Fatal("the client was not told")
+		return ""
+	}
+}
+
+func TestSignOutIsToldToTheClientsOfTheSession(t *testing.T) {
+	told, other := listen(t), listen(t)
+	list := authorizing().Clients
+	for n := range list {
+		switch list[n].ID {
+		case "shop":
+			list[n].BackchannelLogoutURI = told.URL
+		case "other": // never signed in to in this browser
+			list[n].BackchannelLogoutURI = other.URL
+		}
+	}
+	s := start(t, tokenissuer.Config{Clients: list})
+	u := s.user("alice", "")
+	b := s.browser()
+	redeem := func(client string, more ...string) answer {
+		code := b.signedIn(authorizePath(client, more...), "alice").Get("code")
+		return s.good(form(append([]string{"client_id", client, "grant_type", "authorization_code", "code", code, "redirect_uri", callback}, map[string][]string{
+			"shop": {"client_secret", secret}, "spa": {"code_verifier", verifier},
+		}[client]...)...))
+	}
+	shop, spa := redeem("shop"), redeem("spa", "code_challenge", challenge(), "code_challenge_method", "S256")
+	_, id := decoded(t, shop.text(t, "id_token"))
+	sid := regexpSID.FindStringSubmatch(id)
+	if sid == nil {
+		t.Fatalf("no sid for a client that will be told of it: %s", id)
+	}
+	if _, id := decoded(t, spa.text(t, "id_token")); strings.Contains(id, `"sid"`) {
+		t.Errorf("a sid nobody asked for: %s", id)
+	}
+	b.get("/logout?" + form("client_id", "shop"))
+	raw := told.next(t)
+	header, claims := decoded(t, raw)
+	if !strings.Contains(header, `"typ":"logout+jwt"`) {
+		t.Errorf("header %s", header)
+	}
+	if got := keys(t, claims); got != "iss sub aud sid iat exp jti events" {
+		t.Errorf("claims: %s", got)
+	}
+	for _, want := range []string{`"iss":"https://auth.example.com"`, `"sub":"` + u.ID + `"`, `"aud":"shop"`, sid[0], `"events":{"http://schemas.openid.net/event/backchannel-logout":{}}`} {
+		if !strings.Contains(claims, want) {
+			t.Errorf("%s lacks %s", claims, want)
+		}
+	}
+	s.check(t, "/oauth2/token", row{form: refresh("shop", shop.text(t, "refresh_token")) + "&client_secret=" + secret, status: 400, body: invalidGrant})
+	if got := s.userinfoStatus(shop.text(t, "access_token")); got != http.StatusUnauthorized {
+		t.Errorf("its access token: %d", got)
+	}
+	// A client that did not ask to be told keeps its sign-in, as the documents have it.
+	s.good(refresh("spa", spa.text(t, "refresh_token")))
+	if len(other.got) > 0 {
+		t.Error("a client of another session was told")
+	}
+	if got := s.send(http.MethodGet, "/userinfo", "", "Authorization: Bearer "+raw); got.status != http.StatusUnauthorized {
+		t.Errorf("A23: the logout token opened userinfo: %d", got.status)
+	}
+}
