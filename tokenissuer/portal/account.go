@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -17,6 +18,10 @@ func (v *visit) home() error { return v.see(v.href("/portal/account")) }
 func (v *visit) member() (store.Account, bool, error) {
 	if v.signedIn {
 		who, err := v.p.o.Store.Account(v.r.Context(), v.session.Account)
+		// What is no zone, or not known on this machine, is UTC. "Local" is the server's.
+		if zone, err := time.LoadLocation(who.ZoneInfo); err == nil && who.ZoneInfo != "Local" {
+			v.zone = zone
+		}
 		return who, err == nil, err
 	}
 	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor)}

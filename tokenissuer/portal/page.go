@@ -44,6 +44,8 @@ type view struct {
 	Done           string
 	Next           string // the page leads there by itself
 	Data           any
+
+	zone *time.Location
 }
 
 // choice is one of several addresses.
@@ -81,6 +83,10 @@ func (v *visit) show(status int, name string, data view) error {
 	data.words, data.Page = v.words, name
 	data.Name, data.Logo, data.Style = v.p.o.Name, v.p.logo.address(), v.p.style.address()
 	data.State, data.Chosen, data.SignedIn = v.state, v.lang, v.signedIn
+	data.zone = time.UTC
+	if v.zone != nil {
+		data.zone = v.zone
+	}
 	data.Token = v.p.formToken(v.browser, v.formSession())
 	if data.Title == "" {
 		data.Title = v.words.T("title." + name)
@@ -141,8 +147,8 @@ func (v *visit) see(address string) error {
 	return nil
 }
 
-// When is a time as people read it.
-func (v view) When(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
+// When is a time as people read it, where the person is.
+func (v view) When(t time.Time) string { return t.In(v.zone).Format("2006-01-02 15:04 MST") }
 
 // Link is the address of a page in the language the person chose.
 func (v view) Link(path string) string {

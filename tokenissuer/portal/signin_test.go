@@ -1,7 +1,17 @@
 package portal
 
 import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 func TestPersonSignsInConsentsAndReturnsToTheApp(t *testing.T) {
@@ -13,4 +23,254 @@ func TestPersonSignsInConsentsAndReturnsToTheApp(t *testing.T) {
 	p.allows().arrives("code", w.ann.ID)
 
 	p.goes("/authorize").arrives("code", w.ann.ID) // both are remembered
+	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Device != "Firefox on Linux" || s[0].Source != "staff" || !slices.Equal(s[0].AMR, []string{"pwd"}) {
+		t.Errorf("sessions: %+v", s)
+	}
+}
+
+var changing = regexp.MustCompile(`(name="form_token" value|p_state(" value)?)="?[^"&]*`)
+
+// still is a page without what differs each time.
+func still(body string) string { return changing.ReplaceAllString(body, "") }
+
+func TestWrongPasswordLooksLikeAnUnknownName(t *testing.T) {
+	w := newWorld(t, nil)
+	wrong := w.person().signsIn("ann", "not that one")
+	wrong.sees("/portal/login", 400, "The name or the password is not right")
+	unknown := w.person().signsIn("bob", "not that one")
+	unknown.sees("/portal/login", 400)
+	if a, b := still(wrong.body), strings.ReplaceAll(still(unknown.body), "bob", "ann"); a != b {
+		t.Errorf("the pages differ:\n%s\n%s", a, b)
+	}
+	if a, b := wrong.head, unknown.head; a.Get("Set-Cookie") != "" || b.Get("Set-Cookie") != "" {
+		t.Errorf("cookies: %q, %q", a.Get("Set-Cookie"), b.Get("Set-Cookie"))
+	}
+	for _, p := range []*person{wrong, unknown} {
+		if strings.Contains(p.body, "not that one") {
+			t.Error("the password is on the page")
+		}
+	}
+	if got := wrong.filled("/portal/login").Get("username"); got != "ann" {
+		t.Errorf("the name is %q, and should be kept", got)
+	}
+	wrong.submits("/portal/login", "password", right).sees("/portal/consent", 200)
+	if want := []oauth.Reason{oauth.WrongCredentials, oauth.WrongCredentials}; !slices.Equal(w.refused, want) {
+		t.Errorf("refusals told: %v", w.refused)
+	}
+}
+
+func TestSignInSaysWhatTheMatterIs(t *testing.T) {
+	w := newWorld(t, nil)
+	change := func(name string, writes func(store.Account) []store.Write) {
+		w.apply(writes(w.create(name, right))...)
+	}
+	change("frozen", func(a store.Account) []store.Write {
+		return []store.Write{store.SetState{Account: a.ID, State: store.Frozen}}
+	})
+	change("expired", func(a store.Account) []store.Write {
+		return []store.Write{store.ExpirePassword{Account: a.ID}}
+	})
+	change("locked", func(a store.Account) []store.Write {
+		return []store.Write{store.SetState{Account: a.ID, State: store.Locked}}
+	})
+	for _, c := range []struct{ name, password, says string }{
+		{"frozen", right, "not active"},
+		{"frozen", "wrong", "name or the password is not right"},
+		{"expired", right, "password has expired"},
+		{"expired", "wrong", "name or the password is not right"},
+		{"locked", right, "too many attempts"},
+		{"locked", "wrong", "too many attempts"},
+		{"+8613800138000", right, "Sign in with your username or e-mail address"},
+		{"", right, "Enter your username or e-mail address"},
+		{"ann", "", "Enter your password"},
+		{"ann", strings.Repeat("x", 2000), "name or the password is not right"},
+		{strings.Repeat("x", 2000), right, "name or the password is not right"},
+	} {
+		p := w.person().signsIn(c.name, c.password)
+		p.sees("/portal/login", 400, c.says)
+		if p.cookie("__Host-gatehouse") != "" {
+			t.Errorf("%s: signed in", c.name)
+		}
+	}
+}
+
+func TestGuessingLocksTheName(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person()
+	for range 5 {
+		p.signsIn("ann", "wrong").sees("/portal/login", 400, "not right")
+	}
+	p.signsIn("ann", right).sees("/portal/login", 400, "too many attempts")
+	w.later(16 * time.Minute)
+	p.signsIn("ann", right).sees("/portal/consent", 200)
+}
+
+func TestSessionCookieIsNewAtEverySignIn(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().goes("/authorize")
+	at, err := url.Parse(w.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted := secret()
+	p.http.Jar.SetCookies(at, []*http.Cookie{{Name: "__Host-gatehouse", Value: planted, Path: "/", Secure: true}})
+	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/consent", 200)
+	first := p.cookie("__Host-gatehouse")
+	if first == "" || first == planted {
+		t.Fatalf("the cookie is %q, planted was %q", first, planted)
+	}
+	id := w.sessions(w.ann.ID)[0].ID
+
+	w.later(time.Minute)
+	w.ask(func(r *Request) { r.Prompt = []string{"login"} })
+	p.signsIn("ann", right).sees("/portal/consent", 200)
+	s := w.sessions(w.ann.ID)
+	if len(s) != 1 || s[0].ID != id || !s[0].AuthTime.Equal(noon.Add(time.Minute)) {
+		t.Errorf("sessions after a second sign-in: %+v", s)
+	}
+	if p.cookie("__Host-gatehouse") == first {
+		t.Error("the cookie stayed")
+	}
+	if s[0].Hash != hashOf(p.cookie("__Host-gatehouse")) {
+		t.Error("the store has something else than the hash of the cookie")
+	}
+}
+
+func TestAnotherAccountEndsTheSessionBeforeIt(t *testing.T) {
+	w := newWorld(t, nil)
+	bob := w.create("bob", "another password")
+	p := w.person().signsIn("ann", right)
+	id := w.sessions(w.ann.ID)[0].ID
+	var other string
+	for n := range p.page.Descendants() {
+		if strings.Contains(attr(n, "href"), "switch=1") && strings.Contains(textOf(n), "somebody else") {
+			other = attr(n, "href")
+		}
+	}
+	p.goes(other).sees("/portal/login", 200)
+	p.submits("/portal/login", "username", "bob", "password", "another password").sees("/portal/consent", 200, "bob")
+	if len(w.sessions(w.ann.ID)) != 0 || len(w.sessions(bob.ID)) != 1 {
+		t.Error("ann is signed in still, or bob is not")
+	}
+	if !slices.Equal(w.ended, []string{id}) {
+		t.Errorf("ended: %v, want %s", w.ended, id)
+	}
+	p.allows().arrives("code", bob.ID)
+}
+
+func TestSessionEndsAfterItsLifetime(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.SessionLifetime = time.Hour })
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().signsIn("ann", right)
+	p.arrives("code", w.ann.ID)
+	w.later(59 * time.Minute)
+	p.goes("/authorize").arrives("code", w.ann.ID)
+	w.later(time.Minute)
+	p.goes("/authorize").sees("/portal/login", 200)
+}
+
+func TestPromptNoneShowsNoPage(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ask(func(r *Request) { r.Prompt = []string{"none"} })
+	p := w.person().goes("/authorize")
+	p.arrives("error", LoginRequired)
+
+	w.ask(func(r *Request) { r.Prompt = nil })
+	p.signsIn("ann", right)
+	w.ask(func(r *Request) { r.Prompt = []string{"none"} })
+	p.goes("/authorize").arrives("error", ConsentRequired)
+}
+
+func TestAppsThatCannotSignPeopleIn(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, client := range []string{"unknown", "off"} {
+		w.ask(func(r *Request) { r.Client = client })
+		if p := w.person().goes("/authorize"); p.status != 418 || !strings.Contains(p.body, string(UnknownApp)) {
+			t.Errorf("%s: %d %s", client, p.status, p.body)
+		}
+	}
+	w.ask(func(r *Request) { r.Client = "nobody" })
+	w.person().goes("/authorize").sees("/portal/login", 400, "no way to sign in")
+	w.ask(func(r *Request) { r.Client, r.Source = "shop", "elsewhere" })
+	w.person().goes("/authorize").sees("/portal/login", 400, "no way to sign in")
+}
+
+func TestSourceOfTheRequestIsTheOnlyOne(t *testing.T) {
+	twin := account.Source{ID: "mail"}
+	w := newWorld(t, func(o *Options) { o.Sources = append(o.Sources, twin) })
+	w.ask(func(r *Request) { r.Client, r.Source = "own", "mail" })
+	p := w.person().goes("/authorize")
+	p.sees("/portal/login", 200)
+	if strings.Contains(p.body, "staff") {
+		t.Error("the other source is offered")
+	}
+	form := p.filled("/portal/login", "username", "ann", "password", right, "source", "staff")
+	p.send("POST", "/portal/login", form).sees("/portal/login", 400)
+	p.signsIn("ann", right).arrives("code", w.ann.ID)
+	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" {
+		t.Errorf("sessions: %+v", s)
+	}
+	// A session of another source does not do.
+	w.ask(func(r *Request) { r.Source = "staff" })
+	p.goes("/authorize").sees("/portal/login", 200)
+}
+
+func TestSignInByCode(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Codes = sender })
+	sender.who["ann@example.com"] = w.ann
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	p.sees("/portal/login", 200, "Get a code by e-mail", "Get a code by text message")
+	for n := range p.page.Descendants() {
+		if strings.Contains(attr(n, "href"), "source=mail") {
+			p.goes(attr(n, "href"))
+			break
+		}
+	}
+	p.sees("/portal/login", 200, "E-mail address", "Send me a code")
+	p.submits("/portal/login").sees("/portal/login", 400, "Enter your e-mail address")
+	p.submits("/portal/login", "username", "ann@example.com").sees("/portal/code", 200, "ann@example.com")
+	p.submits("/portal/code").sees("/portal/code", 400, "Enter the code")
+	p.submits("/portal/code", "code", "999999").sees("/portal/code", 400, "not right")
+	again := p.send("POST", "/portal/login", url.Values{
+		"form_token": {p.filled("/portal/login").Get("form_token")}, "p_state": {p.filled("/portal/login").Get("p_state")},
+		"source": {"mail"}, "username": {"ann@example.com"},
+	})
+	again.sees("/portal/code", 200)
+	again.submits("/portal/code", "code", "1").sees("/portal/code", 400) // the first token is not this page's
+	again.submits("/portal/code", "code", "2").arrives("code", w.ann.ID)
+	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" || !slices.Equal(s[0].AMR, []string{"otp"}) {
+		t.Errorf("sessions: %+v", s)
+	}
+	if d := sender.sent[0]; d.Client != "own" || d.Source != "mail" || d.Locale != "en" || !d.From.IsLoopback() {
+		t.Errorf("sent: %+v", d)
+	}
+}
+
+func TestCodeThatCannotBeSent(t *testing.T) {
+	sender := &codes{}
+	w := newWorld(t, func(o *Options) { o.Codes = sender })
+	w.ask(func(r *Request) { r.Client, r.Source = "own", "sms" })
+	for _, c := range []struct {
+		err    *oauth.Error
+		status int
+		says   string
+	}{
+		{oauth.Fail(oauth.InvalidRequest, oauth.TooManyRequests), 400, "too often"},
+		{oauth.Fail(oauth.InvalidRequest, "malformed_phone_number"), 400, "could not be sent"},
+		{oauth.Fail(oauth.TemporarilyUnavailable, oauth.Overloaded), 503, "Too much is going on"},
+	} {
+		sender.fail = c.err
+		w.person().goes("/authorize").submits("/portal/login", "username", "13800138000").sees("/portal/login", c.status, c.says)
+	}
+}
+
+func TestSourcesOfCodesAreHiddenWhenNobodySends(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	if strings.Contains(p.body, "code") {
+		t.Error("a code is offered")
+	}
 }

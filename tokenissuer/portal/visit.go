@@ -25,8 +25,9 @@ type visit struct {
 	form     oauth.Form // of the body for POST, of the query otherwise
 
 	words   *words
-	lang    string // as the person chose it, "" where nobody did
-	state   string // p_state
+	zone    *time.Location // nil: UTC
+	lang    string         // as the person chose it, "" where nobody did
+	state   string         // p_state
 	pending pending
 	method  string // the source that the page is about, where the person chose it
 }

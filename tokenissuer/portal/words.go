@@ -77,7 +77,7 @@ func (l *languages) chosen(code string) *words {
 	return l.all[i]
 }
 
-// most bounds what is parsed of a header or parameter that a stranger wrote.
+// mostLanguages bounds what is parsed, in bytes, of a header or parameter that a stranger wrote.
 const mostLanguages = 256
 
 // pick finds the language for a page: what the person chose on it, what the app
@@ -87,7 +87,10 @@ func (l *languages) pick(lang string, asked []string, r *http.Request) *words {
 		return w
 	}
 	for _, wish := range []string{strings.Join(asked, ","), r.Header.Get("Accept-Language")} {
-		tags, _, err := language.ParseAcceptLanguage(wish[:min(len(wish), mostLanguages)])
+		if len(wish) > mostLanguages {
+			wish = wish[:max(0, strings.LastIndexByte(wish[:mostLanguages], ','))]
+		}
+		tags, _, err := language.ParseAcceptLanguage(wish)
 		if err != nil || len(tags) == 0 {
 			continue
 		}

@@ -264,7 +264,7 @@ func (p *person) filled(action string, values ...string) url.Values {
 	p.t.Helper()
 	form := p.form(action)
 	if form == nil {
-		p.t.Fatalf("no form for %s on %s:\n%s", action, p.at, p.body)
+		p.t.Fatalf("no form for %s on %s:\n%.4000s", action, p.at.Path, p.body)
 	}
 	sent := url.Values{}
 	for n := range form.Descendants() {
@@ -323,7 +323,7 @@ func (p *person) allows() *person {
 func (p *person) arrives(name, value string) {
 	p.t.Helper()
 	if p.left == nil {
-		p.t.Fatalf("at %s with status %d, not at the app:\n%s", p.at, p.status, p.body)
+		p.t.Fatalf("at %s with status %d, not at the app:\n%.4000s", p.at.Path, p.status, p.body)
 	}
 	if got := p.left.Query().Get(name); got == "" || value != "" && !strings.HasPrefix(got, value) {
 		p.t.Fatalf("the app got %s, want %s=%s", p.left.RawQuery, name, value)
@@ -334,7 +334,7 @@ func (p *person) arrives(name, value string) {
 func (p *person) sees(path string, status int, texts ...string) {
 	p.t.Helper()
 	if p.left != nil || p.at.Path != path || p.status != status {
-		p.t.Fatalf("at %s with status %d (left to %v), want %s with %d", p.at, p.status, p.left, path, status)
+		p.t.Fatalf("at %s with status %d (left to %v), want %s with %d", p.at.Path, p.status, p.left, path, status)
 	}
 	for _, text := range texts {
 		if !strings.Contains(textOf(p.page), text) {

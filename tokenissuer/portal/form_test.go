@@ -1,0 +1,158 @@
+package portal
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A form that another site makes a browser send, or that was changed on the way.
+func TestForeignFormsDoNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	other := w.person().goes("/authorize")
+	othersToken := other.filled("/portal/login").Get("form_token")
+	for _, c := range []struct {
+		name   string
+		header http.Header
+		change func(url.Values)
+		status int
+	}{
+		{"from another site", http.Header{"Sec-Fetch-Site": {"cross-site"}}, nil, 403},
+		{"from a sister site", http.Header{"Sec-Fetch-Site": {"same-site"}}, nil, 403},
+		{"from another origin, old browser", http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://evil.example"}}, nil, 403},
+		{"no token", nil, func(f url.Values) { f.Del("form_token") }, 403},
+		{"no token, from nowhere", http.Header{"Sec-Fetch-Site": nil, "Origin": {"null"}}, func(f url.Values) { f.Del("form_token") }, 403},
+		{"no token, no header", http.Header{"Sec-Fetch-Site": nil, "Origin": nil}, func(f url.Values) { f.Del("form_token") }, 403},
+		{"another browser's token", nil, func(f url.Values) { f.Set("form_token", othersToken) }, 403},
+		{"a token of nothing", nil, func(f url.Values) { f.Set("form_token", strings.Repeat("A", 64)) }, 403},
+		{"a field more", nil, func(f url.Values) { f.Set("redirect_uri", "https://evil.example") }, 400},
+		{"a field twice", nil, func(f url.Values) { f.Add("username", "bob") }, 400},
+		{"no p_state", nil, func(f url.Values) { f.Del("p_state") }, 400},
+		{"another type", http.Header{"Content-Type": {"text/plain"}}, nil, 400},
+		{"too much", nil, func(f url.Values) { f.Set("password", strings.Repeat("x", 70<<10)) }, 413},
+	} {
+		p := w.person().goes("/authorize")
+		form := p.filled("/portal/login", "username", "ann", "password", right)
+		if c.change != nil {
+			c.change(form)
+		}
+		p.header = c.header
+		p.send("POST", "/portal/login", form)
+		if p.status != c.status || p.cookie("__Host-gatehouse") != "" {
+			t.Errorf("%s: %d, want %d, signed in %v", c.name, p.status, c.status, p.cookie("__Host-gatehouse") != "")
+		}
+	}
+	for name, header := range map[string]http.Header{
+		"old browser, no referrer": {"Sec-Fetch-Site": nil, "Origin": {"null"}},
+		"old browser":              {"Sec-Fetch-Site": nil, "Origin": {w.server.URL}},
+		"no header at all":         {"Sec-Fetch-Site": nil, "Origin": nil},
+	} {
+		p := w.person().goes("/authorize")
+		form := p.filled("/portal/login", "username", "ann", "password", right)
+		p.header = header
+		if p.send("POST", "/portal/login", form); p.status != 200 || p.at.Path != "/portal/consent" {
+			t.Errorf("%s: %d at %s", name, p.status, p.at)
+		}
+	}
+}
+
+func TestFormWithoutCookiesSaysSo(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().goes("/authorize")
+	form := p.filled("/portal/login", "username", "ann", "password", right)
+	w.person().send("POST", "/portal/login", form).sees("/portal/login", 403, "Cookies")
+}
+
+// Consent that was shown to one account is not given by the next one.
+func TestFormOfAnEarlierSessionIsRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	bob := w.create("bob", "another password")
+	p := w.person().signsIn("ann", right)
+	form := p.filled("/portal/consent", "decision", "allow")
+	p.goes(p.at.String()+"&x=1").goes("/portal/login?switch=1&p_state="+p.stateOf()).submits("/portal/login", "username", "bob", "password", "another password")
+	p.send("POST", "/portal/consent", form).sees("/portal/consent", 403)
+	for _, who := range []string{w.ann.ID, bob.ID} {
+		if _, err := w.st.Consent(t.Context(), who, "shop"); err == nil {
+			t.Errorf("consent of %s", who)
+		}
+	}
+}
+
+func TestConsentFormCannotAddScopes(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().signsIn("ann", right)
+	form := p.filled("/portal/consent", "decision", "allow", "scope", "admin")
+	p.send("POST", "/portal/consent", form).sees("/portal/consent", 400)
+	form.Del("scope")
+	form.Set("decision", "perhaps")
+	p.send("POST", "/portal/consent", form).sees("/portal/consent", 400)
+	if _, err := w.st.Consent(t.Context(), w.ann.ID, "shop"); err == nil {
+		t.Error("there is a consent")
+	}
+}
+
+func TestConsent(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().signsIn("ann", right)
+	p.submits("/portal/consent", "decision", "deny").arrives("error", AccessDenied)
+	p.goes("/authorize").sees("/portal/consent", 200) // a no is for once
+	p.allows().arrives("code", w.ann.ID)
+
+	w.ask(func(r *Request) { r.Scopes = append(r.Scopes, "email") })
+	p.goes("/authorize").sees("/portal/consent", 200, "See your e-mail address")
+	p.allows().arrives("code", w.ann.ID)
+	given, err := w.st.Consent(t.Context(), w.ann.ID, "shop")
+	if err != nil || !slices.Equal(given.Scopes, []string{"openid", "orders:read", "email"}) {
+		t.Errorf("%+v, %v", given, err)
+	}
+
+	w.later(time.Second)
+	w.ask(func(r *Request) { r.Prompt = []string{"consent"} })
+	p.goes("/authorize").sees("/portal/consent", 200)
+	p.allows().arrives("code", w.ann.ID)
+
+	w.ask(func(r *Request) { r.Client, r.Prompt = "own", nil })
+	p.goes("/authorize").arrives("code", w.ann.ID) // first_party
+}
+
+func TestPagesThatAreNotThere(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person()
+	for _, path := range []string{
+		"/portal/nothing", "/portal/../etc/passwd", "/portal/..%2f..%2fetc/passwd", "/portal/style.css/..%5c..%5cwords/en.json", "/portal/page/layout.html",
+		"/portal/logo", "/portal/style.css%00", "/portal//login",
+	} {
+		if p.once("GET", path, nil); p.status != 404 {
+			t.Errorf("%s: %d", path, p.status)
+		}
+	}
+	for path, allow := range map[string]string{"/portal/continue": "GET, HEAD", "/portal/return": "GET, HEAD", "/portal": "GET, HEAD"} {
+		if p.once("POST", path, url.Values{}); p.status != 405 || p.head.Get("Allow") != allow {
+			t.Errorf("%s: %d, Allow %q", path, p.status, p.head.Get("Allow"))
+		}
+	}
+	if p.once("PUT", "/portal/login", url.Values{}); p.status != 405 || p.head.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("PUT: %d, Allow %q", p.status, p.head.Get("Allow"))
+	}
+}
+
+func TestChangedCookiesCountAsNone(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().signsIn("ann", right)
+	good := p.cookie("__Host-gatehouse")
+	for _, bad := range []string{"", "x", good[1:], good + "A", "A" + good[1:], strings.Repeat("A", 5000), "%00", strings.ToLower(good)} {
+		if bad == good {
+			continue
+		}
+		fresh := w.person()
+		fresh.header = http.Header{"Cookie": {"__Host-gatehouse=" + bad}}
+		fresh.goes("/authorize")
+		if fresh.left != nil || fresh.status != 400 && fresh.status != 200 { // 400: the cookie of the browser is overwritten by the header
+			t.Errorf("%q: %d, left to %v", bad, fresh.status, fresh.left)
+		}
+	}
+}
