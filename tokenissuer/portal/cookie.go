@@ -55,7 +55,7 @@ func (p *Portal) cookie(r *http.Request, name string) string {
 // setCookie sets a cookie that the browser forgets when it ends; "" removes it.
 // Lax and not Strict: people come from the pages of an app.
 func (p *Portal) setCookie(w http.ResponseWriter, name, value string) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure is missing on an http loopback issuer alone
 		Name: p.cookieName(name), Value: value, Path: "/", HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode,
 	}
 	if value == "" {

@@ -380,8 +380,17 @@ func TestStyleSheetHasContrast(t *testing.T) {
 			text, back string
 			least      float64
 		}{
-			{"ink", "paper", 7}, {"ink", "back", 7}, {"soft", "paper", 4.5}, {"soft", "back", 4.5}, {"link", "paper", 4.5}, {"link", "back", 4.5},
-			{"wrong", "paper", 4.5}, {"wrong", "wrong-back", 4.5}, {"good", "good-back", 4.5}, {"good", "paper", 4.5}, {"line", "paper", 3},
+			{"ink", "paper", 7},
+			{"ink", "back", 7},
+			{"soft", "paper", 4.5},
+			{"soft", "back", 4.5},
+			{"link", "paper", 4.5},
+			{"link", "back", 4.5},
+			{"wrong", "paper", 4.5},
+			{"wrong", "wrong-back", 4.5},
+			{"good", "good-back", 4.5},
+			{"good", "paper", 4.5},
+			{"line", "paper", 3},
 		} {
 			if got := contrast(colors[c.text], colors[c.back]); got < c.least {
 				t.Errorf("%s: %s on %s has %.2f, want %v", scheme, c.text, c.back, got, c.least)

@@ -89,7 +89,7 @@ func (p *Portal) open(of browser, now time.Time, raw string) (pending, error) {
 	if err != nil {
 		return x, oauth.Wrap(oauth.InvalidRequest, ForeignState, err)
 	}
-	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&x); err != nil {
+	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&x); err != nil { //nolint:gosec // what was sealed here
 		return x, oauth.Wrap(oauth.InvalidRequest, ForeignState, err)
 	}
 	if !now.Before(x.Expires) {
