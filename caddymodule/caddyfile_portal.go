@@ -20,6 +20,11 @@ func (p *issuerParser) portal() error {
 	if len(b.lines) == 1 {
 		return placed("portal: empty: expected name, logo or color", pages.At)
 	}
+	for word, line := range b.lines {
+		if word != "" {
+			p.lines["portal "+word] = line
+		}
+	}
 	p.app.Portal = pages
 	return nil
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -14,8 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-
-	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 func init() {
@@ -79,120 +76,6 @@ func needSubcommand(c *cobra.Command, args []string) error {
 		return fmt.Errorf("%s: expected %s", c.Name(), list(names))
 	}
 	return fmt.Errorf("%s: unknown word %q%s: expected %s", c.Name(), args[0], didYouMean(args[0], names), list(names))
-}
-
-func userAdd() *cobra.Command {
-	var n tokenissuer.NewUser
-	c := &cobra.Command{
-		Use:   "add NAME [--email E] [--phone +E164] [--display-name N] [--password-stdin]",
-		Short: "Adds a user",
-		Long:  "Adds a user. Without --password-stdin nobody can sign in to it until it gets a password.",
-		Args:  cobra.ExactArgs(1),
-	}
-	c.Flags().StringVar(&n.Email, "email", "", "E-mail address")
-	c.Flags().StringVar(&n.PhoneNumber, "phone", "", "Phone number, such as +4915112345678")
-	c.Flags().StringVar(&n.Name, "display-name", "", "Name that people are shown")
-	fromStdin := c.Flags().Bool("password-stdin", false, "Read the password from standard input")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		n.Username = args[0]
-		if *fromStdin {
-			var err error
-			if n.Password, err = readPassword(c.InOrStdin()); err != nil {
-				return err
-			}
-		}
-		answer, err := call(c, http.MethodPost, "/users", n)
-		if err != nil {
-			return err
-		}
-		if !*fromStdin {
-			fmt.Fprintf(c.ErrOrStderr(), "No password yet; set one: %s set-password %s --password-stdin\n", c.Parent().CommandPath(), n.Username)
-		}
-		return printAnswer(c, answer, userTable)
-	}
-	return c
-}
-
-func userSetPassword() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "set-password NAME --password-stdin",
-		Short: "Sets a user's password; its sign-ins end",
-		Args:  cobra.ExactArgs(1),
-	}
-	fromStdin := c.Flags().Bool("password-stdin", false, "Read the password from standard input")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if !*fromStdin {
-			return errors.New("say --password-stdin: a password in the arguments is seen by every process")
-		}
-		password, err := readPassword(c.InOrStdin())
-		if err != nil {
-			return err
-		}
-		answer, err := call(c, http.MethodPost, "/users/"+url.PathEscape(args[0])+"/password", map[string]string{"password": password})
-		if err != nil {
-			return err
-		}
-		return printAnswer(c, answer, line("has a new password; its sign-ins have ended")(args[0]))
-	}
-	return c
-}
-
-// readPassword reads one line.
-func readPassword(from io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(from, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the password: %w", err)
-	}
-	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", errors.New("no password on standard input")
-	}
-	return line, nil
-}
-
-func userShow() *cobra.Command {
-	return show("show NAME", "Shows a user", cobra.ExactArgs(1), userTable, func(a []string) string { return "/users/" + url.PathEscape(a[0]) })
-}
-
-// userList asks page by page: there may be many.
-func userList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "Lists the users", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		users := []tokenissuer.User{}
-		for after := ""; ; {
-			answer, err := call(c, http.MethodGet, fmt.Sprintf("/users?limit=%d&after=%s", mostUsers, url.QueryEscape(after)), nil)
-			if err != nil {
-				return err
-			}
-			var page []tokenissuer.User
-			if err := json.Unmarshal(answer, &page); err != nil {
-				return fmt.Errorf("reading the answer: %w", err)
-			}
-			users = append(users, page...)
-			if len(page) < mostUsers {
-				break
-			}
-			after = page[len(page)-1].ID
-		}
-		answer, err := json.Marshal(users)
-		if err != nil {
-			return err
-		}
-		return printAnswer(c, answer, userTable)
-	}}
-}
-
-// userDo is a command on one user that prints a line.
-func userDo(verb, method, short string, says func(name string) table) *cobra.Command {
-	return &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		path := "/users/" + url.PathEscape(args[0])
-		if method == http.MethodPost {
-			path += "/" + verb
-		}
-		answer, err := call(c, method, path, nil)
-		if err != nil {
-			return err
-		}
-		return printAnswer(c, answer, says(args[0]))
-	}}
 }
 
 func keyRotate() *cobra.Command {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -66,86 +65,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) isEmpty() (bool, error) {
 	text, err := json.Marshal(a)
 	return string(text) == "{}", err
-}
-
-// secrets resolves what is not part of the issuer's own configuration.
-func (a *App) secrets(r *reader) (kek, file string) {
-	r.enter(place{}, a.At, a.Lines)
-	if a.KeyEncryptionKey != "" {
-		kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey)
-		if mend := kekMend(kek); kek != "" && mend != "" {
-			r.fail("key_encryption_key", a.KeyEncryptionKey, mend)
-		}
-	}
-	if a.Store == nil {
-		return kek, filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")
-	}
-	r.at, r.lines = a.Store.At, nil
-	kind, _ := r.text("store", a.Store.Type)
-	if file, _ = r.text("store", a.Store.Path); kind != "sqlite" || file == "" {
-		r.fail("store", a.Store.Path, "expected sqlite and a path")
-	}
-	return kek, file
-}
-
-// shortestKEK is 64 bits of hexadecimal digits: less can be tried out by whoever
-// gets hold of the store.
-const shortestKEK = 16
-
-// leastVariety is how many different characters a key has that was not typed:
-// of 16 random hexadecimal digits fewer than one in a million have so few.
-const leastVariety = 5
-
-// kekMend says what is wrong with a key encryption key, or "".
-func kekMend(kek string) string {
-	const how = "; make one with: openssl rand -hex 32"
-	variety := map[rune]bool{}
-	for _, c := range kek {
-		variety[c] = true
-	}
-	switch {
-	case len(kek) < shortestKEK:
-		return "shorter than 16 characters" + how
-	case len(variety) < leastVariety:
-		return "the same few characters over and over" + how
-	}
-	return ""
-}
-
-func (a *App) storeAt() string {
-	if a.Store != nil && a.Store.At != "" {
-		return a.Store.At
-	}
-	return a.At
-}
-
-// warnOfLiterals says so when a secret can be read back from Caddy's admin API.
-func (a *App) warnOfLiterals() {
-	const warning = "a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}"
-	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
-		a.logger.Warn(warning, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
-	}
-	for _, c := range a.Clients {
-		for _, s := range c.Secrets {
-			if s.Value != "" && !hasPlaceholder(s.Value) {
-				a.logger.Warn(warning, zapClient(c.ID), zapAt(s.At))
-			}
-		}
-	}
-}
-
-// warnOfWeakSecrets says so when a client's secret can be tried out. Only whoever
-// has read the configuration could see that it is short; what it says is nobody's
-// business.
-func (a *App) warnOfWeakSecrets() {
-	for n, c := range a.resolved.Clients {
-		for _, secret := range c.Secrets {
-			if len(secret) < tokenissuer.WeakSecret {
-				a.logger.Warn("a client's secret is shorter than 16 characters and can be tried out; make one with: openssl rand -hex 16",
-					zapClient(c.ID), zapAt(a.Clients[n].Lines.of("secret", "", a.Clients[n].At)))
-			}
-		}
-	}
 }
 
 // Start opens the store, or joins the configuration before this one in using

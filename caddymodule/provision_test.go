@@ -61,6 +61,8 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 		"endless duration":     {"signing_algorithm ES256", "access_token_lifetime {env.ENDLESS}", "", []string{"access_token_lifetime", "too long", "at Caddyfile:16"}},
 		"long duration":        {"signing_algorithm ES256", "access_token_lifetime {env.LONG}", "", []string{"access_token_lifetime: 720h0m0s is too long: at most 24h0m0s", "at Caddyfile:16"}},
 		"typed encryption key": {"signing_algorithm ES256", "key_encryption_key {env.TYPED}", "", []string{"key_encryption_key: the same few characters", "at Caddyfile:16"}},
+		"empty portal name":    {"signing_algorithm ES256", "portal {\n\t\t\tname {env.EMPTY}\n\t\t}", "", []string{"portal name: ", "is empty", "at Caddyfile:17"}},
+		"empty scope text":     {"signing_algorithm ES256", "scope orders:read {env.EMPTY}", "", []string{"scope: ", "is empty", "at Caddyfile:16"}},
 		"gate second scope":    {"", "", "scope orders:read\n\t\tscope {env.WRONG}", []string{"scope wrong", "at Caddyfile:35"}},
 		"gate second except":   {"", "", "except /a\n\t\texcept {env.WRONG}", []string{"except wrong: a path begins with /", "at Caddyfile:35"}},
 		"gate open wide":       {"", "", "except /*", []string{"except /* would let everything through", "at Caddyfile:34"}},

@@ -7,74 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
-
-// offer is what the embedded issuer can put into a token. A rule that asks for
-// anything else can never be fulfilled: it is a typo.
-type offer struct {
-	config  tokenissuer.Config
-	unknown map[place]bool // options whose placeholders have no value yet
-}
-
-// has reports whether a value can be had, and what could be had instead. While
-// an option is unknown, every value can.
-func (o *offer) has(value string, option string, values []string) bool {
-	for p := range o.unknown {
-		if p.option == option {
-			return true
-		}
-	}
-	return slices.Contains(values, value)
-}
-
-// scopes are those that tokens can have, and those that they could have if no
-// client were disabled.
-func (o *offer) scopes() (can, could []string) {
-	for _, c := range o.config.Clients {
-		could = append(could, c.Givable()...)
-		if !c.Disabled {
-			can = append(can, c.Givable()...)
-		}
-	}
-	for name := range o.config.Scopes { // for clients that are not in the configuration
-		can = append(can, name)
-	}
-	return distinct(can), distinct(append(could, can...))
-}
-
-// registers is a client that has a scope by its registration, "" without one.
-func (o *offer) registers(scope string) string {
-	for _, c := range o.config.Clients {
-		if slices.Contains(c.Scopes, scope) {
-			return c.ID
-		}
-	}
-	return ""
-}
-
-func (o *offer) audiences() (all []string) {
-	for _, c := range o.config.Clients {
-		all = append(all, c.ID)
-	}
-	return distinct(all)
-}
-
-func (o *offer) claims() []string {
-	all := []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
-	for _, c := range o.config.Clients {
-		if c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect != "" && c.Dialect != "ciam" {
-			return append(all, "client_id")
-		}
-	}
-	return all
-}
-
-func distinct(all []string) []string {
-	slices.Sort(all)
-	return slices.Compact(all)
-}
 
 // fulfillable says the first thing that is wrong with a gate whose values are
 // resolved, or all that can be said of them while they are not. own is nil where
