@@ -43,6 +43,9 @@ type NewUser struct {
 	PhoneNumber string `json:"phone_number,omitempty"`
 	Name        string `json:"name,omitempty"`
 	Password    string `json:"password,omitempty"`
+	// PasswordHash is what another system kept instead of a password: argon2,
+	// bcrypt, scrypt or PBKDF2. It is replaced at the first sign-in.
+	PasswordHash string `json:"password_hash,omitempty"`
 }
 
 // String keeps the password out of logs.
@@ -62,7 +65,7 @@ func userOf(a store.Account) User {
 func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 	now := time.Now()
 	a, writes, err := i.accounts.Create(ctx, now, operator, i.strictest(), account.Create{
-		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password,
+		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password, Hash: n.PasswordHash,
 	})
 	if err != nil {
 		return User{}, invalid(err)
