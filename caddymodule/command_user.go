@@ -18,20 +18,26 @@ import (
 func userAdd() *cobra.Command {
 	var n tokenissuer.NewUser
 	c := &cobra.Command{
-		Use:   "add NAME [--email E] [--phone +E164] [--display-name N] [--password-stdin]",
+		Use:   "add NAME [--email E] [--phone +E164] [--display-name N] [--password-stdin | --password-hash-stdin]",
 		Short: "Adds a user",
-		Long:  "Adds a user. Without --password-stdin nobody can sign in to it until it gets a password.",
+		Long:  "Adds a user. Without a password nobody can sign in to it until it gets one. A hash is what another system\nkept: argon2, bcrypt, scrypt or PBKDF2; it is replaced by ours at the first sign-in.",
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&n.Email, "email", "", "E-mail address")
 	c.Flags().StringVar(&n.PhoneNumber, "phone", "", "Phone number, such as +4915112345678")
 	c.Flags().StringVar(&n.Name, "display-name", "", "Name that people are shown")
 	fromStdin := c.Flags().Bool("password-stdin", false, "Read the password from standard input")
+	hashFromStdin := c.Flags().Bool("password-hash-stdin", false, "Read the hash of the password from standard input")
+	c.MarkFlagsMutuallyExclusive("password-stdin", "password-hash-stdin")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		n.Username = args[0]
-		if *fromStdin {
+		into := &n.Password
+		if *hashFromStdin {
+			into = &n.PasswordHash
+		}
+		if *fromStdin || *hashFromStdin {
 			var err error
-			if n.Password, err = readPassword(c.InOrStdin()); err != nil {
+			if *into, err = readPassword(c.InOrStdin()); err != nil {
 				return err
 			}
 		}
@@ -39,7 +45,7 @@ func userAdd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !*fromStdin {
+		if !*fromStdin && !*hashFromStdin {
 			fmt.Fprintf(c.ErrOrStderr(), "No password yet; set one: %s set-password %s --password-stdin\n", c.Parent().CommandPath(), n.Username)
 		}
 		return printAnswer(c, answer, userTable)

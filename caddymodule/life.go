@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
 // startMost is how long a request waits for an app that has not started yet:
@@ -51,6 +52,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	var err error
 	if a.file, err = realPath(file); err != nil {
+		return placed("token_issuer: "+err.Error(), a.storeAt())
+	}
+	if err := sqlite.Check(ctx, a.file); err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.warnOfLiterals()
