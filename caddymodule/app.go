@@ -87,7 +87,11 @@ type App struct {
 	// `oauth`, which answers as the RFCs do where the two differ.
 	Dialect string `json:"dialect,omitempty"`
 
-	// How much is answered before the issuer says 429.
+	// Keep the messages of auth sources without `send` for everybody to read, in the
+	// log. Refused unless the issuer's host is loopback.
+	Development bool `json:"development,omitempty"`
+
+	// How much is answered before the issuer refuses.
 	Limits *Limits `json:"limits,omitempty"`
 
 	// The ways users prove themselves. Without any there is one, `password`,
@@ -161,6 +165,14 @@ type Limits struct {
 	// not count. Beyond it every POST to the issuer from there is answered 429, good
 	// ones too, until time has made up for it. Default: 600 in a minute.
 	TokensPerAddress *Rate `json:"tokens_per_address,omitempty"`
+
+	// Messages with a one-time code to one phone number or mailbox. A rate within
+	// less than an hour replaces the default of 1 in `30s`, another that of 50 in
+	// `24h`.
+	OTPPerNumber []Rate `json:"otp_per_number,omitempty"`
+
+	// Messages that one client has sent. Default: 1000 in `1h`.
+	OTPPerClient *Rate `json:"otp_per_client,omitempty"`
 }
 
 // Rate is a number of times within a duration.
@@ -183,7 +195,7 @@ type AuthSource struct {
 	// The name clients are associated with, the `auth_source_id` of requests.
 	Name string `json:"name,omitempty"`
 
-	// `password`.
+	// `password`, `sms_otp` or `email_otp`: by a one-time code to a phone or a mailbox.
 	Type string `json:"type,omitempty"`
 
 	// What may be typed as the user name: `username`, `email`, `phone_number`.
@@ -198,6 +210,16 @@ type AuthSource struct {
 
 	// How old a password may get. Default: any age.
 	PasswordMaxAge string `json:"password_max_age,omitempty"`
+
+	// The digits of a one-time code, 1 to 6, default 6. Five wrong codes end an
+	// otp_token, and twenty in a day, over all of them, the guessing at a number.
+	Digits Number `json:"digits,omitempty"`
+
+	// How long a one-time code is good, `1s` to `300s`, default `60s`.
+	Lifetime string `json:"lifetime,omitempty"`
+
+	// What hands one-time codes on. Required, but for `development`.
+	Send *Send `json:"send,omitempty"`
 }
 
 // Client is an application that gets tokens.
@@ -242,8 +264,15 @@ type Client struct {
 	// Let a web client redeem a code by its id and the PKCE verifier alone.
 	PKCEWithoutSecret bool `json:"pkce_without_secret,omitempty"`
 
-	// What the client may earn tokens with: `authorization_code`, `password`, `client_credentials`,
-	// `refresh_token`.
+	// Let a spa or mobile client have one-time codes sent with its id alone, at most
+	// 30 an hour for one address. Whoever knows the id can then, too.
+	OTPSendWithoutSecret bool `json:"otp_send_without_secret,omitempty"`
+
+	// What the client may earn tokens with: `authorization_code`, `password`, `otp`,
+	// `client_credentials`, `refresh_token`. `otp` is the grants of one-time codes by
+	// SMS and by e-mail, `http://tencentciam.com/oauth2/grant-type/otp/sms` and
+	// `…/email`; each is also `<issuer>/oauth2/grant-type/otp/…` and
+	// `urn:gatehouse:grant-type:otp:…`.
 	Grants []string `json:"grants,omitempty"`
 
 	// The scopes it may ask for. With the password grant of dialect ciam a token

@@ -51,6 +51,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		locale en|zh…
 //		scope <name> <text>
 //		portal { … }
+//		development
 //		limits { … }
 //		auth_source <name> { … }
 //		client <id> { … }
@@ -85,6 +86,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 
 		"authorization_code_lifetime": b.duration(&app.AuthorizationCodeLifetime),
 
+		"development": b.flag(&app.Development),
 		"limits":      {read: p.limits},
 		"auth_source": {read: p.authSource, repeat: true},
 		"client":      {read: p.client, repeat: true},
@@ -132,29 +134,42 @@ func (p *issuerParser) store() error {
 //
 //	limits {
 //		tokens_per_address <count> <duration>
+//		otp_per_number <count> <duration>
+//		otp_per_client <count> <duration>
 //	}
 func (p *issuerParser) limits() error {
 	b := newBlock(p.Dispenser, "limits")
 	l := &Limits{At: b.lines[""]}
 	p.app.Limits = l
-	if err := b.read(words{"tokens_per_address": b.rate(&l.TokensPerAddress)}); err != nil {
+	if err := b.read(words{
+		"tokens_per_address": b.rate(&l.TokensPerAddress),
+		"otp_per_number":     b.rates(&l.OTPPerNumber),
+		"otp_per_client":     b.rate(&l.OTPPerClient),
+	}); err != nil {
 		return err
 	}
 	if len(b.lines) == 1 {
-		return placed("limits: empty: expected tokens_per_address", l.At)
+		return placed("limits: empty: expected tokens_per_address, otp_per_number or otp_per_client", l.At)
 	}
-	p.lines["limits tokens_per_address"] = b.lines["tokens_per_address"]
+	for word, line := range b.lines {
+		if word != "" {
+			p.lines["limits "+word] = line
+		}
+	}
 	return nil
 }
 
 // authSource parses:
 //
 //	auth_source <name> {
-//		type password
+//		type password|sms_otp|email_otp
 //		identifiers username|email|phone_number…
 //		lockout <failures> <duration>
 //		password_min_length <characters>
 //		password_max_age <duration>
+//		digits <number>
+//		lifetime <duration>
+//		send webhook|smtp <url> { … }
 //	}
 func (p *issuerParser) authSource() error {
 	s := AuthSource{At: at(p.Dispenser)}
@@ -166,11 +181,14 @@ func (p *issuerParser) authSource() error {
 	}
 	b := newBlock(p.Dispenser, "auth_source "+s.Name)
 	err := b.read(words{
-		"type":                b.oneOf(&s.Type, "password"),
+		"type":                b.oneOf(&s.Type, "password", "sms_otp", "email_otp"),
 		"identifiers":         b.texts(&s.Identifiers, "username", "email", "phone_number"),
 		"lockout":             b.rate(&s.Lockout),
 		"password_min_length": b.number(&s.PasswordMinLength),
 		"password_max_age":    b.duration(&s.PasswordMaxAge),
+		"digits":              b.number(&s.Digits),
+		"lifetime":            b.duration(&s.Lifetime),
+		"send":                b.send(&s.Send),
 	})
 	s.Lines = b.lines.kept()
 	p.app.AuthSources = append(p.app.AuthSources, s)
@@ -185,13 +203,14 @@ func (p *issuerParser) authSource() error {
 //		type web|spa|mobile|m2m
 //		secret <secret>
 //		secret_hash <phc>
-//		grants authorization_code|password|client_credentials|refresh_token…
+//		grants authorization_code|password|otp|client_credentials|refresh_token…
 //		redirect_uris <address>…
 //		logout_redirect_uris <address>…
 //		backchannel_logout_uri <address>
 //		cors_origins <origin>…
 //		first_party
 //		pkce_without_secret
+//		otp_send_without_secret
 //		scopes <scope>…
 //		auth_sources <name>…
 //		claims <claim>…
@@ -212,26 +231,27 @@ func (p *issuerParser) client() error {
 	}
 	b := newBlock(p.Dispenser, "client "+c.ID)
 	err := b.read(words{
-		"name":                   b.text(&c.Name),
-		"type":                   b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
-		"secret":                 b.secret(&c, func(s *Secret) *string { return &s.Value }),
-		"secret_hash":            b.secret(&c, func(s *Secret) *string { return &s.Hash }),
-		"grants":                 b.texts(&c.Grants, "authorization_code", "password", "client_credentials", "refresh_token"),
-		"scopes":                 b.texts(&c.Scopes),
-		"redirect_uris":          b.texts(&c.RedirectURIs),
-		"logout_redirect_uris":   b.texts(&c.LogoutRedirectURIs),
-		"backchannel_logout_uri": b.text(&c.BackchannelLogoutURI),
-		"cors_origins":           b.texts(&c.CORSOrigins),
-		"first_party":            b.flag(&c.FirstParty),
-		"pkce_without_secret":    b.flag(&c.PKCEWithoutSecret),
-		"auth_sources":           b.texts(&c.AuthSources),
-		"claims":                 b.texts(&c.Claims, tokenissuer.KnownClaims...),
-		"introspect":             b.oneOf(&c.Introspect, "own", "any"),
-		"refresh":                b.oneOf(&c.Refresh, "rotate", "reuse"),
-		"access_token":           b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
-		"dialect":                b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
-		"access_token_lifetime":  b.duration(&c.AccessTokenLifetime),
-		"disabled":               b.flag(&c.Disabled),
+		"name":                    b.text(&c.Name),
+		"type":                    b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
+		"secret":                  b.secret(&c, func(s *Secret) *string { return &s.Value }),
+		"secret_hash":             b.secret(&c, func(s *Secret) *string { return &s.Hash }),
+		"grants":                  b.texts(&c.Grants, "authorization_code", "password", "otp", "client_credentials", "refresh_token"),
+		"scopes":                  b.texts(&c.Scopes),
+		"redirect_uris":           b.texts(&c.RedirectURIs),
+		"logout_redirect_uris":    b.texts(&c.LogoutRedirectURIs),
+		"backchannel_logout_uri":  b.text(&c.BackchannelLogoutURI),
+		"cors_origins":            b.texts(&c.CORSOrigins),
+		"first_party":             b.flag(&c.FirstParty),
+		"pkce_without_secret":     b.flag(&c.PKCEWithoutSecret),
+		"otp_send_without_secret": b.flag(&c.OTPSendWithoutSecret),
+		"auth_sources":            b.texts(&c.AuthSources),
+		"claims":                  b.texts(&c.Claims, tokenissuer.KnownClaims...),
+		"introspect":              b.oneOf(&c.Introspect, "own", "any"),
+		"refresh":                 b.oneOf(&c.Refresh, "rotate", "reuse"),
+		"access_token":            b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
+		"dialect":                 b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
+		"access_token_lifetime":   b.duration(&c.AccessTokenLifetime),
+		"disabled":                b.flag(&c.Disabled),
 	})
 	c.Lines = b.lines.kept()
 	p.app.Clients = append(p.app.Clients, c)

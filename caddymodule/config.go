@@ -35,10 +35,8 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 		c.Portal.Color, _ = r.text("portal color", p.Color)
 	}
 	c.Dialect, _ = r.text("dialect", a.Dialect)
-	if l := a.Limits; l != nil && l.TokensPerAddress != nil {
-		c.FailuresPerAddress = r.number("limits tokens_per_address", l.TokensPerAddress.Count)
-		c.FailuresWindow = r.duration("limits tokens_per_address", l.TokensPerAddress.Within)
-	}
+	c.Development = a.Development
+	a.Limits.translate(r, &c)
 	for _, s := range a.AuthSources {
 		c.Sources = append(c.Sources, s.translate(r))
 	}
@@ -61,6 +59,9 @@ func (s AuthSource) translate(r *reader) tokenissuer.Source {
 	}
 	c.PasswordMinLength = r.number("password_min_length", s.PasswordMinLength)
 	c.PasswordMaxAge = r.duration("password_max_age", s.PasswordMaxAge)
+	c.Digits = r.number("digits", s.Digits)
+	c.Lifetime = r.duration("lifetime", s.Lifetime)
+	s.Send.translate(r, &c)
 	return c
 }
 
@@ -83,13 +84,13 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 		c.Secrets = append(c.Secrets, secret)
 	}
 	r.at, r.lines = cl.At, cl.Lines
-	c.Grants = r.texts("grants", cl.Grants)
+	c.Grants = grantTypes(r.texts("grants", cl.Grants))
 	c.Scopes = r.texts("scopes", cl.Scopes)
 	c.RedirectURIs = r.texts("redirect_uris", cl.RedirectURIs)
 	c.LogoutRedirectURIs = r.texts("logout_redirect_uris", cl.LogoutRedirectURIs)
 	c.BackchannelLogoutURI, _ = r.text("backchannel_logout_uri", cl.BackchannelLogoutURI)
 	c.CORSOrigins = r.texts("cors_origins", cl.CORSOrigins)
-	c.FirstParty, c.PKCEWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret
+	c.FirstParty, c.PKCEWithoutSecret, c.OTPSendWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret, cl.OTPSendWithoutSecret
 	c.Sources = r.texts("auth_sources", cl.AuthSources)
 	c.Claims = r.texts("claims", cl.Claims)
 	introspect, _ := r.text("introspect", cl.Introspect)

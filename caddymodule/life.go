@@ -60,7 +60,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.warnOfLiterals()
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
-	a.resolved.Observe = a.observe
+	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
 	return nil
 }
 

@@ -65,6 +65,11 @@ func (a *App) warnOfLiterals() {
 	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
 		a.logger.Warn(warning, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
 	}
+	for _, s := range a.AuthSources {
+		if s.Send.literal() {
+			a.logger.Warn(warning, zapAt(s.Send.At))
+		}
+	}
 	for _, c := range a.Clients {
 		for _, s := range c.Secrets {
 			if s.Value != "" && !hasPlaceholder(s.Value) {

@@ -8,8 +8,13 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
+
+// GrantsOTP are the values of grant_type that a code by SMS and a code by e-mail
+// earn tokens with.
+var GrantsOTP = []string{oauth.GrantOTPSMS, oauth.GrantOTPEmail}
 
 // otpKind is how a source of one-time codes reaches people.
 func (s Source) otpKind() (store.IdentifierKind, bool) {

@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
+)
+
+// Send says what hands one-time codes on.
+type Send struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// `webhook`, or `smtp` for email_otp.
+	Type string `json:"type,omitempty"`
+
+	// Of a webhook https, or http on loopback: it gets the message as JSON `{"id",
+	// "to", "text", "code", "usage", "locale", "client_id"}` and an
+	// `Idempotency-Key`. Of a mail server `smtp://user:password@host:587`, which
+	// starts TLS and sends nothing without it, or `smtps://` with TLS from the first
+	// byte; without TLS on loopback alone, where no user is named.
+	URL string `json:"url,omitempty"`
+
+	// Headers of a webhook's requests, for the key it asks for.
+	Headers []SendHeader `json:"headers,omitempty"`
+
+	// The sender of mails: `Example <no-reply@example.com>`.
+	From string `json:"from,omitempty"`
+}
+
+// SendHeader is one header of a webhook's requests.
+type SendHeader struct {
+	// Its name.
+	Name string `json:"name,omitempty"`
+
+	// Its value, best with a placeholder.
+	Value string `json:"value,omitempty"`
+}
+
+// send parses:
+//
+//	send webhook <url> {
+//		header <name> <value>
+//	}
+//	send smtp <url> {
+//		from <sender>
+//	}
+func (b *block) send(into **Send) word {
+	return word{read: func() error {
+		s := &Send{At: at(b.Dispenser)}
+		if !b.Args(&s.Type, &s.URL) || s.URL == "" {
+			return b.Errf("%s: send: expected webhook or smtp, and a URL", b.name)
+		}
+		inner := newBlock(b.Dispenser, "send "+s.Type)
+		var ws words
+		switch s.Type {
+		case "webhook":
+			ws = words{"header": {repeat: true, read: func() error { return inner.sendHeader(s) }}}
+		case "smtp":
+			ws = words{"from": inner.text(&s.From)}
+		default:
+			return b.notOneOf("send", s.Type, []string{"webhook", "smtp"})
+		}
+		if b.NextArg() {
+			return b.Errf("%s: unexpected %q after the URL of send", b.name, b.Val())
+		}
+		*into = s
+		return inner.read(ws)
+	}}
+}
+
+func (b *block) sendHeader(s *Send) error {
+	var h SendHeader
+	if !b.AllArgs(&h.Name, &h.Value) || h.Name == "" || h.Value == "" {
+		return b.Errf("%s: header: expected a name and a value", b.name)
+	}
+	s.Headers = append(s.Headers, h)
+	return nil
+}
+
+// rates reads a number and a duration, over one line or several.
+func (b *block) rates(into *[]Rate) word {
+	return word{repeat: true, read: func() error {
+		var r *Rate
+		if err := b.rate(&r).read(); err != nil {
+			return err
+		}
+		*into = append(*into, *r)
+		return nil
+	}}
+}
+
+// translate puts the sender into the issuer's own terms.
+func (s *Send) translate(r *reader, c *tokenissuer.Source) {
+	if s == nil {
+		return
+	}
+	url, _ := r.text("send", s.URL)
+	switch kind, _ := r.text("send", s.Type); kind {
+	case "smtp":
+		c.SMTP.URL = url
+		c.SMTP.From, _ = r.text("send", s.From)
+	case "webhook":
+		c.Webhook = message.WebhookConfig{URL: url, Header: http.Header{}}
+		for _, h := range s.Headers {
+			value, _ := r.text("send", h.Value)
+			c.Webhook.Header.Add(h.Name, value)
+		}
+	default:
+		r.fail("send", s.Type, "expected webhook or smtp")
+	}
+}
+
+// translate puts the limits into the issuer's own terms.
+func (l *Limits) translate(r *reader, c *tokenissuer.Config) {
+	if l == nil {
+		return
+	}
+	rate := func(option string, from *Rate) tokenissuer.Rate {
+		if from == nil {
+			return tokenissuer.Rate{}
+		}
+		return tokenissuer.Rate{Count: r.number(option, from.Count), Within: r.duration(option, from.Within)}
+	}
+	tokens := rate("limits tokens_per_address", l.TokensPerAddress)
+	c.FailuresPerAddress, c.FailuresWindow = tokens.Count, tokens.Within
+	for _, each := range l.OTPPerNumber {
+		c.OTPPerNumber = append(c.OTPPerNumber, rate("limits otp_per_number", &each))
+	}
+	c.OTPPerClient = rate("limits otp_per_client", l.OTPPerClient)
+}
+
+// grantTypes are the values of grant_type that the words of `grants` stand for.
+func grantTypes(words []string) []string {
+	var all []string
+	for _, w := range words {
+		if w == "otp" {
+			all = append(all, tokenissuer.GrantsOTP...)
+			continue
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// showMessage writes what the development inbox keeps to the log: the one log
+// line that holds a code, on a machine of which everybody is the developer.
+func (a *App) showMessage(m message.Message) {
+	a.logger.Info("development inbox", zap.String("to", m.To), zap.String("text", m.Text))
+}
+
+// literal reports whether the sender's credential is written in the
+// configuration.
+func (s *Send) literal() bool {
+	if s == nil {
+		return false
+	}
+	if s.Type == "smtp" {
+		return !hasPlaceholder(s.URL) && strings.Contains(s.URL, "@")
+	}
+	for _, h := range s.Headers {
+		if http.CanonicalHeaderKey(h.Name) == "Authorization" && !hasPlaceholder(h.Value) {
+			return true
+		}
+	}
+	return false
+}
