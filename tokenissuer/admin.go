@@ -78,7 +78,11 @@ func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 func (i *Issuer) strictest() account.Source {
 	var all account.Source
 	for _, s := range i.sources {
-		all.MinLength = max(all.MinLength, s.MinLength)
+		all.MinLength, all.History = max(all.MinLength, s.MinLength), max(all.History, s.History)
+		all.Lock = max(all.Lock, s.Lock)
+		if all.Failures == 0 || s.Failures < all.Failures {
+			all.Failures = s.Failures
+		}
 	}
 	return all
 }

@@ -158,6 +158,8 @@ func tell(claims map[string]any, who *store.Account, name string) {
 		if who.Phone != "" {
 			claims[name] = who.PhoneVerified
 		}
+	default:
+		text = who.Attributes[name]
 	}
 	if text != "" {
 		claims[name] = text

@@ -100,6 +100,9 @@ type Config struct {
 	// known client.
 	Dialect string
 
+	// Attributes are the names of further texts that accounts have.
+	Attributes []string
+
 	// Sources are the ways people prove themselves. Without any there is one,
 	// `password`, associated with every client that signs people in.
 	Sources []Source
@@ -186,6 +189,9 @@ type Source struct {
 	PasswordMinLength int
 	// PasswordMaxAge makes a password expire; zero: never.
 	PasswordMaxAge time.Duration
+	// PasswordHistory is how many of the last passwords of an account, the present
+	// one among them, a new one must not be; 0: any may come again.
+	PasswordHistory int
 }
 
 // ConfigError is a mistake in a Config: which part of it, and the mend.
@@ -293,6 +299,7 @@ func (c Config) Validate() error {
 	}
 	c.validateTimes(fail)
 	c.validateOTPLimits(fail)
+	c.validateAttributes(fail)
 	sources := c.validateSources(fail)
 	c.validateClients(sources, fail)
 	return errors.Join(errs...)
@@ -372,6 +379,9 @@ func (s Source) validatePassword(wrong func(option, format string, a ...any)) {
 	if s.PasswordMaxAge < 0 {
 		wrong("password_max_age", "expected a positive duration")
 	}
+	if s.PasswordHistory < 0 || s.PasswordHistory > 128 {
+		wrong("password_history", "expected 1 to 128")
+	}
 }
 
 func (c Config) validateClients(sources map[string]Source, fail func(ConfigError)) {
@@ -381,7 +391,7 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 			fail(ConfigError{Client: r.ID, Option: "client", Mend: "this id is used twice"})
 		}
 		seen[r.ID] = true
-		for _, p := range r.Problems() {
+		for _, p := range r.Problems(c.Attributes...) {
 			fail(ConfigError{Client: r.ID, Option: p.Option, Mend: p.Mend})
 		}
 		for _, s := range r.Sources {
@@ -402,6 +412,9 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 		}
 		if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
 			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks of type password"})
+		}
+		if r.SignUp && len(r.Sources) == 0 {
+			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "signup needs a source, by which people sign in then: name one of the auth_source blocks"})
 		}
 		if r.HasOTP() && !of(TypeSMSOTP, TypeEmailOTP) {
 			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the otp grant needs a source: name one of the auth_source blocks of type sms_otp or email_otp"})

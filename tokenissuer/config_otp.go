@@ -47,6 +47,7 @@ func (s Source) validateOTP(development bool, wrong func(option, format string, 
 	for option, set := range map[string]bool{
 		"identifiers": len(s.Identifiers) > 0, "lockout": s.LockoutFailures != 0 || s.LockoutDuration != 0,
 		"password_min_length": s.PasswordMinLength != 0, "password_max_age": s.PasswordMaxAge != 0,
+		"password_history": s.PasswordHistory != 0,
 	} {
 		if set {
 			wrong(option, "is for sources of type password")

@@ -4,7 +4,10 @@ import "net/http"
 
 // shared are the endpoints that scripts of other origins may read: those a
 // single-page application calls.
-var shared = map[string]bool{"token": true, "revoke": true, "userinfo": true, "jwks": true, "discovery": true}
+var shared = map[string]bool{
+	"token": true, "revoke": true, "userinfo": true, "jwks": true, "discovery": true,
+	"otp_send": true, "change_user_password": true, "reset_user_password": true,
+}
 
 // cors lets the scripts of registered origins read an answer, and reports
 // whether it has answered a preflight. Credentials of the browser are never

@@ -103,6 +103,15 @@ var ciam = &dialect{
 		oauth.MissingRevokedToken:   revokedToken,
 		oauth.MissingLogoutClient:   {description: "Client ID parameter not found"},
 		oauth.ForeignCode:           codeOfAnother,
+		oauth.SignUpNotEnabled:      {description: "Sign up flow of the application is not enabled."},
+		oauth.NoPasswordSource:      {description: "No password auth source is associated with the application."},
+		oauth.MissingAttribute:      {description: "Missing required sign-up attribute(s)."},
+		oauth.UnconfiguredAttribute: {description: "Unconfigured sign-up attribute(s) found."},
+		oauth.UnknownAttribute:      {description: "Unknown attribute(s) found."},
+		oauth.UnsupportedAttribute:  {description: "Unsupported user attribute(s) found."},
+		oauth.UserFrozen:            {description: "User is frozen."},
+		oauth.UserLocked:            {description: "User is locked."},
+		oauth.UserGone:              {status: http.StatusBadRequest}, // not 404, as userinfo says it
 	},
 	byIDAlone: map[oauth.Reason]words{
 		oauth.UnknownCode:   codeOfAnother,

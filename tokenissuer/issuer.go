@@ -98,7 +98,7 @@ func (i *Issuer) needsPortal() bool {
 }
 
 func (s Source) source() account.Source {
-	a := account.Source{ID: s.ID, Failures: s.LockoutFailures, Lock: s.LockoutDuration, MinLength: s.PasswordMinLength, MaxAge: s.PasswordMaxAge}
+	a := account.Source{ID: s.ID, Failures: s.LockoutFailures, Lock: s.LockoutDuration, MinLength: s.PasswordMinLength, MaxAge: s.PasswordMaxAge, History: s.PasswordHistory}
 	for _, k := range s.Identifiers {
 		a.Identifiers = append(a.Identifiers, store.IdentifierKind(k))
 	}

@@ -29,7 +29,8 @@ type post struct {
 	codes  map[string]string // the last one, by address
 	bodies []map[string]string
 	down   bool
-	refuse error // of the mail server, to RCPT TO
+	refuse error         // of the mail server, to RCPT TO
+	news   chan struct{} // closed at the next message
 	mail   string
 	hook   *httptest.Server
 	ca     string
@@ -37,7 +38,7 @@ type post struct {
 
 func newPost(t *testing.T) *post {
 	t.Helper()
-	p := &post{codes: map[string]string{}}
+	p := &post{codes: map[string]string{}, news: make(chan struct{})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +83,27 @@ func (p *post) text(w http.ResponseWriter, r *http.Request) {
 func (p *post) arrived(to, code string) {
 	p.to = append(p.to, to)
 	p.codes[to] = code
+	close(p.news)
+	p.news = make(chan struct{})
+}
+
+// await waits until n messages were sent: some leave after the answer.
+func (p *post) await(t *testing.T, n int) {
+	t.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		p.mu.Lock()
+		sent, news := len(p.to), p.news
+		p.mu.Unlock()
+		if sent >= n {
+			return
+		}
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("%d messages, want %d", sent, n)
+		}
+	}
 }
 
 func (p *post) set(down bool, refuse error) {

@@ -4,9 +4,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -16,33 +18,37 @@ type route struct {
 	name    string // in events and metrics
 	methods string // as in Allow
 	serve   func(*Issuer, *request) error
+	used    func(*Issuer) bool // nil: always served
 }
 
 // routes is the whole surface.
 var routes = []route{
-	{"/oauth2/token", "token", "POST", (*Issuer).token},
-	{"/oauth2/authorize", "authorize", "GET, POST", (*Issuer).authorize},
-	{"/oauth2/revoke", "revoke", "POST", (*Issuer).revoke},
-	{"/oauth2/introspect", "introspect", "POST", (*Issuer).introspect},
-	{"/oauth2/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
-	{"/otp/send", "otp_send", "POST", (*Issuer).sendOTP},
-	{"/userinfo", "userinfo", "GET, HEAD, POST", (*Issuer).userinfo},
-	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
-	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery},
-	{idaasPath + "/token", "token", "POST", (*Issuer).token},
-	{idaasPath + "/authorize", "authorize", "GET", (*Issuer).authorize},
-	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks},
-	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo},
-	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery},
-	{"/logout", "logout", "GET, POST", (*Issuer).logout},
-	{"/api/v1/logout", "logout", "GET", (*Issuer).idaasLogout},
-	{"/health", "health", "GET, HEAD", (*Issuer).health},
+	{"/oauth2/token", "token", "POST", (*Issuer).token, nil},
+	{"/oauth2/authorize", "authorize", "GET, POST", (*Issuer).authorize, (*Issuer).sendsPeople},
+	{"/oauth2/revoke", "revoke", "POST", (*Issuer).revoke, nil},
+	{"/oauth2/introspect", "introspect", "POST", (*Issuer).introspect, nil},
+	{"/oauth2/jwks", "jwks", "GET, HEAD", (*Issuer).jwks, nil},
+	{"/otp/send", "otp_send", "POST", (*Issuer).sendOTP, (*Issuer).sendsCodes},
+	{"/userinfo", "userinfo", "GET, HEAD, POST, PATCH", (*Issuer).userinfo, nil},
+	{"/signup", "signup", "POST", (*Issuer).signup, (*Issuer).signsUp},
+	{"/change_user_password", "change_user_password", "POST", (*Issuer).changePassword, (*Issuer).hasPeople},
+	{"/reset_user_password", "reset_user_password", "POST", (*Issuer).resetPassword, (*Issuer).sendsCodes},
+	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
+	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
+	{idaasPath + "/token", "token", "POST", (*Issuer).token, nil},
+	{idaasPath + "/authorize", "authorize", "GET", (*Issuer).authorize, (*Issuer).sendsPeople},
+	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks, nil},
+	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo, nil},
+	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
+	{"/logout", "logout", "GET, POST", (*Issuer).logout, (*Issuer).sendsPeople},
+	{"/api/v1/logout", "logout", "GET", (*Issuer).idaasLogout, (*Issuer).sendsPeople},
+	{"/health", "health", "GET, HEAD", (*Issuer).health, nil},
 }
 
 // portalPath is the root of the pages for people.
 const portalPath = "/portal/"
 
-var pages = route{portalPath, "portal", "GET, HEAD, POST", (*Issuer).pages}
+var pages = route{portalPath, "portal", "GET, HEAD, POST", (*Issuer).pages, (*Issuer).sendsPeople}
 
 // endpoint finds the route of a path; nil for none.
 func (i *Issuer) endpoint(path string) *route {
@@ -50,11 +56,24 @@ func (i *Issuer) endpoint(path string) *route {
 	switch {
 	case strings.HasPrefix(path, portalPath) && i.portal != nil:
 		return &pages
-	case e != nil && (e.name == "authorize" || e.name == "logout") && i.portal == nil,
-		e != nil && e.name == "otp_send" && len(i.codes.order) == 0:
+	case e != nil && e.used != nil && !e.used(i):
 		return nil
 	}
 	return e
+}
+
+// A path that no client needs may be a backend's.
+
+func (i *Issuer) sendsPeople() bool { return i.portal != nil }
+
+func (i *Issuer) sendsCodes() bool { return len(i.codes.order) > 0 }
+
+func (i *Issuer) hasPeople() bool {
+	return slices.ContainsFunc(i.clients[oauth2].All(), (*client.Client).OfPeople)
+}
+
+func (i *Issuer) signsUp() bool {
+	return slices.ContainsFunc(i.clients[oauth2].All(), func(c *client.Client) bool { return c.Type == client.Web && c.SignUp })
 }
 
 // endpoints finds a route by its path.
@@ -98,7 +117,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	// A client that proved its secret stands for many people: who guesses through
 	// it is counted by name (account), and must not stop the others.
-	if s := r.event.Status; !r.proven && r.Method == http.MethodPost && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
+	if s := r.event.Status; !r.proven && limited(r.Method) && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
 		i.limit.failed(r.event.From, r.now)
 	}
 	if i.config.Observe != nil {
@@ -120,11 +139,15 @@ func (i *Issuer) route(r *request) error {
 		r.allow = e.methods
 		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
 	}
-	if r.wait = i.limit.wait(r.event.From, r.now); r.wait > 0 && r.Method == http.MethodPost {
+	if r.wait = i.limit.wait(r.event.From, r.now); r.wait > 0 && limited(r.Method) {
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
 	}
 	return e.serve(i, r)
 }
+
+// limited reports whether refusals of a method count: those of the requests that
+// guess at something.
+func limited(method string) bool { return method == http.MethodPost || method == http.MethodPatch }
 
 func allowed(methods, method string) bool {
 	for m := range strings.SplitSeq(methods, ", ") {

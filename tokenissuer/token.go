@@ -52,6 +52,12 @@ func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, o
 	if name := i.grantName(form); i.grants[name] != nil {
 		r.event.Grant = name
 	}
+	c, err := i.sender(r, form, at)
+	return c, form, err
+}
+
+// sender finds the client that sent a form.
+func (i *Issuer) sender(r *request, form oauth.Form, at client.Endpoint) (*client.Client, error) {
 	for _, h := range r.Header.Values("Authorization") {
 		r.basic = r.basic || oauth.IsBasic(h)
 	}
@@ -60,7 +66,7 @@ func (i *Issuer) authenticate(r *request, at client.Endpoint) (*client.Client, o
 	if c != nil {
 		r.speak(c)
 	}
-	return c, form, err
+	return c, err
 }
 
 // earn asks the grant, mints and applies. A conflict means that another request

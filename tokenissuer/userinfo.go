@@ -15,27 +15,47 @@ import (
 // documented twin of the other API. What it tells of a person is the dialect's
 // form of the client's claims.
 func (i *Issuer) userinfo(r *request) error {
-	claims, c, err := i.bearer(r)
+	if r.Method == http.MethodPatch {
+		return i.updateUserinfo(r)
+	}
+	claims, c, who, err := i.personOfToken(r)
 	if err != nil {
 		return err
 	}
-	if s := oauth.Scopes(claims.Scopes); !s.Has("openid") && !s.Has(r.dialect.personScope) {
-		return oauth.Fail(oauth.InsufficientScope, oauth.MissingScope)
-	}
-	who, err := i.state.store.Account(r.Context(), claims.Subject)
-	if errors.Is(err, store.ErrNotFound) {
-		return oauth.Fail(oauth.UserNotFound, oauth.AccountGone)
-	}
+	return i.tellPerson(r, c, claims, &who)
+}
+
+// personOfToken reads the bearer token and the account that it opens.
+func (i *Issuer) personOfToken(r *request) (*token.Claims, *client.Client, store.Account, error) {
+	claims, c, err := i.bearer(r)
 	if err != nil {
-		return fmt.Errorf("reading the account: %w", err)
+		return nil, nil, store.Account{}, err
+	}
+	if !opensPerson(r, claims) {
+		return nil, nil, store.Account{}, oauth.Fail(oauth.InsufficientScope, oauth.MissingScope)
+	}
+	who, err := i.account(r, claims.Subject)
+	if err != nil {
+		return nil, nil, who, err
 	}
 	r.event.Account = who.ID
+	return claims, c, who, nil
+}
+
+// opensPerson reports whether a token is one for what concerns its person.
+func opensPerson(r *request, claims *token.Claims) bool {
+	s := oauth.Scopes(claims.Scopes)
+	return s.Has("openid") || s.Has(r.dialect.personScope)
+}
+
+// tellPerson answers what the client may learn.
+func (i *Issuer) tellPerson(r *request, c *client.Client, claims *token.Claims, who *store.Account) error {
 	// What the `claims` parameter asked for is kept with the sign-in.
 	_, sign, err := i.state.store.FamilyOf(r.Context(), claims.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("reading the sign-in: %w", err)
 	}
-	return r.json(r.dialect.personType, r.dialect.person(&who, userinfoClaims(&who, c, claims.Scopes, readAsked(sign.Claims))))
+	return r.json(r.dialect.personType, r.dialect.person(who, userinfoClaims(who, c, claims.Scopes, readAsked(sign.Claims))))
 }
 
 // standardClaims is userinfo as OpenID Connect has it: `sub` always, the rest

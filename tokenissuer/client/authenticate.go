@@ -28,9 +28,14 @@ const (
 	Revoke
 	// Introspect wants a secret from everybody (RFC 7662 §2.1).
 	Introspect
+	// SignUp does, too: accounts are made on the client's word.
+	SignUp
 	// SendOTP takes those public clients at their word whose operator allows it:
 	// messages cost money.
 	SendOTP
+	// Accounts takes a public client at its word: what is done there is proved by
+	// its person.
+	Accounts
 )
 
 // credentials is what a request offers as client authentication.
@@ -140,12 +145,12 @@ func (cred credentials) unknown(form oauth.Form, at Endpoint) error {
 func (c *Client) withoutSecret(form oauth.Form, at Endpoint) error {
 	public := c.Type.Public()
 	switch at {
-	case Revoke:
+	case Revoke, Accounts:
 		if !public {
 			return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 		}
 		return nil
-	case Introspect:
+	case Introspect, SignUp:
 		return oauth.Fail(oauth.InvalidClient, oauth.SecretRequired)
 	case SendOTP:
 		if !public || !c.OTPSendWithoutSecret {

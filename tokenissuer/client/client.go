@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -28,6 +29,7 @@ type Client struct {
 	Rules                Rules
 	AccessTokenLifetime  time.Duration // 0: the issuer's
 	FirstParty           bool          // no consent is asked for
+	SignUp               bool          // people may open accounts through it
 	Disabled             bool
 
 	grants  map[string]bool
@@ -37,6 +39,11 @@ type Client struct {
 
 // MayUse reports whether a grant is among the client's.
 func (c *Client) MayUse(grantType string) bool { return c.grants[grantType] }
+
+// OfPeople reports whether people sign in through the client.
+func (c *Client) OfPeople() bool {
+	return slices.ContainsFunc(grantsOfPeople, c.MayUse)
+}
 
 // HasSecret reports whether the client was given a secret at all.
 func (c *Client) HasSecret() bool { return len(c.secrets)+len(c.hashes) > 0 }
@@ -66,7 +73,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 func (r Registration) client() *Client {
 	c := &Client{
 		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, BackchannelLogoutURI: r.BackchannelLogoutURI, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
-		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
+		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, SignUp: r.SignUp, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
 	}

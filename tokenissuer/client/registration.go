@@ -106,6 +106,9 @@ type Registration struct {
 	// have what it asks for.
 	FirstParty bool
 
+	// SignUp lets people open accounts through the client.
+	SignUp bool
+
 	// Disabled clients get no tokens, and the gate refuses those they have.
 	Disabled bool
 }
@@ -143,8 +146,9 @@ var KnownClaims = []string{"name", "nickname", "preferred_username", "email", "p
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
 
-// Problems lists every mistake of the registration taken by itself.
-func (r Registration) Problems() (ps []Problem) {
+// Problems lists every mistake of the registration taken by itself. attributes
+// are those that accounts have besides the known claims.
+func (r Registration) Problems(attributes ...string) (ps []Problem) {
 	add := func(option, format string, a ...any) { ps = append(ps, Problem{option, fmt.Sprintf(format, a...)}) }
 	if !idPattern.MatchString(r.ID) {
 		add("client", "%q is not an id of 1 to 128 letters, digits and . _ ~ -", r.ID)
@@ -181,8 +185,8 @@ func (r Registration) Problems() (ps []Problem) {
 		}
 	}
 	for _, c := range r.Claims {
-		if !slices.Contains(KnownClaims, c) {
-			add("claims", "%q is not one of %s", c, strings.Join(KnownClaims, ", "))
+		if all := slices.Concat(KnownClaims, attributes); !slices.Contains(all, c) {
+			add("claims", "%q is not one of %s", c, strings.Join(all, ", "))
 		}
 	}
 	if !slices.Contains([]string{"", "rotate", "reuse"}, r.Refresh) {
@@ -294,6 +298,9 @@ func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 		}
 		if len(r.Sources) > 0 {
 			add("auth_sources", mend)
+		}
+		if r.SignUp {
+			add("signup", mend)
 		}
 		if r.Refresh != "" {
 			add("refresh", mend)

@@ -1,0 +1,121 @@
+package tokenissuer
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// The members of an account as the account endpoints name them.
+var (
+	profileNames = []string{"name", "nickname", "zoneinfo", "locale"}
+
+	// identifierNames are proved, each by its own one-time code.
+	identifierNames = []string{"phone_number", "email"}
+
+	// fixedNames are known and never changed by that name.
+	fixedNames = []string{"sub", "preferred_username", "email_verified", "phone_number_verified"}
+)
+
+const (
+	otpTokenSuffix = "_otp_token"
+	otpSuffix      = "_otp"
+)
+
+// reservedNames mean something in a token or in a request, so an attribute cannot
+// be called so.
+var reservedNames = []string{
+	"username", "password", "phoneNumber", "id", "userName", "mobile", "address",
+	"client_id", "client_secret", "client_assertion", "client_assertion_type",
+	"iss", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "auth_time", "amr", "acr", "sid", "scope", "at_hash", "c_hash", "cnf", "act", "events",
+}
+
+// mostAttributes, of 256 bytes each, leave room for a token.
+const mostAttributes = 16
+
+var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+
+func (c Config) validateAttributes(fail func(ConfigError)) {
+	wrong := func(format string, a ...any) {
+		fail(ConfigError{Option: "attribute", Mend: fmt.Sprintf(format, a...)})
+	}
+	for n, name := range c.Attributes {
+		switch {
+		case !attributeName.MatchString(name):
+			wrong("%q is not a name of letters, digits and _, with a letter first", name)
+		case slices.Contains(c.Attributes[:n], name):
+			wrong("%s stands twice", name)
+		case slices.Contains(slices.Concat(profileNames, fixedNames, reservedNames, client.KnownClaims), name) || isIdentifier(name):
+			wrong("%s has a meaning of its own; choose another name", name)
+		}
+	}
+	if len(c.Attributes) > mostAttributes {
+		wrong("%d are too many: at most %d", len(c.Attributes), mostAttributes)
+	}
+}
+
+// isIdentifier reports whether a member is about an identifier that a code
+// proves.
+func isIdentifier(name string) bool {
+	for _, kind := range identifierNames {
+		if name == kind || name == kind+otpTokenSuffix || name == kind+otpSuffix {
+			return true
+		}
+	}
+	return false
+}
+
+// profileOf writes the profile members of a form that was sent into an account.
+// An empty text takes one away.
+func (i *Issuer) profileOf(form oauth.Form, who *store.Account) {
+	var attributes map[string]string
+	for name, value := range who.Attributes {
+		attributes = with(attributes, name, value)
+	}
+	for _, name := range form.Sent() {
+		value := form.Get(name)
+		switch name {
+		case "name":
+			who.Name = value
+		case "nickname":
+			who.Nickname = value
+		case "zoneinfo":
+			who.ZoneInfo = value
+		case "locale":
+			who.Locale = value
+		default:
+			if !slices.Contains(i.config.Attributes, name) {
+				continue
+			}
+			if value == "" {
+				delete(attributes, name)
+				continue
+			}
+			attributes = with(attributes, name, value)
+		}
+	}
+	if len(attributes) == 0 {
+		attributes = nil
+	}
+	who.Attributes = attributes
+}
+
+func with(m map[string]string, name, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[name] = value
+	return m
+}
+
+// mentions reports whether a form has anything about an identifier.
+func mentions(form oauth.Form, kind string) bool {
+	return slices.ContainsFunc(form.Sent(), func(n string) bool {
+		return strings.HasPrefix(n, kind) && isIdentifier(n)
+	})
+}

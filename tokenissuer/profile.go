@@ -1,0 +1,137 @@
+package tokenissuer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// updateUserinfo is PATCH /userinfo of the documented API. What is not sent stays
+// as it is.
+func (i *Issuer) updateUserinfo(r *request) error {
+	claims, c, who, err := i.personOfToken(r)
+	if err != nil {
+		return err
+	}
+	form, err := oauth.ReadTexts(r.w, r.Request, oauth.JSON)
+	if err != nil {
+		return err
+	}
+	if err := i.updatable(form); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		next, writes, err := i.edited(r, c, form, who)
+		if err != nil {
+			return err
+		}
+		if len(writes) == 0 {
+			return i.tellPerson(r, c, claims, &next)
+		}
+		err = i.state.store.Apply(r.Context(), r.now, writes...)
+		switch {
+		case err == nil:
+			return i.tellPerson(r, c, claims, &next)
+		case !errors.Is(err, store.ErrConflict):
+			return err
+		case try >= mostUpdates:
+			return oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)
+		}
+		// The account was changed meanwhile: this change is made to what is there now.
+		if who, err = i.account(r, who.ID); err != nil {
+			return err
+		}
+	}
+}
+
+// mostUpdates is how often a change gives way to others of the same account.
+const mostUpdates = 5
+
+// updatable judges which attributes were sent, not what they hold.
+func (i *Issuer) updatable(form oauth.Form) error {
+	fixed := false
+	for _, name := range form.Sent() {
+		switch {
+		case isIdentifier(name), slices.Contains(profileNames, name), slices.Contains(i.config.Attributes, name):
+		case name == "username", name == "password", slices.Contains(fixedNames, name):
+			fixed = true
+		default:
+			return oauth.Fail(oauth.InvalidRequest, oauth.UnknownAttribute)
+		}
+	}
+	if fixed {
+		return oauth.Fail(oauth.InvalidRequest, oauth.UnsupportedAttribute)
+	}
+	return nil
+}
+
+// edited is the account as the form wants it, and the writes that make it so:
+// none where it is so already.
+func (i *Issuer) edited(r *request, c *client.Client, form oauth.Form, who store.Account) (next store.Account, writes []store.Write, err error) {
+	next = who
+	i.profileOf(form, &next)
+	if err := errors.Join(account.CheckProfile(next), account.CheckPlace(next)); err != nil {
+		return next, nil, unfit(err)
+	}
+	for _, a := range []struct {
+		kind     store.IdentifierKind
+		into     *string
+		verified *bool
+	}{{store.ByPhone, &next.Phone, &next.PhoneVerified}, {store.ByEmail, &next.Email, &next.EmailVerified}} {
+		if !mentions(form, string(a.kind)) {
+			continue
+		}
+		to, ok := i.accounts.Reachable(a.kind, form.Get(string(a.kind)))
+		switch {
+		case !ok:
+			return next, nil, malformed(a.kind)
+		case to == *a.into && form.Get(string(a.kind)+otpTokenSuffix) == "":
+			continue // a profile that is sent back whole proves nothing, and changes nothing
+		}
+		to, spend, err := i.owns(r, c, form, account.ForUserinfo, a.kind)
+		if err == nil {
+			err = i.free(r, a.kind, to, who.ID)
+		}
+		if err != nil {
+			return next, nil, err
+		}
+		*a.into, *a.verified = to, true
+		writes = append(writes, spend...)
+	}
+	if len(writes) == 0 && same(next, who) {
+		return next, nil, nil
+	}
+	return next, append(writes, store.UpdateAccount{Account: next, Was: &who}, store.PutEvent{Event: store.Event{
+		At: r.now, Actor: who.ID, Action: "account.update", Subject: who.ID,
+	}}), nil
+}
+
+// same compares the profiles of one account.
+func same(a, b store.Account) bool {
+	if len(a.Attributes) != len(b.Attributes) {
+		return false
+	}
+	for name, value := range a.Attributes {
+		if other, ok := b.Attributes[name]; !ok || other != value {
+			return false
+		}
+	}
+	return a.Name == b.Name && a.Nickname == b.Nickname && a.ZoneInfo == b.ZoneInfo && a.Locale == b.Locale
+}
+
+// account reads the account of a token.
+func (i *Issuer) account(r *request, id string) (store.Account, error) {
+	who, err := i.state.store.Account(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return who, oauth.Fail(oauth.UserNotFound, oauth.AccountGone)
+	}
+	if err != nil {
+		return who, fmt.Errorf("reading the account: %w", err)
+	}
+	return who, nil
+}
