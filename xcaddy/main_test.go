@@ -43,6 +43,7 @@ func TestStories(t *testing.T) {
 			"request": request,
 			"save":    save,
 			"jwt":     jwt,
+			"post":    postOffice,
 		},
 	})
 }
@@ -51,9 +52,10 @@ func TestStories(t *testing.T) {
 //
 //	SITE BACKEND ADMIN     https://localhost:PORT, and two host:port on loopback
 //	HTTPS_PORT BACKEND_PORT     the ports alone
+//	MAIL HOOK              host:port and http://host:port/send, where `post open` listens
 //	REPOSITORY     the folder of this repository
 func setup(env *testscript.Env, root string) error {
-	ports, err := freePorts(3)
+	ports, err := freePorts(5)
 	if err != nil {
 		return err
 	}
@@ -62,11 +64,17 @@ func setup(env *testscript.Env, root string) error {
 	env.Setenv("SITE", "https://localhost:"+ports[0])
 	env.Setenv("BACKEND", "127.0.0.1:"+ports[1])
 	env.Setenv("ADMIN", "127.0.0.1:"+ports[2])
+	env.Setenv("MAIL", "127.0.0.1:"+ports[3])
+	env.Setenv("HOOK_ADDRESS", "127.0.0.1:"+ports[4])
+	env.Setenv("HOOK", "http://127.0.0.1:"+ports[4]+"/send")
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("REPOSITORY", root)
 	env.Values[processes{}] = map[string]*process{}
+	office := &post{codes: map[string]string{}}
+	env.Values[posts{}] = office
+	env.Defer(office.shut)
 	env.Defer(func() { reap(env) })
 	return nil
 }
