@@ -65,6 +65,11 @@ type App struct {
 	// The ISO 3166 region in which phone numbers without + are read, default `CN`.
 	PhoneRegion string `json:"phone_region,omitempty"`
 
+	// Further attributes of users, such as a department: texts of at most 256
+	// bytes, which clients set by `/signup` and PATCH `/userinfo`, and learn where
+	// their `claims` name them. At most 16.
+	Attributes []string `json:"attributes,omitempty"`
+
 	// How long an authorization code waits to be redeemed, default `5m`.
 	AuthorizationCodeLifetime string `json:"authorization_code_lifetime,omitempty"`
 
@@ -211,6 +216,11 @@ type AuthSource struct {
 	// How old a password may get. Default: any age.
 	PasswordMaxAge string `json:"password_max_age,omitempty"`
 
+	// How many of the last passwords of a user, the present one among them, a new
+	// one must not be, 1 to 128. Each costs a hash at every change. Default: any may
+	// come again.
+	PasswordHistory Number `json:"password_history,omitempty"`
+
 	// The digits of a one-time code, 1 to 6, default 6. Five wrong codes end an
 	// otp_token, and twenty in a day, over all of them, the guessing at a number.
 	Digits Number `json:"digits,omitempty"`
@@ -261,6 +271,10 @@ type Client struct {
 	// No consent page: the application is the operator's own.
 	FirstParty bool `json:"first_party,omitempty"`
 
+	// Let people open accounts through the client: a web client by `POST /signup`,
+	// with a one-time code for each address.
+	SignUp bool `json:"signup,omitempty"`
+
 	// Let a web client redeem a code by its id and the PKCE verifier alone.
 	PKCEWithoutSecret bool `json:"pkce_without_secret,omitempty"`
 
@@ -283,7 +297,8 @@ type Client struct {
 	// The auth sources its users may use; the first is the preferred one.
 	AuthSources []string `json:"auth_sources,omitempty"`
 
-	// Further claims of its ID tokens and userinfo answers.
+	// Further claims of its ID tokens and userinfo answers; those of `attribute`,
+	// too.
 	Claims []string `json:"claims,omitempty"`
 
 	// Whose tokens it may introspect: `own` (default) or `any`.

@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -50,6 +53,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		iss_parameter
 //		locale en|zh…
 //		scope <name> <text>
+//		attribute <name>…
 //		portal { … }
 //		development
 //		limits { … }
@@ -82,6 +86,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"iss_parameter":          b.flag(&app.ISSParameter),
 		"locale":                 b.texts(&app.Locale, "en", "zh"),
 		"scope":                  {read: p.scope, repeat: true},
+		"attribute":              b.texts(&app.Attributes),
 		"portal":                 {read: p.portal},
 
 		"authorization_code_lifetime": b.duration(&app.AuthorizationCodeLifetime),
@@ -95,6 +100,9 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, err
 	}
 	app.Lines = b.lines.kept()
+	if err := p.checkClaims(); err != nil {
+		return nil, err
+	}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -167,6 +175,7 @@ func (p *issuerParser) limits() error {
 //		lockout <failures> <duration>
 //		password_min_length <characters>
 //		password_max_age <duration>
+//		password_history <passwords>
 //		digits <number>
 //		lifetime <duration>
 //		send webhook|smtp <url> { … }
@@ -186,6 +195,7 @@ func (p *issuerParser) authSource() error {
 		"lockout":             b.rate(&s.Lockout),
 		"password_min_length": b.number(&s.PasswordMinLength),
 		"password_max_age":    b.duration(&s.PasswordMaxAge),
+		"password_history":    b.number(&s.PasswordHistory),
 		"digits":              b.number(&s.Digits),
 		"lifetime":            b.duration(&s.Lifetime),
 		"send":                b.send(&s.Send),
@@ -209,6 +219,7 @@ func (p *issuerParser) authSource() error {
 //		backchannel_logout_uri <address>
 //		cors_origins <origin>…
 //		first_party
+//		signup
 //		pkce_without_secret
 //		otp_send_without_secret
 //		scopes <scope>…
@@ -242,10 +253,11 @@ func (p *issuerParser) client() error {
 		"backchannel_logout_uri":  b.text(&c.BackchannelLogoutURI),
 		"cors_origins":            b.texts(&c.CORSOrigins),
 		"first_party":             b.flag(&c.FirstParty),
+		"signup":                  b.flag(&c.SignUp),
 		"pkce_without_secret":     b.flag(&c.PKCEWithoutSecret),
 		"otp_send_without_secret": b.flag(&c.OTPSendWithoutSecret),
 		"auth_sources":            b.texts(&c.AuthSources),
-		"claims":                  b.texts(&c.Claims, tokenissuer.KnownClaims...),
+		"claims":                  b.texts(&c.Claims),
 		"introspect":              b.oneOf(&c.Introspect, "own", "any"),
 		"refresh":                 b.oneOf(&c.Refresh, "rotate", "reuse"),
 		"access_token":            b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),
@@ -272,6 +284,24 @@ func (b *block) secret(c *Client, part func(*Secret) *string) word {
 		}
 		return nil
 	}}
+}
+
+// checkClaims refuses claims that no account has. It looks when everything is
+// read: an attribute may be declared after the client that gets it.
+func (p *issuerParser) checkClaims() error {
+	known := slices.Concat(tokenissuer.KnownClaims, p.app.Attributes)
+	if slices.ContainsFunc(p.app.Attributes, hasPlaceholder) {
+		return nil
+	}
+	for _, c := range p.app.Clients {
+		for _, claim := range c.Claims {
+			if !hasPlaceholder(claim) && !slices.Contains(known, claim) {
+				text := fmt.Sprintf("client %s: claims %q%s: expected %s", c.ID, claim, didYouMean(claim, known), list(known))
+				return placed(text, c.Lines.of("claims", claim, c.At))
+			}
+		}
+	}
+	return nil
 }
 
 // check judges what is written literally, with the lines of the words at hand.

@@ -18,6 +18,7 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	c.RefreshTokenLifetime = r.duration("refresh_token_lifetime", a.RefreshTokenLifetime)
 	c.RefreshWindow = r.duration("refresh_window", a.RefreshWindow)
 	c.PhoneRegion, _ = r.text("phone_region", a.PhoneRegion)
+	c.Attributes = r.texts("attribute", a.Attributes)
 	c.AuthorizationCodeLifetime = r.duration("authorization_code_lifetime", a.AuthorizationCodeLifetime)
 	c.ISSParameter = a.ISSParameter
 	c.Locales = r.texts("locale", a.Locale)
@@ -59,6 +60,7 @@ func (s AuthSource) translate(r *reader) tokenissuer.Source {
 	}
 	c.PasswordMinLength = r.number("password_min_length", s.PasswordMinLength)
 	c.PasswordMaxAge = r.duration("password_max_age", s.PasswordMaxAge)
+	c.PasswordHistory = r.number("password_history", s.PasswordHistory)
 	c.Digits = r.number("digits", s.Digits)
 	c.Lifetime = r.duration("lifetime", s.Lifetime)
 	s.Send.translate(r, &c)
@@ -90,6 +92,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	c.LogoutRedirectURIs = r.texts("logout_redirect_uris", cl.LogoutRedirectURIs)
 	c.BackchannelLogoutURI, _ = r.text("backchannel_logout_uri", cl.BackchannelLogoutURI)
 	c.CORSOrigins = r.texts("cors_origins", cl.CORSOrigins)
+	c.SignUp = cl.SignUp
 	c.FirstParty, c.PKCEWithoutSecret, c.OTPSendWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret, cl.OTPSendWithoutSecret
 	c.Sources = r.texts("auth_sources", cl.AuthSources)
 	c.Claims = r.texts("claims", cl.Claims)

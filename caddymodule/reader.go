@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -159,11 +160,13 @@ func (r *reader) firstMistake(err error) error {
 			return e
 		}
 		p := place{mistake.Client, mistake.Source, mistake.Option}
-		if r.unknown[p] {
+		// Of a word with several values, the option names one.
+		word, value, _ := strings.Cut(p.option, " ")
+		if r.unknown[p] || r.unknown[place{p.client, p.source, word}] {
 			continue
 		}
 		block := r.blocks[place{client: p.client, source: p.source}]
-		return placed(in(p)+mistake.Error(), block.lines.of(p.option, "", block.at))
+		return placed(in(p)+mistake.Error(), block.lines.of(word, value, block.at))
 	}
 	return nil
 }

@@ -41,21 +41,21 @@ const mostAttributes = 16
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 
 func (c Config) validateAttributes(fail func(ConfigError)) {
-	wrong := func(format string, a ...any) {
-		fail(ConfigError{Option: "attribute", Mend: fmt.Sprintf(format, a...)})
-	}
 	for n, name := range c.Attributes {
+		mend := ""
 		switch {
 		case !attributeName.MatchString(name):
-			wrong("%q is not a name of letters, digits and _, with a letter first", name)
+			mend = "not a name of at most 64 letters, digits and _, with a letter first"
 		case slices.Contains(c.Attributes[:n], name):
-			wrong("%s stands twice", name)
+			mend = "stands twice"
 		case slices.Contains(slices.Concat(profileNames, fixedNames, reservedNames, client.KnownClaims), name) || isIdentifier(name):
-			wrong("%s has a meaning of its own; choose another name", name)
+			mend = "has a meaning of its own; choose another name"
+		case n == mostAttributes:
+			mend = fmt.Sprintf("one too many: at most %d", mostAttributes)
 		}
-	}
-	if len(c.Attributes) > mostAttributes {
-		wrong("%d are too many: at most %d", len(c.Attributes), mostAttributes)
+		if mend != "" {
+			fail(ConfigError{Option: "attribute " + name, Mend: mend})
+		}
 	}
 }
 

@@ -413,9 +413,6 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 		if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
 			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks of type password"})
 		}
-		if r.SignUp && len(r.Sources) == 0 {
-			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "signup needs a source, by which people sign in then: name one of the auth_source blocks"})
-		}
 		if r.HasOTP() && !of(TypeSMSOTP, TypeEmailOTP) {
 			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the otp grant needs a source: name one of the auth_source blocks of type sms_otp or email_otp"})
 		}
