@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -13,8 +14,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"html"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
@@ -79,9 +78,10 @@ var (
 	hidden     = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
 )
 
-// submit posts the page's form with further fields.
+// submit posts the page's first form with further fields.
 func (b *browser) submit(page answer, fields ...string) answer {
 	b.t.Helper()
+	page.body, _, _ = strings.Cut(page.body, "</form>")
 	action := formAction.FindStringSubmatch(page.body)
 	if action == nil {
 		b.t.Fatalf("no form on the page: %d %s", page.status, page.body)

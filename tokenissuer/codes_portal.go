@@ -2,9 +2,12 @@ package tokenissuer
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -48,4 +51,63 @@ func (c *codes) sending(d portal.Destination) (account.Sending, error) {
 		return account.Sending{}, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
 	}
 	return account.Sending{Client: d.Client, Source: d.Source, Kind: source.Kind, To: d.To}, nil
+}
+
+// resets is portal.Resets.
+type resets struct {
+	*codes
+	client func(id string) (*client.Client, bool)
+}
+
+var _ portal.Resets = resets{}
+
+// Kinds is where codes can be sent, in the operator's order.
+func (c resets) Kinds() (kinds []store.IdentifierKind) {
+	for _, id := range c.order {
+		if kind := c.sources[id].Kind; !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// SendReset sends a code for a new password to who has the address, and to
+// nobody where nobody has; how that ends is not waited for.
+func (c resets) SendReset(ctx context.Context, now time.Time, d portal.Destination) (token string, err error) {
+	to, ok := c.accounts.Reachable(d.Kind, d.To)
+	if !ok {
+		return "", malformed(d.Kind)
+	}
+	_, err = c.state.store.FindAccount(ctx, d.Kind, to)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	p := parcel{Sending: c.reset(d), locale: d.Locale, from: d.From, unproven: true, decoy: err != nil, apart: true}
+	of, known := c.client(d.Client)
+	if !known {
+		of = &client.Client{} // at the portal itself
+	}
+	if err := c.lend(&p, of); err != nil {
+		return "", err
+	}
+	// A person types it from a mailbox: the operator's lifetime, not the API's.
+	p.digits, p.lifetime = c.sources[p.by].Digits, c.sources[p.by].Lifetime
+	return c.send(ctx, now, p)
+}
+
+// CheckReset finds the account of who has the code.
+func (c resets) CheckReset(ctx context.Context, now time.Time, d portal.Destination, token, code string) (store.Account, []store.Write, error) {
+	to, writes, err := c.accounts.CheckCode(ctx, now, c.reset(d), token, code, d.From)
+	if err != nil {
+		return store.Account{}, nil, err
+	}
+	who, err := c.state.store.FindAccount(ctx, d.Kind, to)
+	if errors.Is(err, store.ErrNotFound) {
+		err = oauth.Fail(oauth.InvalidGrant, oauth.UnknownUser) // it had one when the code was sent
+	}
+	return who, writes, err
+}
+
+func (resets) reset(d portal.Destination) account.Sending {
+	return account.Sending{Client: d.Client, Usage: account.ForReset, Kind: d.Kind, To: d.To}
 }

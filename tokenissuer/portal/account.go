@@ -1,12 +1,12 @@
 package portal
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -94,27 +94,23 @@ func (v *visit) profile() error {
 	if !ok {
 		return err
 	}
-	for _, f := range []struct {
-		name string
-		into *string
-	}{{"name", &who.Name}, {"nickname", &who.Nickname}, {"zoneinfo", &who.ZoneInfo}, {"locale", &who.Locale}} {
-		text := strings.TrimSpace(v.form.Get(f.name))
-		if !plain(text) {
-			*f.into = ""
-			return v.showProfile(http.StatusBadRequest, who, &problem{f.name, v.words.T("profile.bad", v.words.T("profile."+f.name))})
-		}
-		*f.into = text
+	was := who
+	typed := func(name string) string { return strings.TrimSpace(v.form.Get(name)) }
+	who.Name, who.Nickname, who.ZoneInfo, who.Locale = typed("name"), typed("nickname"), typed("zoneinfo"), typed("locale")
+	err = account.CheckProfile(who)
+	if err == nil {
+		err = account.CheckPlace(who)
 	}
-	if err := v.p.o.Store.Apply(v.r.Context(), v.now, store.UpdateAccount{Account: who}); err != nil {
+	if e, wrong := errors.AsType[*account.InputError](err); wrong {
+		return v.showProfile(http.StatusBadRequest, who, &problem{e.Field, v.words.first("profile."+e.Field+".bad", "profile.bad")})
+	}
+	if err != nil {
+		return err
+	}
+	if err := v.p.o.Store.Apply(v.r.Context(), v.now, store.UpdateAccount{Account: who, Was: &was}); err != nil {
 		return err
 	}
 	return v.done()
-}
-
-// plain is what may stand in a claim, and so in a header and a log line.
-func plain(text string) bool {
-	const most = 256
-	return len(text) <= most && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
 }
 
 // entry is a session of the list.

@@ -11,16 +11,11 @@ import (
 func (v *visit) sendCode(m method, to string) error {
 	token, err := v.p.o.Codes.Send(v.r.Context(), v.now, v.destination(m.id, to))
 	if err != nil {
-		e := oauth.AsError(err)
-		key := "code.unsent"
-		switch {
-		case e.Reason == oauth.TooManyRequests:
-			key = "code.wait"
-		case e.Code == oauth.ServerError || e.Code == oauth.TemporarilyUnavailable:
+		wrong, err := v.unsent(err)
+		if err != nil {
 			return err
 		}
-		v.refused(http.StatusBadRequest, e)
-		return v.showLogin(http.StatusBadRequest, m.id, to, &problem{"username", v.words.T(key)})
+		return v.showLogin(http.StatusBadRequest, m.id, to, wrong)
 	}
 	v.pending.Code = sentCode{Source: m.id, To: to, Token: token}
 	if err := v.reseal(); err != nil {
@@ -28,6 +23,40 @@ func (v *visit) sendCode(m method, to string) error {
 	}
 	v.method = ""
 	return v.see(v.href("/portal/code"))
+}
+
+// unsent says why a code was not sent; an error is nothing that a person can
+// mend.
+func (v *visit) unsent(err error) (*problem, error) {
+	e := oauth.AsError(err)
+	key := "code.unsent"
+	switch e.Reason {
+	case oauth.TooManyRequests, oauth.NumberUsedUp, oauth.MailboxUsedUp, oauth.SMSUsedUp, oauth.EmailUsedUp:
+		key = "code.wait"
+	case oauth.SendingFailed, oauth.MalformedPhone, oauth.MalformedEmail, oauth.RefusedAddress:
+	default:
+		return nil, err
+	}
+	v.refused(http.StatusBadRequest, e)
+	return &problem{"username", v.words.T(key)}, nil
+}
+
+// wrongCode says what is wrong with a code.
+func (v *visit) wrongCode(err error) (*problem, error) {
+	e := oauth.AsError(err)
+	key, ok := map[oauth.Reason]string{
+		oauth.WrongOTP: "code.wrong", oauth.UnknownOTPToken: "code.dead", oauth.MismatchedOTP: "code.dead",
+		oauth.UnknownUser: "code.nobody", oauth.AccountLocked: "login.locked", oauth.AccountFrozen: "login.frozen",
+	}[e.Reason]
+	if !ok {
+		return nil, err
+	}
+	v.refused(http.StatusBadRequest, e)
+	return &problem{"code", v.words.T(key)}, nil
+}
+
+func (v *visit) codeField() field {
+	return field{Name: "code", Label: v.words.T("code.field"), Type: "text", Autocomplete: "one-time-code", Mode: "numeric"}
 }
 
 func (v *visit) destination(source, to string) Destination {
@@ -52,14 +81,14 @@ func (v *visit) sent() (method, error) {
 		return method{}, err
 	}
 	m, ok := called(ms, v.pending.Code.Source)
-	if !ok || m.password != nil || v.pending.Code.Token == "" {
+	if !ok || m.password != nil || v.pending.Code.Token == "" || v.pending.Code.Kind != "" {
 		return method{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
 	}
 	return m, nil
 }
 
 func (v *visit) showCode(status int, wrong *problem) error {
-	fields := []field{{Name: "code", Label: v.words.T("code.field"), Type: "text", Autocomplete: "one-time-code", Mode: "numeric"}}
+	fields := []field{v.codeField()}
 	mark(fields, wrong, "")
 	return v.show(status, "code", view{Problem: wrong, Data: struct {
 		To, Source, Back string
@@ -88,17 +117,9 @@ func (v *visit) code() error {
 	if err == nil {
 		return v.see(v.href("/portal/continue"))
 	}
-	e := oauth.AsError(err)
-	if e.Code == oauth.ServerError || e.Code == oauth.TemporarilyUnavailable {
+	wrong, err := v.wrongCode(err)
+	if err != nil {
 		return err
 	}
-	key := "code.wrong"
-	switch e.Reason {
-	case oauth.AccountLocked:
-		key = "login.locked"
-	case oauth.AccountFrozen:
-		key = "login.frozen"
-	}
-	v.refused(http.StatusBadRequest, e)
-	return v.showCode(http.StatusBadRequest, &problem{"code", v.words.T(key)})
+	return v.showCode(http.StatusBadRequest, wrong)
 }

@@ -25,9 +25,10 @@ type OneTimeCodes interface {
 
 // Destination is where a code goes, and for whom.
 type Destination struct {
-	Client string // "" where a person signs in at the portal itself
-	Source string
-	To     string // as the person typed it
+	Client string               // "" where a person signs in at the portal itself
+	Source string               // "" for a reset
+	Kind   store.IdentifierKind // of To, for a reset
+	To     string               // as the person typed it
 	Locale string
 	From   netip.Addr
 }

@@ -21,8 +21,9 @@ import (
 // everyPage walks a person past all pages and calls look at each.
 func everyPage(t *testing.T, lang string, look func(name string, p *person)) {
 	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Codes = sender })
+	w := newWorld(t, func(o *Options) { o.Codes, o.Resets = sender, resets{sender} })
 	sender.who["13800138000"] = w.ann
+	w.apply(store.ExpirePassword{Account: w.create("old", right).ID})
 	w.apply(store.UpdateAccount{Account: func() store.Account { a := w.ann; a.Phone = "+8613800138000"; return a }()})
 	p := w.person()
 	p.header.Set("Accept-Language", lang)
@@ -34,9 +35,17 @@ func everyPage(t *testing.T, lang string, look func(name string, p *person)) {
 	at("login")
 	p.submits("/portal/login", "username", "ann", "password", "wrong")
 	at("login refused")
+	state := p.filled("/portal/login").Get("p_state")
+	p.goes("/portal/reset?p_state=" + state)
+	at("reset")
+	p.submits("/portal/reset", "username", "ann@example.com")
+	at("set")
+	p.goes("/portal/login?done=1&p_state="+state).submits("/portal/login", "username", "old", "password", right)
+	at("expired")
+	p.goes("/portal/login?done=1&p_state=" + state)
+	at("login after reset")
 	p.submits("/portal/login", "username", "ann", "password", right)
 	at("consent")
-	w.person() // others come and go
 	p.send("POST", "/portal/consent", p.filled("/portal/consent", "decision", "allow"))
 	at("continue")
 	w.ask(func(r *Request) { r.Client, r.Source = "own", "sms" })
@@ -78,6 +87,8 @@ func TestEveryPageIsBuiltForEverybody(t *testing.T) {
 		"login username": "username", "login password": "current-password", "login by code username": "tel", "code code": "one-time-code",
 		"/portal/account/password username": "username", "/portal/account/password old_password": "current-password",
 		"/portal/account/password new_password": "new-password", "/portal/account?done=1 name": "name",
+		"reset username": "username", "set code": "one-time-code", "set new_password": "new-password", "set username": "username",
+		"expired old_password": "current-password", "expired new_password": "new-password", "expired username": "username",
 	}
 	everyPage(t, "en", func(name string, p *person) {
 		ids, labels, heads := map[string]*html.Node{}, map[string]bool{}, 0

@@ -5,10 +5,17 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
+
+// change is a new password in place of the present one.
+type change struct {
+	who     store.Account
+	m       method
+	name    string // by which a password manager knows the account
+	expired bool   // at the sign-in, because the present one is too old
+}
 
 // passwordOf is the password source of an account with the name to prove it by:
 // the session's source, or the first that takes a name it has.
@@ -35,37 +42,58 @@ func minLength(m method) int {
 	return defaultMinLength
 }
 
+// newPassword is the field for a password that is to be set.
+func (v *visit) newPassword(m method) field {
+	return field{
+		Name: "new_password", Label: v.words.T("password.new"), Type: "password", Autocomplete: "new-password",
+		Hint: v.words.T("password.new.hint", minLength(m)),
+	}
+}
+
+// unfit says why a new password is refused; nil where that is not the matter.
+func (v *visit) unfit(m method, e *oauth.Error) *problem {
+	switch e.Reason {
+	case oauth.UnfitPassword:
+		return &problem{"new_password", v.words.T("password.bad", minLength(m))}
+	case oauth.SamePassword:
+		return &problem{"new_password", v.words.T("password.same")}
+	case oauth.FormerPassword:
+		return &problem{"new_password", v.words.T("password.former")}
+	}
+	return nil
+}
+
 func (v *visit) passwordPage() error {
 	who, ok, err := v.member()
 	if !ok {
 		return err
 	}
-	return v.showPassword(http.StatusOK, who, nil)
-}
-
-func (v *visit) showPassword(status int, who store.Account, wrong *problem) error {
 	m, name, ok := v.passwordOf(who)
 	if !ok {
-		return v.show(status, "nopassword", view{Menu: true, Title: v.words.T("title.password")})
+		return v.show(http.StatusOK, "nopassword", view{Menu: true, Title: v.words.T("title.password")})
 	}
-	fields := []field{
-		{Name: "old_password", Label: v.words.T("password.old"), Type: "password", Autocomplete: "current-password"},
-		{
-			Name: "new_password", Label: v.words.T("password.new"), Type: "password", Autocomplete: "new-password",
-			Hint: v.words.T("password.new.hint", minLength(m)),
-		},
-	}
-	if wrong != nil {
-		mark(fields, wrong, "")
-	}
-	return v.show(status, "password", view{Menu: true, Done: v.told("password"), Problem: wrong, Data: struct {
-		Username string
-		Fields   []field
-	}{name, fields}})
+	return v.showChange(http.StatusOK, change{who: who, m: m, name: name}, nil)
 }
 
-// password changes the password of who knows the present one. Everybody who is
-// signed in as this account is not any more, but for this browser.
+func (v *visit) showChange(status int, c change, wrong *problem) error {
+	fields := []field{
+		{Name: "old_password", Label: v.words.T("password.old"), Type: "password", Autocomplete: "current-password"},
+		v.newPassword(c.m),
+	}
+	if wrong != nil || c.expired {
+		mark(fields, wrong, "")
+	}
+	lead := "password.lead"
+	if c.expired {
+		lead = "password.expired"
+	}
+	return v.show(status, "password", view{Menu: !c.expired, Done: v.told("password"), Problem: wrong, Data: struct {
+		Action, Lead, Username string
+		Fields                 []field
+	}{v.r.URL.Path, v.words.T(lead), c.name, fields}})
+}
+
+// password changes the password of who is signed in and knows the present one.
 func (v *visit) password() error {
 	who, ok, err := v.member()
 	if !ok {
@@ -75,50 +103,86 @@ func (v *visit) password() error {
 	if !ok {
 		return oauth.Fail(oauth.InvalidRequest, NoSource)
 	}
-	before, after := v.form.Get("old_password"), v.form.Get("new_password")
-	if before == "" {
-		return v.showPassword(http.StatusBadRequest, who, &problem{"old_password", v.words.T("login.empty.password")})
-	}
-	bad := &problem{"new_password", v.words.T("password.bad", minLength(m))}
-	switch err := account.CheckPassword(*m.password, who, after); {
-	case err != nil:
-		return v.showPassword(http.StatusBadRequest, who, bad)
-	case before == after:
-		return v.showPassword(http.StatusBadRequest, who, &problem{"new_password", v.words.T("password.same")})
-	}
-	ctx := v.r.Context()
-	_, writes, err := v.p.o.Accounts.Password(ctx, v.now, *m.password, name, before, v.from())
-	if err != nil {
-		return v.passwordRefused(who, err)
-	}
-	change, err := v.p.o.Accounts.SetPassword(ctx, v.now, who.ID, *m.password, who, after)
-	if _, unfit := errors.AsType[*account.InputError](err); unfit {
-		return v.showPassword(http.StatusBadRequest, who, bad)
-	}
-	if err != nil {
-		return err
-	}
-	if err := v.p.endAll(ctx, v.now, who.ID); err != nil {
-		return err
-	}
-	// The change ends all sessions, this one too; the person begins a new one.
-	if err := v.p.enterAnew(v, proved{who, m.id, []string{"pwd"}, append(writes, change...)}); err != nil {
+	if changed, err := v.change(change{who: who, m: m, name: name}); err != nil || !changed {
 		return err
 	}
 	return v.done()
 }
 
-func (v *visit) passwordRefused(who store.Account, err error) error {
+// expiredPage asks who has just signed in with an expired password for another.
+func (v *visit) expiredPage() error {
+	c, err := v.expired()
+	if err != nil {
+		return err
+	}
+	return v.showChange(http.StatusOK, c, nil)
+}
+
+// expired opens the request, in which the name must be that was signed in with.
+// It proves nothing: the change asks for the password again.
+func (v *visit) expired() (change, error) {
+	if err := v.resume(); err != nil {
+		return change{}, err
+	}
+	ms, _, err := v.methods()
+	if err != nil {
+		return change{}, err
+	}
+	m, ok := called(ms, v.pending.Expired.Source)
+	if !ok || m.password == nil || v.pending.Expired.Name == "" {
+		return change{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
+	}
+	who, err := v.p.o.Accounts.Find(v.r.Context(), v.pending.Expired.Name)
+	if errors.Is(err, store.ErrNotFound) { // renamed or removed meanwhile
+		err = oauth.Wrap(oauth.InvalidRequest, ForeignState, err)
+	}
+	return change{who: who, m: m, name: v.pending.Expired.Name, expired: true}, err
+}
+
+func (v *visit) replaceExpired() error {
+	c, err := v.expired()
+	if err != nil {
+		return err
+	}
+	if changed, err := v.change(c); err != nil || !changed {
+		return err
+	}
+	return v.see(v.href("/portal/continue"))
+}
+
+// change sets a new password for who knows the present one. Everybody who is
+// signed in as this account is not any more, and this browser is, anew. false:
+// the answer is given.
+func (v *visit) change(c change) (bool, error) {
+	before, after := v.form.Get("old_password"), v.form.Get("new_password")
+	if before == "" {
+		return false, v.showChange(http.StatusBadRequest, c, &problem{"old_password", v.words.T("login.empty.password")})
+	}
+	ctx := v.r.Context()
+	writes, err := v.p.o.Accounts.ChangePassword(ctx, v.now, *c.m.password, c.who.ID, before, after, v.from())
+	if err != nil {
+		return false, v.changeRefused(c, err)
+	}
+	if err := v.p.endAll(ctx, v.now, c.who.ID); err != nil {
+		return false, err
+	}
+	return true, v.p.enterAnew(v, proved{c.who, c.m.id, []string{"pwd"}, writes})
+}
+
+func (v *visit) changeRefused(c change, err error) error {
 	e := oauth.AsError(err)
-	wrong := &problem{Field: "old_password"}
-	switch e.Reason {
-	case oauth.WrongCredentials:
-		wrong.Text = v.words.T("password.wrong")
-	case oauth.AccountLocked:
-		wrong.Text = v.words.T("login.locked")
+	wrong := v.unfit(c.m, e)
+	switch {
+	case wrong != nil:
+	case e.Reason == oauth.WrongOld:
+		wrong = &problem{"old_password", v.words.T("password.wrong")}
+	case e.Reason == oauth.UserLocked:
+		wrong = &problem{"old_password", v.words.T("login.locked")}
+	case e.Reason == oauth.UserFrozen:
+		wrong = &problem{"old_password", v.words.T("login.frozen")}
 	default:
 		return err
 	}
 	v.refused(http.StatusBadRequest, e)
-	return v.showPassword(http.StatusBadRequest, who, wrong)
+	return v.showChange(http.StatusBadRequest, c, wrong)
 }

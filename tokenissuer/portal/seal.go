@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 const (
@@ -30,10 +31,17 @@ type pending struct {
 	Expires time.Time
 	Denied  bool
 	Code    sentCode
+	Expired oldPassword
 }
 
 // sentCode is a one-time code that is on its way.
-type sentCode struct{ Source, To, Token string }
+type sentCode struct {
+	Source, To, Token string
+	Kind              store.IdentifierKind // of To, where the code is to reset a password; otherwise ""
+}
+
+// oldPassword is a sign-in with a password that was right and has expired.
+type oldPassword struct{ Source, Name string }
 
 // String keeps the token of a code out of logs.
 func (s sentCode) String() string { return "code by " + s.Source }

@@ -56,8 +56,11 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	} else {
 		fields[0].Hint, button = v.words.T("login.send.hint"), v.words.T("login.send")
 	}
+	if m.password != nil && len(v.p.resettable()) > 0 {
+		others = append(others, choice{Text: v.words.T("login.forgot"), Href: v.href("/portal/reset")})
+	}
 	mark(fields, wrong, name)
-	return v.show(status, "login", view{Problem: wrong, Data: struct {
+	return v.show(status, "login", view{Done: v.told("reset"), Problem: wrong, Data: struct {
 		App, Source, Button string
 		Fields              []field
 		Others              []choice
@@ -157,7 +160,9 @@ func (v *visit) loginRefused(m method, name string, err error) error {
 	case oauth.AccountFrozen:
 		wrong = &problem{"username", v.words.T("login.frozen")}
 	case oauth.PasswordExpired:
-		wrong.Text = v.words.T("login.expired")
+		v.refused(http.StatusSeeOther, e)
+		v.pending.Expired = oldPassword{m.id, name}
+		return v.orElse(v.reseal(), "/portal/expired")
 	default:
 		return err
 	}

@@ -76,7 +76,6 @@ func TestSignInSaysWhatTheMatterIs(t *testing.T) {
 	for _, c := range []struct{ name, password, says string }{
 		{"frozen", right, "not active"},
 		{"frozen", "wrong", "name or the password is not right"},
-		{"expired", right, "password has expired"},
 		{"expired", "wrong", "name or the password is not right"},
 		{"locked", right, "too many attempts"},
 		{"locked", "wrong", "too many attempts"},
@@ -258,7 +257,9 @@ func TestCodeThatCannotBeSent(t *testing.T) {
 		says   string
 	}{
 		{oauth.Fail(oauth.InvalidRequest, oauth.TooManyRequests), 400, "too often"},
-		{oauth.Fail(oauth.InvalidRequest, "malformed_phone_number"), 400, "could not be sent"},
+		{oauth.Fail(oauth.SMSRateLimitExceeded, oauth.NumberUsedUp), 400, "too often"},
+		{oauth.Fail(oauth.MalformedPhoneNumber, oauth.MalformedPhone), 400, "could not be sent"},
+		{oauth.Fail(oauth.TemporarilyUnavailable, oauth.SendingFailed), 400, "could not be sent"},
 		{oauth.Fail(oauth.TemporarilyUnavailable, oauth.Overloaded), 503, "Too much is going on"},
 	} {
 		sender.fail = c.err
@@ -273,4 +274,101 @@ func TestSourcesOfCodesAreHiddenWhenNobodySends(t *testing.T) {
 	if strings.Contains(p.body, "code") {
 		t.Error("a code is offered")
 	}
+}
+
+func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
+	w := newWorld(t, nil)
+	w.apply(store.ExpirePassword{Account: w.ann.ID})
+	elsewhere := w.person()
+	elsewhere.signsIn("ann", "wrong").sees("/portal/login", 400, "name or the password is not right")
+	p := w.person().signsIn("ann", right)
+	p.sees("/portal/expired", 200, "has expired", "Present password", "New password")
+	if p.cookie("__Host-gatehouse") != "" {
+		t.Fatal("signed in with an expired password")
+	}
+	address := p.at.String()
+	elsewhere.goes(address).sees("/portal/expired", 400, "start again")
+	for _, c := range []struct{ old, fresh, says string }{
+		{"", "a new password", "Enter your password"},
+		{"wrong", "a new password", "present password is not right"},
+		{right, right, "is the present one"},
+		{right, "short", "at least 8 characters"},
+	} {
+		p.submits("/portal/expired", "old_password", c.old, "new_password", c.fresh).sees("/portal/expired", 400, c.says)
+	}
+	p.submits("/portal/expired", "old_password", right, "new_password", "a new password").sees("/portal/consent", 200)
+	p.allows().arrives("code", w.ann.ID)
+	fresh := w.person().goes("/authorize")
+	fresh.goes("/portal/expired?p_state="+fresh.stateOf()).sees("/portal/expired", 400)
+	w.person().signsIn("ann", "a new password").arrives("code", w.ann.ID)
+}
+
+func TestForgottenPasswordIsResetByCode(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Resets = resets{sender} })
+	sender.who["ann@example.com"] = w.ann
+	elsewhere := w.home("ann", right)
+	p := w.person().goes("/authorize")
+	p.sees("/portal/login", 200, "Forgot the password?")
+	for n := range p.page.Descendants() {
+		if strings.HasPrefix(attr(n, "href"), "/portal/reset") {
+			p.goes(attr(n, "href"))
+			break
+		}
+	}
+	p.sees("/portal/reset", 200, "E-mail address", "We send a code there")
+	for _, bad := range []string{"", "ann", "+8613800138000"} {
+		p.submits("/portal/reset", "username", bad).sees("/portal/reset", 400, "Enter your e-mail address")
+	}
+	p.submits("/portal/reset", "username", "ann@example.com").sees("/portal/reset/password", 200, "If ann@example.com belongs to an account", "At least 8 characters")
+	unknown := w.person().goes("/authorize")
+	unknown.goes("/portal/reset?p_state="+unknown.stateOf()).submits("/portal/reset", "username", "bob@example.com")
+	if a, b := still(p.body), strings.ReplaceAll(still(unknown.body), "bob@", "ann@"); a != b {
+		t.Errorf("the pages differ:\n%s\n%s", a, b)
+	}
+
+	p.submits("/portal/reset/password", "new_password", "a new password").sees("/portal/reset/password", 400, "Enter the code")
+	p.submits("/portal/reset/password", "code", "9", "new_password", "a new password").sees("/portal/reset/password", 400, "code is not right")
+	p.submits("/portal/reset/password", "code", "1", "new_password", "short").sees("/portal/reset/password", 400, "at least 8 characters")
+	if p.filled("/portal/reset/password").Get("code") != "1" || strings.Contains(p.body, `value="short"`) {
+		t.Error("the code should be kept, and the password not")
+	}
+	elsewhere.goes("/portal/account").sees("/portal/account", 200)
+	p.submits("/portal/reset/password", "code", "1", "new_password", "a new password").sees("/portal/login", 200, "The password is set")
+	if p.filled("/portal/login").Get("username") != "ann@example.com" || p.cookie("__Host-gatehouse") != "" {
+		t.Error("the name should be there, and nobody signed in")
+	}
+	elsewhere.goes("/portal/account").sees("/portal/login", 200)
+	p.submits("/portal/login", "username", "ann@example.com", "password", "a new password").sees("/portal/consent", 200)
+	if d := sender.sent[0]; d.Kind != store.ByEmail || d.Client != "shop" || d.Source != "" {
+		t.Errorf("sent %+v", d)
+	}
+	if len(w.ended) != 1 {
+		t.Errorf("ended %v", w.ended)
+	}
+}
+
+// A code for one thing opens no page of the other.
+func TestCodesForResetAndSignInAreKeptApart(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Codes, o.Resets = sender, resets{sender} })
+	sender.who["ann@example.com"] = w.ann
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	p.goes("/portal/reset?p_state="+p.stateOf()).submits("/portal/reset", "username", "ann@example.com").sees("/portal/reset/password", 200)
+	p.goes("/portal/code?p_state="+p.stateOf()).sees("/portal/code", 400, "start again")
+	p.goes("/authorize").goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "ann@example.com").sees("/portal/code", 200)
+	p.goes("/portal/reset/password?p_state="+p.stateOf()).sees("/portal/reset/password", 400, "start again")
+}
+
+func TestFrozenAccountIsNotReset(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Resets = resets{sender} })
+	frozen := w.ann
+	frozen.State = store.Frozen
+	sender.who["ann@example.com"] = frozen
+	p := w.person().goes("/authorize")
+	p.goes("/portal/reset?p_state="+p.stateOf()).submits("/portal/reset", "username", "ann@example.com")
+	p.submits("/portal/reset/password", "code", "1", "new_password", "a new password").sees("/portal/reset/password", 400, "not active")
+	w.person().signsIn("ann", right).sees("/portal/consent", 200)
 }

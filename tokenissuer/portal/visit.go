@@ -36,6 +36,7 @@ type visit struct {
 type route struct {
 	get, post func(*visit) error
 	fields    []string
+	anybody   bool // its forms belong to no session
 }
 
 const accountPath = "/portal/account"
@@ -49,8 +50,11 @@ func init() { // the handlers name addresses, which are in the table again
 	routes = map[string]route{
 		"/portal":                  {get: (*visit).home},
 		"/portal/":                 {get: (*visit).home},
-		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}},
-		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}},
+		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}, anybody: true},
+		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}, anybody: true},
+		"/portal/expired":          {get: (*visit).expiredPage, post: (*visit).replaceExpired, fields: []string{"username", "old_password", "new_password"}, anybody: true},
+		"/portal/reset":            {get: (*visit).resetPage, post: (*visit).reset, fields: []string{"username"}, anybody: true},
+		"/portal/reset/password":   {get: (*visit).setPage, post: (*visit).set, fields: []string{"username", "code", "new_password"}, anybody: true},
 		"/portal/consent":          {get: (*visit).consentPage, post: (*visit).consent, fields: []string{"decision"}},
 		"/portal/continue":         {get: (*visit).continuePage},
 		"/portal/return":           {get: (*visit).leave},
@@ -149,7 +153,7 @@ func (v *visit) read(page route) (err error) {
 // formSession is the session that the forms of a page belong to: consent shown
 // to one account must not be given by another. To sign in is for anybody.
 func (v *visit) formSession() string {
-	if v.r.URL.Path == "/portal/login" || v.r.URL.Path == "/portal/code" {
+	if routes[v.r.URL.Path].anybody {
 		return ""
 	}
 	return v.session.ID

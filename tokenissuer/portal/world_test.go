@@ -3,7 +3,6 @@ package portal
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -415,9 +414,22 @@ func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code
 	defer c.mu.Unlock()
 	n, err := strconv.Atoi(code)
 	if err != nil || token != "token-"+code || n > len(c.sent) || c.sent[n-1] != d {
-		return store.Account{}, nil, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, errors.New("wrong code"))
+		return store.Account{}, nil, oauth.Fail(oauth.InvalidGrant, oauth.WrongOTP)
 	}
 	return c.who[d.To], nil, nil
 }
 
 var _ OneTimeCodes = (*codes)(nil)
+
+// resets sends codes of the same kind by mail.
+type resets struct{ *codes }
+
+func (resets) Kinds() []store.IdentifierKind { return []store.IdentifierKind{store.ByEmail} }
+
+func (r resets) SendReset(ctx context.Context, now time.Time, d Destination) (string, error) {
+	return r.Send(ctx, now, d)
+}
+
+func (r resets) CheckReset(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {
+	return r.Check(ctx, now, d, token, code)
+}

@@ -1,0 +1,98 @@
+package tokenissuer_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+)
+
+// peopled is a configuration with codes, whose client sends people to the
+// portal.
+func (p *post) peopled() tokenissuer.Config {
+	c := p.otp()
+	shop := &c.Clients[0]
+	shop.Grants = append(shop.Grants, "authorization_code")
+	shop.RedirectURIs, shop.FirstParty = []string{callback}, true
+	return c
+}
+
+const toPortal = "/oauth2/authorize?response_type=code&client_id=shop&scope=openid&state=s&redirect_uri=" + callback
+
+var links = regexp.MustCompile(`href="([^"]+)"`)
+
+// click follows the first link of a page to an address with this part.
+func (b *browser) click(page answer, part string) answer {
+	b.t.Helper()
+	for _, m := range links.FindAllStringSubmatch(page.body, -1) {
+		if strings.Contains(m[1], part) {
+			return b.get(strings.ReplaceAll(m[1], "&amp;", "&"))
+		}
+	}
+	b.t.Fatalf("no link to %s: %s", part, page.body)
+	return answer{}
+}
+
+func TestPersonSignsInAtThePortalByCode(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.peopled())
+	s.person(number, mailbox)
+	b := s.browser()
+	page := b.follow(b.get(toPortal))
+	for to, source := range map[string]string{e164: "", mailbox: "source=mail"} {
+		at := page
+		if source != "" {
+			at = b.click(page, source)
+		}
+		form := b.follow(b.submit(at, "username", to))
+		if form.status != http.StatusOK || !strings.Contains(form.body, `autocomplete="one-time-code"`) {
+			t.Fatalf("%s: %d %s", to, form.status, form.body)
+		}
+		if a := b.submit(form, "code", wrong(p.code(to))); a.status != http.StatusBadRequest || !strings.Contains(a.body, "The code is not right") {
+			t.Errorf("%s, wrong: %d %s", to, a.status, a.body)
+		}
+		if a := b.follow(b.submit(form, "code", p.code(to))); !strings.HasPrefix(a.header.Get("Location"), callback+"?code=") {
+			t.Errorf("%s: %d %v", to, a.status, a.header)
+		}
+		b = s.browser()
+		page = b.follow(b.get(toPortal))
+	}
+	if a := b.submit(b.click(page, "source=mail"), "username", "not an address"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "could not be sent") {
+		t.Errorf("malformed: %d %s", a.status, a.body)
+	}
+}
+
+func TestForgottenPasswordIsResetAtThePortal(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.peopled())
+	if _, err := s.issuer.AddUser(t.Context(), tokenissuer.NewUser{Username: "ann", Email: mailbox, Password: "the old password"}); err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser()
+	ask := b.click(b.click(b.follow(b.get(toPortal)), "source=staff"), "/portal/reset")
+	nobody := b.follow(b.submit(ask, "username", "nobody@example.com"))
+	form := b.follow(b.submit(ask, "username", mailbox))
+	if form.status != http.StatusOK || nobody.status != http.StatusOK {
+		t.Fatalf("%d, %d", form.status, nobody.status)
+	}
+	p.await(t, 1)
+	if a := b.submit(nobody, "code", p.code(mailbox), "new_password", "the new password"); a.status != http.StatusBadRequest {
+		t.Errorf("another's code: %d", a.status)
+	}
+	login := b.follow(b.submit(form, "code", p.code(mailbox), "new_password", "the new password"))
+	if login.status != http.StatusOK || !strings.Contains(login.body, "The password is set") {
+		t.Fatalf("%d %s", login.status, login.body)
+	}
+	if a := b.submit(form, "code", p.code(mailbox), "new_password", "a third password"); a.status != http.StatusBadRequest {
+		t.Errorf("the code again: %d", a.status)
+	}
+	login = b.click(login, "source=staff")
+	if a := b.submit(login, "username", "ann", "password", "the old password"); a.status != http.StatusBadRequest {
+		t.Errorf("the old password: %d", a.status)
+	}
+	if a := b.follow(b.submit(login, "username", "ann", "password", "the new password")); !strings.HasPrefix(a.header.Get("Location"), callback+"?code=") {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+}
