@@ -116,7 +116,10 @@ func TestPatchesDoNotUndoEachOther(t *testing.T) {
 		value := fmt.Sprintf("x-%d", round)
 		email := fmt.Sprintf("ann%d@example.com", round)
 		changes := [][]string{
-			{"name", value}, {"nickname", value}, {"department", value}, {"locale", fmt.Sprintf("zh-%04d", round)},
+			{"name", value},
+			{"nickname", value},
+			{"department", value},
+			{"locale", fmt.Sprintf("zh-%04d", round)},
 			s.proof(p, "shop", "update_userinfo", "email", email, email),
 		}
 		var wg sync.WaitGroup
