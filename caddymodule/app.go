@@ -92,8 +92,9 @@ type App struct {
 	// `oauth`, which answers as the RFCs do where the two differ.
 	Dialect string `json:"dialect,omitempty"`
 
-	// Keep the messages of auth sources without `send` for everybody to read, in the
-	// log. Refused unless the issuer's host is loopback.
+	// Keep the messages of auth sources without `send` in the place of sending them,
+	// readable in the log and at `/portal/dev/inbox`. Refused unless the issuer's
+	// host is loopback.
 	Development bool `json:"development,omitempty"`
 
 	// How much is answered before the issuer refuses.

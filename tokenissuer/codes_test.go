@@ -1,9 +1,12 @@
 package tokenissuer
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,5 +201,39 @@ func TestPortalSendsAndChecksCodes(t *testing.T) {
 	}
 	if _, err := codes.Send(t.Context(), noon, portal.Destination{Source: "staff", To: "a@x.example"}); oauth.AsError(err).Reason != oauth.SourceNotAssociated {
 		t.Errorf("a source that sends none: %v", err)
+	}
+}
+
+// The inbox is for whoever sits at the machine, under the issuer's own name.
+func TestInboxIsSeenFromHereAlone(t *testing.T) {
+	i := developing(t, Config{Portal: Portal{Name: "<b>Shop</b>"}})
+	if got, _ := sends(t, i, noon, to("shop", "13612345678")); got != "" {
+		t.Fatal(got)
+	}
+	for _, r := range []struct {
+		name, host, from string
+		status           int
+	}{
+		{"here", "localhost:8080", "127.0.0.1:1234", http.StatusOK},
+		{"here, IPv6", "localhost:8080", "[::1]:1234", http.StatusOK},
+		{"another machine", "localhost:8080", "192.0.2.1:1234", http.StatusNotFound},
+		{"another site's name for this machine", "evil.example", "127.0.0.1:1234", http.StatusNotFound},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			hr := httptest.NewRequestWithContext(t.Context(), http.MethodGet, inboxPath, nil)
+			hr.Host, hr.RemoteAddr = r.host, r.from
+			if !i.Handles(hr) {
+				t.Fatal("not served")
+			}
+			w := httptest.NewRecorder()
+			i.ServeHTTP(w, hr)
+			body := w.Body.String()
+			if w.Code != r.status || strings.Contains(body, "8613612345678") != (r.status == http.StatusOK) {
+				t.Errorf("%d %s", w.Code, body)
+			}
+			if strings.Contains(body, "<b>Shop") || r.status == http.StatusOK && !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+				t.Errorf("%v %s", w.Header(), body)
+			}
+		})
 	}
 }

@@ -42,6 +42,7 @@ var routes = []route{
 	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
 	{"/logout", "logout", "GET, POST", (*Issuer).logout, (*Issuer).sendsPeople},
 	{"/api/v1/logout", "logout", "GET", (*Issuer).idaasLogout, (*Issuer).sendsPeople},
+	{inboxPath, "inbox", "GET, HEAD", (*Issuer).inbox, (*Issuer).develops},
 	{"/health", "health", "GET, HEAD", (*Issuer).health, nil},
 }
 
@@ -54,12 +55,12 @@ var pages = route{portalPath, "portal", "GET, HEAD, POST", (*Issuer).pages, (*Is
 func (i *Issuer) endpoint(path string) *route {
 	e := endpoints[path]
 	switch {
+	case e != nil && (e.used == nil || e.used(i)):
+		return e
 	case strings.HasPrefix(path, portalPath) && i.portal != nil:
 		return &pages
-	case e != nil && e.used != nil && !e.used(i):
-		return nil
 	}
-	return e
+	return nil
 }
 
 // A path that no client needs may be a backend's.
@@ -67,6 +68,8 @@ func (i *Issuer) endpoint(path string) *route {
 func (i *Issuer) sendsPeople() bool { return i.portal != nil }
 
 func (i *Issuer) sendsCodes() bool { return len(i.codes.order) > 0 }
+
+func (i *Issuer) develops() bool { return i.codes.inbox != nil }
 
 func (i *Issuer) hasPeople() bool {
 	return slices.ContainsFunc(i.clients[oauth2].All(), (*client.Client).OfPeople)
