@@ -53,16 +53,16 @@ func (c *codes) sending(d portal.Destination) (account.Sending, error) {
 	return account.Sending{Client: d.Client, Source: d.Source, Kind: source.Kind, To: d.To}, nil
 }
 
-// resets is portal.Resets.
-type resets struct {
+// addresses is portal.Addresses.
+type addresses struct {
 	*codes
 	client func(id string) (*client.Client, bool)
 }
 
-var _ portal.Resets = resets{}
+var _ portal.Addresses = addresses{}
 
 // Kinds is where codes can be sent, in the operator's order.
-func (c resets) Kinds() (kinds []store.IdentifierKind) {
+func (c addresses) Kinds() (kinds []store.IdentifierKind) {
 	for _, id := range c.order {
 		if kind := c.sources[id].Kind; !slices.Contains(kinds, kind) {
 			kinds = append(kinds, kind)
@@ -71,18 +71,21 @@ func (c resets) Kinds() (kinds []store.IdentifierKind) {
 	return kinds
 }
 
-// SendReset sends a code for a new password to who has the address, and to
-// nobody where nobody has; how that ends is not waited for.
-func (c resets) SendReset(ctx context.Context, now time.Time, d portal.Destination) (token string, err error) {
+// SendTo sends a code. One for a new password goes to nobody where nobody has
+// the address, and how that ends is not waited for.
+func (c addresses) SendTo(ctx context.Context, now time.Time, d portal.Destination) (token string, err error) {
 	to, ok := c.accounts.Reachable(d.Kind, d.To)
 	if !ok {
 		return "", malformed(d.Kind)
 	}
-	_, err = c.state.store.FindAccount(ctx, d.Kind, to)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
+	p := parcel{Sending: c.purpose(d), locale: d.Locale, from: d.From, unproven: true}
+	if d.Usage == account.ForReset {
+		_, err = c.state.store.FindAccount(ctx, d.Kind, to)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
+		p.decoy, p.apart = err != nil, true
 	}
-	p := parcel{Sending: c.reset(d), locale: d.Locale, from: d.From, unproven: true, decoy: err != nil, apart: true}
 	of, known := c.client(d.Client)
 	if !known {
 		of = &client.Client{} // at the portal itself
@@ -95,19 +98,11 @@ func (c resets) SendReset(ctx context.Context, now time.Time, d portal.Destinati
 	return c.send(ctx, now, p)
 }
 
-// CheckReset finds the account of who has the code.
-func (c resets) CheckReset(ctx context.Context, now time.Time, d portal.Destination, token, code string) (store.Account, []store.Write, error) {
-	to, writes, err := c.accounts.CheckCode(ctx, now, c.reset(d), token, code, d.From)
-	if err != nil {
-		return store.Account{}, nil, err
-	}
-	who, err := c.state.store.FindAccount(ctx, d.Kind, to)
-	if errors.Is(err, store.ErrNotFound) {
-		err = oauth.Fail(oauth.InvalidGrant, oauth.UnknownUser) // it had one when the code was sent
-	}
-	return who, writes, err
+// Prove takes the code.
+func (c addresses) Prove(ctx context.Context, now time.Time, d portal.Destination, token, code string) (string, []store.Write, error) {
+	return c.accounts.CheckCode(ctx, now, c.purpose(d), token, code, d.From)
 }
 
-func (resets) reset(d portal.Destination) account.Sending {
-	return account.Sending{Client: d.Client, Usage: account.ForReset, Kind: d.Kind, To: d.To}
+func (addresses) purpose(d portal.Destination) account.Sending {
+	return account.Sending{Client: d.Client, Usage: d.Usage, Kind: d.Kind, To: d.To}
 }

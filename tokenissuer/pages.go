@@ -21,7 +21,7 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
 		Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
-		Codes: i.codes, Resets: resets{i.codes, i.client},
+		Codes: i.codes, Addresses: addresses{i.codes, i.client},
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))

@@ -96,3 +96,33 @@ func TestForgottenPasswordIsResetAtThePortal(t *testing.T) {
 		t.Errorf("%d %v %s", a.status, a.header, a.body)
 	}
 }
+
+func TestPersonOpensAnAccountAtThePortal(t *testing.T) {
+	p := newPost(t)
+	c := p.peopled()
+	c.Clients[0].SignUp = true
+	s := start(t, c)
+	for _, to := range []string{e164, "new@example.com"} {
+		b := s.browser()
+		code := b.follow(b.submit(b.click(b.follow(b.get(toPortal)), "/portal/signup"), "username", to))
+		if code.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", to, code.status, code.body)
+		}
+		// The number signs in with a password, the address by code.
+		fields := []string{"code", p.code(to)}
+		if to == e164 {
+			fields = append(fields, "new_password", "the new password")
+		} else if strings.Contains(code.body, "new_password") {
+			t.Errorf("%s: a password is asked for that nothing would take", to)
+		}
+		if a := b.follow(b.submit(code, fields...)); !strings.HasPrefix(a.header.Get("Location"), callback+"?code=") {
+			t.Errorf("%s: %d %s", to, a.status, a.body)
+		}
+		if u, err := s.issuer.User(t.Context(), to); err != nil || u.State != "active" {
+			t.Errorf("%s: %+v %v", to, u, err)
+		}
+		if a := b.submit(code, fields...); a.status != http.StatusBadRequest {
+			t.Errorf("%s, the code again: %d", to, a.status)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // sendCode sends a one-time code and asks for it on the next page.
@@ -81,7 +80,7 @@ func (v *visit) sent() (method, error) {
 		return method{}, err
 	}
 	m, ok := called(ms, v.pending.Code.Source)
-	if !ok || m.password != nil || v.pending.Code.Token == "" || v.pending.Code.Kind != "" {
+	if !ok || m.password != nil || v.pending.Code.Token == "" || v.pending.Code.Usage != "" {
 		return method{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
 	}
 	return m, nil
@@ -106,13 +105,9 @@ func (v *visit) code() error {
 	if code == "" {
 		return v.showCode(http.StatusBadRequest, &problem{"code", v.words.T("code.empty")})
 	}
-	amr := []string{"otp"} // RFC 8176 §2
-	if m.by == store.ByPhone {
-		amr = append(amr, "sms")
-	}
 	err = v.retry(func() (proved, error) {
 		account, writes, err := v.p.o.Codes.Check(v.r.Context(), v.now, v.destination(m.id, v.pending.Code.To), v.pending.Code.Token, code)
-		return proved{account, m.id, amr, writes}, err
+		return proved{account, m.id, byCode(m.by), writes}, err
 	})
 	if err == nil {
 		return v.see(v.href("/portal/continue"))

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"slices"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -94,11 +93,7 @@ func called(ms []method, source string) (method, bool) {
 
 // names is what may be typed, such as "username or e-mail address".
 func (v *visit) names(m method) string {
-	var list []string
-	for _, k := range m.kinds() {
-		list = append(list, v.words.T("kind."+string(k)))
-	}
-	return strings.Join(list, v.words.T("or"))
+	return v.list(m.kinds())
 }
 
 func capital(s string) string {
@@ -110,15 +105,10 @@ func capital(s string) string {
 func (v *visit) nameField(m method, value string) field {
 	f := field{Name: "username", Label: capital(v.names(m)), Value: value, Type: "text", Autocomplete: "username"}
 	if kinds := m.kinds(); len(kinds) == 1 {
-		switch kinds[0] {
-		case store.ByEmail:
-			f.Mode = "email"
-		case store.ByPhone:
-			f.Mode = "tel"
-		}
+		f.Mode = keyboards[kinds[0]]
 	}
 	if m.password == nil { // no password belongs to it: let the browser offer what it knows
-		f.Autocomplete = map[store.IdentifierKind]string{store.ByEmail: "email", store.ByPhone: "tel"}[m.by]
+		f.Autocomplete = keyboards[m.by]
 	}
 	return f
 }

@@ -26,8 +26,9 @@ type OneTimeCodes interface {
 // Destination is where a code goes, and for whom.
 type Destination struct {
 	Client string               // "" where a person signs in at the portal itself
-	Source string               // "" for a reset
-	Kind   store.IdentifierKind // of To, for a reset
+	Source string               // "" where it is not for a sign-in
+	Usage  string               // account.ForReset, account.ForSignup; "" for a sign-in
+	Kind   store.IdentifierKind // of To, but for a sign-in
 	To     string               // as the person typed it
 	Locale string
 	From   netip.Addr

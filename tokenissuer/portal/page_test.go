@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -21,7 +22,7 @@ import (
 // everyPage walks a person past all pages and calls look at each.
 func everyPage(t *testing.T, lang string, look func(name string, p *person)) {
 	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Codes, o.Resets = sender, resets{sender} })
+	w := newWorld(t, func(o *Options) { o.Codes, o.Addresses = sender, addresses{sender} })
 	sender.who["13800138000"] = w.ann
 	w.apply(store.ExpirePassword{Account: w.create("old", right).ID})
 	w.apply(store.UpdateAccount{Account: func() store.Account { a := w.ann; a.Phone = "+8613800138000"; return a }()})
@@ -48,7 +49,14 @@ func everyPage(t *testing.T, lang string, look func(name string, p *person)) {
 	at("consent")
 	p.send("POST", "/portal/consent", p.filled("/portal/consent", "decision", "allow"))
 	at("continue")
-	w.ask(func(r *Request) { r.Client, r.Source = "own", "sms" })
+	w.ask(func(r *Request) { r.Client, r.Prompt = "own", []string{"login"} })
+	w.later(time.Second)
+	p.goes("/authorize")
+	p.goes("/portal/signup?p_state=" + p.stateOf())
+	at("signup")
+	p.submits("/portal/signup", "username", "new@example.com")
+	at("open")
+	w.ask(func(r *Request) { r.Source = "sms" })
 	p.goes("/authorize")
 	at("login by code")
 	p.submits("/portal/login", "username", "13800138000")
@@ -88,6 +96,7 @@ func TestEveryPageIsBuiltForEverybody(t *testing.T) {
 		"/portal/account/password username": "username", "/portal/account/password old_password": "current-password",
 		"/portal/account/password new_password": "new-password", "/portal/account?done=1 name": "name",
 		"reset username": "username", "set code": "one-time-code", "set new_password": "new-password", "set username": "username",
+		"signup username": "username", "open code": "one-time-code", "open new_password": "new-password",
 		"expired old_password": "current-password", "expired new_password": "new-password", "expired username": "username",
 	}
 	everyPage(t, "en", func(name string, p *person) {

@@ -35,8 +35,9 @@ type Options struct {
 	// Codes signs people in by one-time code. Default: nobody.
 	Codes OneTimeCodes
 
-	// Resets lets people set a password whose old one is lost. Default: nobody.
-	Resets Resets
+	// Addresses lets people set a password whose old one is lost, and open accounts
+	// through clients that have SignUp. Default: nobody.
+	Addresses Addresses
 
 	// Scopes are the operator's texts for scopes. A scope without one is shown by
 	// its name; the standard ones have texts.

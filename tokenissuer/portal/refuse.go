@@ -33,6 +33,7 @@ var answers = map[oauth.Reason]struct {
 	UnknownApp:                 {http.StatusBadRequest, "error.app"},
 	oauth.UnknownClient:        {http.StatusBadRequest, "error.app"},
 	oauth.DisabledClient:       {http.StatusBadRequest, "error.app"},
+	oauth.SignUpNotEnabled:     {http.StatusBadRequest, "error.source"},
 	NoSource:                   {http.StatusBadRequest, "error.source"},
 	oauth.SourceNotAssociated:  {http.StatusBadRequest, "error.source"},
 }

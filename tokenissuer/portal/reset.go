@@ -1,39 +1,14 @@
 package portal
 
 import (
-	"context"
+	"errors"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
-
-// Resets proves with one-time codes that people own an address of their account,
-// so that they may set a new password. Errors are *oauth.Error.
-type Resets interface {
-	// Kinds is where codes can be sent; none: no page offers it.
-	Kinds() []store.IdentifierKind
-
-	// SendReset sends a code and returns the otp_token that belongs to it. Whether
-	// anybody has the address must not show.
-	SendReset(ctx context.Context, now time.Time, d Destination) (token string, err error)
-
-	// CheckReset finds the account of who has the code. The writes use it up, and
-	// are applied with the new password.
-	CheckReset(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error)
-}
-
-// resettable are the addresses a reset can go to.
-func (p *Portal) resettable() []store.IdentifierKind {
-	if p.o.Resets == nil {
-		return nil
-	}
-	return p.o.Resets.Kinds()
-}
 
 // resetting opens the request, in which people must be able to sign in with a
 // password that can be reset.
@@ -46,7 +21,7 @@ func (v *visit) resetting() (method, error) {
 		return method{}, err
 	}
 	i := slices.IndexFunc(ms, func(m method) bool { return m.password != nil })
-	if i < 0 || len(v.p.resettable()) == 0 {
+	if i < 0 || len(v.p.addressable()) == 0 {
 		return method{}, oauth.Fail(oauth.InvalidRequest, NoSource)
 	}
 	return ms[i], nil
@@ -60,18 +35,8 @@ func (v *visit) resetPage() error {
 	return v.showReset(http.StatusOK, "", nil)
 }
 
-func (v *visit) addresses() string {
-	var list []string
-	for _, k := range v.p.resettable() {
-		list = append(list, v.words.T("kind."+string(k)))
-	}
-	return strings.Join(list, v.words.T("or"))
-}
-
 func (v *visit) showReset(status int, to string, wrong *problem) error {
-	fields := []field{{
-		Name: "username", Label: capital(v.addresses()), Value: to, Type: "text", Autocomplete: "username", Hint: v.words.T("reset.hint"),
-	}}
+	fields := []field{v.addressField(v.p.addressable(), to, v.words.T("reset.hint"))}
 	mark(fields, wrong, "")
 	return v.show(status, "reset", view{Problem: wrong, Data: struct {
 		Back   string
@@ -86,22 +51,15 @@ func (v *visit) reset() error {
 	}
 	to := v.form.Get("username")
 	kind := account.KindOf(to)
-	if to == "" || !slices.Contains(v.p.resettable(), kind) {
-		return v.showReset(http.StatusBadRequest, to, &problem{"username", v.words.T("login.empty.name", v.addresses())})
+	if to == "" || !slices.Contains(v.p.addressable(), kind) {
+		return v.showReset(http.StatusBadRequest, to, &problem{"username", v.words.T("login.empty.name", v.list(v.p.addressable()))})
 	}
-	d := v.destination("", to)
-	d.Kind = kind
-	token, err := v.p.o.Resets.SendReset(v.r.Context(), v.now, d)
-	if err != nil {
-		wrong, err := v.unsent(err)
-		if err != nil {
-			return err
-		}
-		return v.showReset(http.StatusBadRequest, to, wrong)
-	}
-	v.pending.Code = sentCode{To: to, Token: token, Kind: kind}
-	if err := v.reseal(); err != nil {
+	wrong, err := v.sendTo(account.ForReset, kind, to)
+	switch {
+	case err != nil:
 		return err
+	case wrong != nil:
+		return v.showReset(http.StatusBadRequest, to, wrong)
 	}
 	return v.see(v.href("/portal/reset/password"))
 }
@@ -109,7 +67,7 @@ func (v *visit) reset() error {
 // resetSent is resetting with a code on its way.
 func (v *visit) resetSent() (method, error) {
 	m, err := v.resetting()
-	if err == nil && v.pending.Code.Kind == "" {
+	if err == nil && v.pending.Code.Usage != account.ForReset {
 		err = oauth.Fail(oauth.InvalidRequest, ForeignState)
 	}
 	return m, err
@@ -143,20 +101,20 @@ func (v *visit) set() error {
 	if err != nil {
 		return err
 	}
-	sent, code := v.pending.Code, v.form.Get("code")
-	if code == "" {
-		return v.showSet(http.StatusBadRequest, m, &problem{"code", v.words.T("code.empty")})
+	to, writes, wrong, err := v.owner()
+	switch {
+	case err != nil:
+		return err
+	case wrong != nil:
+		return v.showSet(http.StatusBadRequest, m, wrong)
 	}
 	ctx := v.r.Context()
-	d := v.destination("", sent.To)
-	d.Kind = sent.Kind
-	who, writes, err := v.p.o.Resets.CheckReset(ctx, v.now, d, sent.Token, code)
+	who, err := v.p.o.Store.FindAccount(ctx, v.pending.Code.Kind, to)
+	if errors.Is(err, store.ErrNotFound) { // it had an account when the code was sent
+		return v.showSet(http.StatusBadRequest, m, &problem{"code", v.words.T("code.nobody")})
+	}
 	if err != nil {
-		wrong, err := v.wrongCode(err)
-		if err != nil {
-			return err
-		}
-		return v.showSet(http.StatusBadRequest, m, wrong)
+		return err
 	}
 	change, err := v.p.o.Accounts.ResetPassword(ctx, v.now, *m.password, who, v.form.Get("new_password"))
 	if err != nil {
@@ -168,7 +126,7 @@ func (v *visit) set() error {
 	if err := v.p.o.Store.Apply(ctx, v.now, append(writes, change...)...); err != nil {
 		return err
 	}
-	v.pending.Code, v.pending.Request.LoginHint = sentCode{}, sent.To
+	v.pending.Code, v.pending.Request.LoginHint = sentCode{}, v.pending.Code.To
 	if err := v.reseal(); err != nil {
 		return err
 	}

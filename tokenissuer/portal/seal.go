@@ -37,7 +37,8 @@ type pending struct {
 // sentCode is a one-time code that is on its way.
 type sentCode struct {
 	Source, To, Token string
-	Kind              store.IdentifierKind // of To, where the code is to reset a password; otherwise ""
+	Usage             string               // "" for a sign-in
+	Kind              store.IdentifierKind // of To, but for a sign-in
 }
 
 // oldPassword is a sign-in with a password that was right and has expired.

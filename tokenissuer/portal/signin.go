@@ -56,8 +56,11 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	} else {
 		fields[0].Hint, button = v.words.T("login.send.hint"), v.words.T("login.send")
 	}
-	if m.password != nil && len(v.p.resettable()) > 0 {
+	if m.password != nil && len(v.p.addressable()) > 0 {
 		others = append(others, choice{Text: v.words.T("login.forgot"), Href: v.href("/portal/reset")})
+	}
+	if len(v.p.newcomers(app, ms)) > 0 {
+		others = append(others, choice{Text: v.words.T("signup.link"), Href: v.href("/portal/signup")})
 	}
 	mark(fields, wrong, name)
 	return v.show(status, "login", view{Done: v.told("reset"), Problem: wrong, Data: struct {

@@ -305,7 +305,7 @@ func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
 
 func TestForgottenPasswordIsResetByCode(t *testing.T) {
 	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Resets = resets{sender} })
+	w := newWorld(t, func(o *Options) { o.Addresses = addresses{sender} })
 	sender.who["ann@example.com"] = w.ann
 	elsewhere := w.home("ann", right)
 	p := w.person().goes("/authorize")
@@ -351,7 +351,7 @@ func TestForgottenPasswordIsResetByCode(t *testing.T) {
 // A code for one thing opens no page of the other.
 func TestCodesForResetAndSignInAreKeptApart(t *testing.T) {
 	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Codes, o.Resets = sender, resets{sender} })
+	w := newWorld(t, func(o *Options) { o.Codes, o.Addresses = sender, addresses{sender} })
 	sender.who["ann@example.com"] = w.ann
 	w.ask(func(r *Request) { r.Client = "own" })
 	p := w.person().goes("/authorize")
@@ -363,12 +363,10 @@ func TestCodesForResetAndSignInAreKeptApart(t *testing.T) {
 
 func TestFrozenAccountIsNotReset(t *testing.T) {
 	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Resets = resets{sender} })
-	frozen := w.ann
-	frozen.State = store.Frozen
-	sender.who["ann@example.com"] = frozen
+	w := newWorld(t, func(o *Options) { o.Addresses = addresses{sender} })
+	w.apply(w.accounts.SetState(noon, "operator", w.ann, store.Frozen)...)
 	p := w.person().goes("/authorize")
 	p.goes("/portal/reset?p_state="+p.stateOf()).submits("/portal/reset", "username", "ann@example.com")
 	p.submits("/portal/reset/password", "code", "1", "new_password", "a new password").sees("/portal/reset/password", 400, "not active")
-	w.person().signsIn("ann", right).sees("/portal/consent", 200)
+	w.person().signsIn("ann", right).sees("/portal/login", 400, "not active")
 }

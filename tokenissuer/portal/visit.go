@@ -54,6 +54,8 @@ func init() { // the handlers name addresses, which are in the table again
 		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}, anybody: true},
 		"/portal/expired":          {get: (*visit).expiredPage, post: (*visit).replaceExpired, fields: []string{"username", "old_password", "new_password"}, anybody: true},
 		"/portal/reset":            {get: (*visit).resetPage, post: (*visit).reset, fields: []string{"username"}, anybody: true},
+		"/portal/signup":           {get: (*visit).signupPage, post: (*visit).signup, fields: []string{"username"}, anybody: true},
+		"/portal/signup/account":   {get: (*visit).openPage, post: (*visit).open, fields: []string{"username", "code", "new_password"}, anybody: true},
 		"/portal/reset/password":   {get: (*visit).setPage, post: (*visit).set, fields: []string{"username", "code", "new_password"}, anybody: true},
 		"/portal/consent":          {get: (*visit).consentPage, post: (*visit).consent, fields: []string{"decision"}},
 		"/portal/continue":         {get: (*visit).continuePage},

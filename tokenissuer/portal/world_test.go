@@ -62,7 +62,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	t.Cleanup(w.server.Close)
 	apps, err := client.NewRegistry([]client.Registration{
 		{ID: "shop", Name: "The Shop", Type: client.Web, Sources: []string{"staff"}},
-		{ID: "own", Name: "Ours", Type: client.Web, Sources: []string{"staff", "mail", "sms"}, FirstParty: true},
+		{ID: "own", Name: "Ours", Type: client.Web, Sources: []string{"staff", "mail", "sms"}, FirstParty: true, SignUp: true},
 		{ID: "markup", Name: `<script>alert(1)</script>"><img src=x>`, Type: client.Web, Sources: []string{"staff"}},
 		{ID: "off", Type: client.Web, Sources: []string{"staff"}, Disabled: true},
 		{ID: "nobody", Type: client.Web},
@@ -421,15 +421,16 @@ func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code
 
 var _ OneTimeCodes = (*codes)(nil)
 
-// resets sends codes of the same kind by mail.
-type resets struct{ *codes }
+// addresses are proved by codes of the same kind, sent by mail.
+type addresses struct{ *codes }
 
-func (resets) Kinds() []store.IdentifierKind { return []store.IdentifierKind{store.ByEmail} }
+func (addresses) Kinds() []store.IdentifierKind { return []store.IdentifierKind{store.ByEmail} }
 
-func (r resets) SendReset(ctx context.Context, now time.Time, d Destination) (string, error) {
-	return r.Send(ctx, now, d)
+func (a addresses) SendTo(ctx context.Context, now time.Time, d Destination) (string, error) {
+	return a.Send(ctx, now, d)
 }
 
-func (r resets) CheckReset(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {
-	return r.Check(ctx, now, d, token, code)
+func (a addresses) Prove(ctx context.Context, now time.Time, d Destination, token, code string) (string, []store.Write, error) {
+	_, writes, err := a.Check(ctx, now, d, token, code)
+	return d.To, writes, err
 }

@@ -1,0 +1,177 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// newcomers are the kinds of address with which people open accounts through a
+// client: those that can be proved, and that sign in afterwards.
+func (p *Portal) newcomers(app *client.Client, ms []method) (kinds []store.IdentifierKind) {
+	if app == nil || !app.SignUp {
+		return nil
+	}
+	for _, kind := range p.addressable() {
+		if slices.ContainsFunc(ms, func(m method) bool { return slices.Contains(m.kinds(), kind) }) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// arriving opens the request of a client that lets people open accounts.
+func (v *visit) arriving() ([]method, []store.IdentifierKind, error) {
+	if err := v.resume(); err != nil {
+		return nil, nil, err
+	}
+	ms, app, err := v.methods()
+	if err != nil {
+		return nil, nil, err
+	}
+	kinds := v.p.newcomers(app, ms)
+	if len(kinds) == 0 {
+		return nil, nil, oauth.Fail(oauth.InvalidRequest, oauth.SignUpNotEnabled)
+	}
+	return ms, kinds, nil
+}
+
+// signupPage asks for the address of the new account.
+func (v *visit) signupPage() error {
+	_, kinds, err := v.arriving()
+	if err != nil {
+		return err
+	}
+	return v.showSignup(http.StatusOK, kinds, "", nil)
+}
+
+func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, wrong *problem) error {
+	fields := []field{v.addressField(kinds, to, v.words.T("signup.hint"))}
+	mark(fields, wrong, "")
+	return v.show(status, "signup", view{Problem: wrong, Data: struct {
+		To, Action, Button, Back, BackText string
+		Fields                             []field
+	}{to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), fields}})
+}
+
+// signup sends a code, to an address that has an account too: only its owner
+// learns that it has one.
+func (v *visit) signup() error {
+	_, kinds, err := v.arriving()
+	if err != nil {
+		return err
+	}
+	to := v.form.Get("username")
+	kind := account.KindOf(to)
+	if to == "" || !slices.Contains(kinds, kind) {
+		return v.showSignup(http.StatusBadRequest, kinds, to, &problem{"username", v.words.T("login.empty.name", v.list(kinds))})
+	}
+	wrong, err := v.sendTo(account.ForSignup, kind, to)
+	switch {
+	case err != nil:
+		return err
+	case wrong != nil:
+		return v.showSignup(http.StatusBadRequest, kinds, to, wrong)
+	}
+	return v.see(v.href("/portal/signup/account"))
+}
+
+// opening is arriving with a code on its way. The method is how the new account
+// will sign in: by password where one takes this address, or by code.
+func (v *visit) opening() (method, error) {
+	ms, _, err := v.arriving()
+	if err != nil {
+		return method{}, err
+	}
+	if v.pending.Code.Usage != account.ForSignup {
+		return method{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
+	}
+	takes := func(m method) bool { return slices.Contains(m.kinds(), v.pending.Code.Kind) }
+	i := slices.IndexFunc(ms, func(m method) bool { return m.password != nil && takes(m) })
+	if i < 0 {
+		i = slices.IndexFunc(ms, takes)
+	}
+	if i < 0 {
+		return method{}, oauth.Fail(oauth.InvalidRequest, NoSource)
+	}
+	return ms[i], nil
+}
+
+// openPage asks for the code, and for a password where one will be needed.
+func (v *visit) openPage() error {
+	m, err := v.opening()
+	if err != nil {
+		return err
+	}
+	return v.showOpen(http.StatusOK, m, nil)
+}
+
+func (v *visit) showOpen(status int, m method, wrong *problem) error {
+	fields := []field{v.codeField()}
+	if m.password != nil {
+		fields = append(fields, v.newPassword(m))
+	}
+	if wrong != nil && wrong.Field == "new_password" {
+		fields[0].Value = v.form.Get("code") // it is still good, and the person has just typed it
+	}
+	mark(fields, wrong, "")
+	return v.show(status, "signup", view{Problem: wrong, Data: struct {
+		To, Action, Button, Back, BackText string
+		Fields                             []field
+	}{v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
+}
+
+// open makes the account of who has the code, and signs in.
+func (v *visit) open() error {
+	m, err := v.opening()
+	if err != nil {
+		return err
+	}
+	to, spend, wrong, err := v.owner()
+	switch {
+	case err != nil:
+		return err
+	case wrong != nil:
+		return v.showOpen(http.StatusBadRequest, m, wrong)
+	}
+	kind, password := v.pending.Code.Kind, v.form.Get("new_password")
+	_, err = v.p.o.Store.FindAccount(v.r.Context(), kind, to)
+	switch {
+	case err == nil:
+		return v.showOpen(http.StatusBadRequest, m, &problem{"code", v.words.T("signup.taken", to)})
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	src, amr := account.Source{}, byCode(kind)
+	in := account.Create{Email: to, EmailVerified: true}
+	if kind == store.ByPhone {
+		in = account.Create{Phone: to, PhoneVerified: true}
+	}
+	if m.password != nil {
+		src, in.Password, amr = *m.password, password, append([]string{"pwd"}, amr...)
+		if err := account.CheckPassword(src, store.Account{Email: in.Email, Phone: in.Phone}, password); err != nil {
+			return v.showOpen(http.StatusBadRequest, m, v.unfit(m, account.UnfitPassword(err)))
+		}
+	}
+	who, writes, err := v.p.o.Accounts.Create(v.r.Context(), v.now, v.pending.Request.Client, src, in)
+	if err != nil {
+		return err
+	}
+	if err := v.p.enter(v, proved{who, m.id, amr, slices.Concat(spend, writes)}); err != nil {
+		return err
+	}
+	return v.see(v.href("/portal/continue"))
+}
+
+// byCode is how a one-time code proves somebody (RFC 8176 §2).
+func byCode(kind store.IdentifierKind) []string {
+	if kind == store.ByPhone {
+		return []string{"otp", "sms"}
+	}
+	return []string{"otp"}
+}

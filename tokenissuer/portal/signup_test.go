@@ -1,0 +1,84 @@
+package portal
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+func TestPersonOpensAnAccount(t *testing.T) {
+	sender := &codes{}
+	w := newWorld(t, func(o *Options) { o.Addresses = addresses{sender} })
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	p.sees("/portal/login", 200, "Create an account")
+	p.goes("/portal/signup?p_state="+p.stateOf()).sees("/portal/signup", 200, "E-mail address", "We send a code there")
+	for _, bad := range []string{"", "new", "+8613800138000"} {
+		p.submits("/portal/signup", "username", bad).sees("/portal/signup", 400, "Enter your e-mail address")
+	}
+	p.submits("/portal/signup", "username", "new@example.com").sees("/portal/signup/account", 200, "new@example.com", "At least 8 characters")
+	p.submits("/portal/signup/account", "new_password", "a new password").sees("/portal/signup/account", 400, "Enter the code")
+	p.submits("/portal/signup/account", "code", "2", "new_password", "a new password").sees("/portal/signup/account", 400, "code is not right")
+	p.submits("/portal/signup/account", "code", "1", "new_password", "new@example.com").sees("/portal/signup/account", 400, "not your name")
+	if p.filled("/portal/signup/account").Get("code") != "1" {
+		t.Error("the code should be kept")
+	}
+	p.submits("/portal/signup/account", "code", "1", "new_password", "a new password").arrives("code", "")
+	who, err := w.st.FindAccount(t.Context(), store.ByEmail, "new@example.com")
+	if err != nil || !who.EmailVerified || who.State != store.Active {
+		t.Fatalf("%+v %v", who, err)
+	}
+	if s := w.sessions(who.ID); len(s) != 1 || s[0].Source != "staff" || !slices.Equal(s[0].AMR, []string{"pwd", "otp"}) {
+		t.Errorf("sessions: %+v", s)
+	}
+	w.person().signsIn("new@example.com", "a new password").arrives("code", who.ID)
+	if d := sender.sent[0]; d.Usage != account.ForSignup || d.Kind != store.ByEmail || d.Client != "own" {
+		t.Errorf("sent %+v", d)
+	}
+}
+
+// That an address has an account is told to who reads what is sent there, and to
+// nobody before.
+func TestAddressOfAnAccountIsNotToldToStrangers(t *testing.T) {
+	sender := &codes{}
+	w := newWorld(t, func(o *Options) { o.Addresses = addresses{sender} })
+	w.ask(func(r *Request) { r.Client = "own" })
+	page := func(to string) *person {
+		p := w.person().goes("/authorize")
+		return p.goes("/portal/signup?p_state="+p.stateOf()).submits("/portal/signup", "username", to)
+	}
+	taken, free := page("ann@example.com"), page("new@example.com")
+	if a, b := still(taken.body), strings.ReplaceAll(still(free.body), "new@", "ann@"); a != b {
+		t.Errorf("the pages differ:\n%s\n%s", a, b)
+	}
+	taken.submits("/portal/signup/account", "code", "1", "new_password", "a new password").sees("/portal/signup/account", 400, "has an account already")
+	w.person().signsIn("ann", right).arrives("code", w.ann.ID)
+}
+
+func TestAccountsAreOpenedOnlyWhereTheClientAllowsIt(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Addresses = addresses{&codes{}} })
+	shop := w.person().goes("/authorize")
+	home := w.person().goes("/portal")
+	w.ask(func(r *Request) { r.Client, r.Source = "own", "staff" })
+	own := w.person().goes("/authorize")
+	for name, p := range map[string]*person{"a client without signup": shop, "the portal itself": home} {
+		if strings.Contains(p.body, "/portal/signup") {
+			t.Errorf("%s offers it", name)
+		}
+		p.goes("/portal/signup?p_state="+p.stateOf()).sees("/portal/signup", 400)
+		p.goes("/portal/signup/account?p_state="+p.stateOf()).sees("/portal/signup/account", 400)
+	}
+	// Without a code on its way there is no second page.
+	own.goes("/portal/signup/account?p_state="+own.stateOf()).sees("/portal/signup/account", 400, "start again")
+	// Nor is any of it there where nobody sends codes.
+	without := newWorld(t, nil)
+	without.ask(func(r *Request) { r.Client = "own" })
+	p := without.person().goes("/authorize")
+	if strings.Contains(p.body, "/portal/signup") || strings.Contains(p.body, "/portal/reset") {
+		t.Error("links without an end")
+	}
+	p.goes("/portal/signup?p_state="+p.stateOf()).sees("/portal/signup", 400)
+}
