@@ -24,19 +24,16 @@ func (o *offer) has(value string, option string, values []string) bool {
 	return slices.Contains(values, value)
 }
 
-// scopes are those that tokens can have, and those that they could have if no
-// client were disabled.
-func (o *offer) scopes() (can, could []string) {
+// scopes are those that tokens can have. Disabled clients count: who disables one
+// in an emergency must not be stopped by a gate that still names its scope.
+func (o *offer) scopes() (all []string) {
 	for _, c := range o.config.Clients {
-		could = append(could, c.Givable()...)
-		if !c.Disabled {
-			can = append(can, c.Givable()...)
-		}
+		all = append(all, c.Givable()...)
 	}
 	for name := range o.config.Scopes { // for clients that are not in the configuration
-		can = append(can, name)
+		all = append(all, name)
 	}
-	return distinct(can), distinct(append(could, can...))
+	return distinct(all)
 }
 
 // registers is a client that has a scope by its registration, "" without one.

@@ -80,12 +80,10 @@ func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a .
 	if foreign {
 		return nil
 	}
-	can, could := own.scopes()
+	can := own.scopes()
 	for _, s := range g.Scope {
 		switch {
 		case hasPlaceholder(s) || own.has(s, "scopes", can) || own.has(s, "grants", nil) || own.has(s, "dialect", nil):
-		case slices.Contains(could, s):
-			return wrong("scope", s, "every client that has it is disabled")
 		case own.registers(s) != "":
 			return wrong("scope", s, "client %s is registered with it and has no grant that can give it", own.registers(s))
 		default:

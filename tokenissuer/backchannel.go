@@ -146,7 +146,7 @@ func (s *State) send(ctx context.Context, sender *http.Client, d store.Delivery,
 		return err
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 4096)) //nolint:errcheck // read to keep the connection
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 4096)) // read to keep the connection
 	// §2.8: 200, and 204 of frameworks that think themselves; 400 says that the
 	// client cannot do it, and a later try will not change that.
 	if res.StatusCode/100 == 2 || res.StatusCode == http.StatusBadRequest {

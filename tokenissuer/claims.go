@@ -38,7 +38,7 @@ func claimsAsked(q portal.Request) string {
 		Userinfo map[string]json.RawMessage `json:"userinfo"`
 	}
 	if q.Claims != "" {
-		_ = json.Unmarshal([]byte(q.Claims), &parameter) //nolint:errcheck // judged before; members of other types ask for nothing
+		_ = json.Unmarshal([]byte(q.Claims), &parameter) // judged before; members of other types ask for nothing
 	}
 	a := asked{IDToken: known(parameter.IDToken), Userinfo: known(parameter.Userinfo)}
 	// §2: auth_time is required where max_age was asked for.
@@ -68,7 +68,7 @@ func isVerified(name string) bool { return name == "email_verified" || name == "
 
 func readAsked(text string) (a asked) {
 	if text != "" {
-		_ = json.Unmarshal([]byte(text), &a) //nolint:errcheck // written by claimsAsked
+		_ = json.Unmarshal([]byte(text), &a) // written by claimsAsked
 	}
 	return a
 }

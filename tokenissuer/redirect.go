@@ -32,8 +32,7 @@ func (i *Issuer) finish(w http.ResponseWriter, hr *http.Request, now time.Time, 
 		}
 		return err
 	}
-	i.sendBack(w, hr, q, [][2]string{{"code", code}})
-	return nil
+	return i.sendBack(w, hr, q, [][2]string{{"code", code}})
 }
 
 // deny sends an error back to the client (RFC 6749 §4.1.2.1).
@@ -51,13 +50,12 @@ func (i *Issuer) deny(r *request, q portal.Request, err error) error {
 		}
 		fields = append(fields, [2]string{"error_description", "OAuth 2.0 Parameter: " + e.Param}, [2]string{"error_uri", uri})
 	}
-	i.sendBack(r.w, r.Request, q, fields)
-	return nil
+	return i.sendBack(r.w, r.Request, q, fields)
 }
 
 // sendBack answers the browser with the client's address. After a POST it is
 // 303, so that nothing posted here is posted there (RFC 9700 §4.12).
-func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Request, fields [][2]string) {
+func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Request, fields [][2]string) error {
 	if q.State != "" {
 		fields = append(fields, [2]string{"state", q.State})
 	}
@@ -65,8 +63,7 @@ func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Requ
 		fields = append(fields, [2]string{"iss", i.base(family(q.Family))}) // RFC 9207 §2
 	}
 	if q.ResponseMode == "form_post" {
-		i.portal.PostBack(w, q.RedirectURI, fields)
-		return
+		return i.portal.PostBack(w, q.RedirectURI, fields)
 	}
 	status := http.StatusFound
 	if hr.Method == http.MethodPost {
@@ -76,6 +73,7 @@ func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Requ
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Location", withQuery(q.RedirectURI, fields))
 	w.WriteHeader(status)
+	return nil
 }
 
 // withQuery adds parameters to an address as it stands, spelled as the

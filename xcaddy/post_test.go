@@ -73,7 +73,7 @@ func (p *post) open(mail, hook string) error {
 	}
 	office := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &letter{post: p}, nil }))
 	office.Domain = "mail.test"
-	service := &http.Server{Handler: http.HandlerFunc(p.text)} //nolint:gosec // a test's own client
+	service := &http.Server{Handler: http.HandlerFunc(p.text)}
 	go func() { _ = office.Serve(letters) }()
 	go func() { _ = service.Serve(texts) }()
 	p.close = []func(){func() { _ = letters.Close() }, func() { _ = office.Close() }, func() { _ = service.Close() }}
