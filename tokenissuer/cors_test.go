@@ -16,6 +16,14 @@ func TestScriptsOfRegisteredOriginsReadAnswers(t *testing.T) {
 	if pre.status != http.StatusNoContent || pre.header.Get("Access-Control-Allow-Origin") != "https://spa.example.com" || pre.header.Get("Access-Control-Allow-Methods") != "POST" {
 		t.Errorf("preflight: %d %v", pre.status, pre.header)
 	}
+	pre = s.send(http.MethodOptions, "/userinfo", "", app, "Access-Control-Request-Method: PATCH")
+	if pre.status != http.StatusNoContent || pre.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST, PATCH" {
+		t.Errorf("preflight of PATCH: %d %v", pre.status, pre.header)
+	}
+	pre = s.send(http.MethodOptions, "/change_user_password", "", app, "Access-Control-Request-Method: POST")
+	if pre.status != http.StatusNoContent || pre.header.Get("Access-Control-Allow-Methods") != "POST" {
+		t.Errorf("preflight of a change of password: %d %v", pre.status, pre.header)
+	}
 	for _, path := range []string{"/oauth2/jwks", "/.well-known/openid-configuration", "/userinfo"} {
 		a := s.send(http.MethodGet, path, "", app)
 		if got := a.header.Get("Access-Control-Allow-Origin"); got != "https://spa.example.com" {

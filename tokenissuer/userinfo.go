@@ -11,8 +11,8 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-// userinfo is GET and POST /userinfo (OpenID Connect Core §5.3), and the
-// documented twin of the other API. What it tells of a person is the dialect's
+// userinfo is GET and POST /userinfo (OpenID Connect Core §5.3), PATCH of it, and
+// the documented twin of the other API. What it tells of a person is the dialect's
 // form of the client's claims.
 func (i *Issuer) userinfo(r *request) error {
 	if r.Method == http.MethodPatch {
