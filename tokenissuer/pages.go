@@ -13,7 +13,9 @@ import (
 // newPortal joins the pages to the issuer.
 func (i *Issuer) newPortal() (*portal.Portal, error) {
 	var sources []account.Source
+	var order []string
 	for _, s := range i.config.Sources {
+		order = append(order, s.ID)
 		if source, ok := i.sources[s.ID]; ok {
 			sources = append(sources, source)
 		}
@@ -21,7 +23,7 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
 		Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
-		Codes: i.codes, Addresses: addresses{i.codes, i.client},
+		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client},
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))

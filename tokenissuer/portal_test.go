@@ -126,3 +126,15 @@ func TestPersonOpensAnAccountAtThePortal(t *testing.T) {
 		}
 	}
 }
+
+func TestPersonSignsInToTheAccountByCode(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.peopled())
+	s.person("", mailbox)
+	b := s.browser()
+	page := b.click(b.follow(b.get("/portal/account")), "source=mail")
+	form := b.follow(b.submit(page, "username", mailbox))
+	if a := b.follow(b.submit(form, "code", p.code(mailbox))); a.status != http.StatusOK || !strings.Contains(a.body, "My account") || !strings.Contains(a.body, mailbox) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

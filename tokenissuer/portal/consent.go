@@ -135,6 +135,10 @@ func (v *visit) continuePage() error {
 // gives a new code then, as the authorization endpoint would; after a sign-out it
 // asks to sign in.
 func (v *visit) leave() error {
+	if v.r.Method != http.MethodGet { // HEAD asks for headers, and not for a code
+		v.w.Header().Set("Allow", "GET")
+		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
+	}
 	if err := v.resume(); err != nil {
 		return err
 	}

@@ -134,6 +134,9 @@ func TestPagesThatAreNotThere(t *testing.T) {
 			t.Errorf("%s: %d, Allow %q", path, p.status, p.head.Get("Allow"))
 		}
 	}
+	if p.once("HEAD", "/portal/return", nil); p.status != 405 || p.head.Get("Allow") != "GET" {
+		t.Errorf("HEAD: %d, Allow %q", p.status, p.head.Get("Allow"))
+	}
 	if p.once("PUT", "/portal/login", url.Values{}); p.status != 405 || p.head.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("PUT: %d, Allow %q", p.status, p.head.Get("Allow"))
 	}

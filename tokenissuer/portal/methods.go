@@ -46,16 +46,12 @@ func (p *Portal) method(source string) (method, bool) {
 }
 
 // sourcesOf are the sources by which a client lets people sign in, the preferred
-// first. The portal itself takes every password source.
+// first. The portal itself takes every one.
 func (p *Portal) sourcesOf(c *client.Client) []string {
 	if c != nil {
 		return c.Sources
 	}
-	var all []string
-	for i := range p.o.Sources {
-		all = append(all, p.o.Sources[i].ID)
-	}
-	return all
+	return p.o.Order
 }
 
 // methods are the ways to sign in for this request.

@@ -32,6 +32,10 @@ type Options struct {
 	// Sources are the password sources, in the operator's order.
 	Sources []account.Source
 
+	// Order is every source, of Sources and Codes, in the operator's order: what the
+	// portal itself offers to who comes without an app. Default: Sources.
+	Order []string
+
 	// Codes signs people in by one-time code. Default: nobody.
 	Codes OneTimeCodes
 
@@ -138,6 +142,11 @@ func New(o Options) (*Portal, error) {
 	}
 	if len(o.Locales) == 0 {
 		o.Locales = []string{"en", "zh"}
+	}
+	if len(o.Order) == 0 {
+		for i := range o.Sources {
+			o.Order = append(o.Order, o.Sources[i].ID)
+		}
 	}
 	if o.SessionLifetime <= 0 {
 		o.SessionLifetime = DefaultSessionLifetime
