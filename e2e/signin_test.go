@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// signIn goes from the app through the sign-in page and back.
+func (b *tab) signIn(name string) {
+	b.Helper()
+	b.start("client_id=shop", "/portal/login")
+	b.fill("username", name, "password", password)
+	b.press("form button", "/callback")
+	b.said("Signed in", "-")
+}
+
+func TestSignInWithAPassword(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=shop", "/portal/login")
+		b.seen("login")
+		b.fill("username", name, "password", "not the password")
+		b.press("form button", "/portal/login")
+		b.shows("#problem")
+		b.seen("login-wrong")
+		b.fill("username", name+"@example.com", "password", password)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+
+		// Who is signed in is not asked again, unless the app wants that.
+		b.start("client_id=shop", "/callback")
+		b.said("Signed in", "-")
+		b.start("client_id=shop&prompt=login", "/portal/login")
+		b.shows("label[for=username]")
+	})
+}
+
+func TestTooManyWrongPasswordsLockTheName(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=shop", "/portal/login")
+		for range 3 {
+			b.fill("username", name, "password", "not the password")
+			b.press("form button", "/portal/login")
+		}
+		b.fill("username", name, "password", password)
+		b.press("form button", "/portal/login")
+		b.shows("#problem")
+		b.seen("login-locked")
+		b.start("client_id=shop&prompt=none", "/callback")
+		b.said("Refused", "login_required")
+	})
+}
+
+func TestConsentIsTheirs(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		const orders = "client_id=other&scope=openid+profile+orders:read"
+		b.start(orders, "/portal/login")
+		b.fill("username", name, "password", password)
+		b.press("form button", "/portal/consent")
+		b.seen("consent")
+		b.press("button[value=deny]", "/callback")
+		b.said("Refused", "access_denied")
+
+		b.start(orders, "/portal/consent")
+		b.press("button[value=allow]", "/callback")
+		b.said("Signed in", "-")
+		b.start(orders, "/callback") // it was given
+		b.said("Signed in", "-")
+	})
+}
+
+func TestSignInWithACodeByMail(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=shop", "/portal/login")
+		b.press("ul.others a[href*='source=mail']", "source=mail")
+		b.seen("login-mail")
+		b.fill("username", name+"@example.com")
+		b.press("form button", "/portal/code")
+		b.seen("code")
+		code := here.app.code(t, name+"@example.com")
+		b.fill("code", wrong(code))
+		b.press("form button", "/portal/code")
+		b.shows("#problem")
+		b.seen("code-wrong")
+		b.fill("code", code)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+	})
+}
+
+// wrong is a code that differs in its first digit.
+func wrong(code string) string {
+	if code[0] == '1' {
+		return "2" + code[1:]
+	}
+	return "1" + code[1:]
+}
+
+// The page puts the cursor where typing begins.
+func TestSignInWithTheKeyboardAlone(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=other&scope=openid", "/portal/login")
+		b.do(chromedp.KeyEvent(name+kb.Tab), chromedp.KeyEvent(password))
+		b.leads("/portal/consent", chromedp.KeyEvent(kb.Enter))
+		focused := func() string { return read[string](b, `document.activeElement.value ?? ""`) }
+		for tabs := 0; focused() != "allow"; tabs++ {
+			if tabs == 10 {
+				b.Fatal("the button is out of reach")
+			}
+			b.do(chromedp.KeyEvent(kb.Tab))
+		}
+		b.photograph("consent-focus-" + b.look.name + ".png")
+		b.leads("/callback", chromedp.KeyEvent(kb.Enter))
+		b.said("Signed in", "-")
+	})
+}
+
+func TestWhatCannotBeSentBackIsAPage(t *testing.T) {
+	for _, l := range looks {
+		t.Run(l.name, func(t *testing.T) {
+			b := here.tab(t, l)
+			b.visit(here.site+"/oauth2/authorize?client_id=shop&response_type=code&redirect_uri=https://evil.example/", "/oauth2/authorize")
+			b.seen("error")
+		})
+	}
+}
