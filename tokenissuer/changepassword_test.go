@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -299,6 +300,48 @@ func TestResetPasswordRows(t *testing.T) {
 	s.access("ann", password)
 	want(t, reset("shop", append(proof, "password", another)...), http.StatusOK, "")
 	s.silent(password, another, code)
+}
+
+// TestNewPasswordIsToldToTheClientsOfTheSession: it ends browser sessions as a
+// person does who signs out.
+func TestNewPasswordIsToldToTheClientsOfTheSession(t *testing.T) {
+	told := listen(t)
+	c := authorizing()
+	for n := range c.Clients {
+		if c.Clients[n].ID == "shop" {
+			c.Clients[n].BackchannelLogoutURI = told.URL
+		}
+	}
+	s := start(t, c)
+	u := s.user("alice", "")
+	b := s.browser()
+	code := b.signedIn(authorizePath("shop"), "alice").Get("code")
+	a := s.good(form("client_id", "shop", "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback))
+	want(t, s.change(a.text(t, "access_token"), "wrong", another), http.StatusBadRequest, errorOf("wrong_old_password"))
+	want(t, s.change(a.text(t, "access_token"), password, another), http.StatusOK, "")
+	if _, claims := decoded(t, told.next(t)); !strings.Contains(claims, u.ID) {
+		t.Errorf("claims: %s", claims)
+	}
+	if page := b.follow(b.get(authorizePath("shop"))); page.header.Get("Location") != "" {
+		t.Errorf("the browser is still signed in: %s", page.header.Get("Location"))
+	}
+	if len(told.got) > 0 {
+		t.Error("told twice, or of a change that was refused")
+	}
+}
+
+// TestLaxSourceIsNoWayAround: the rules of all sources hold for a new password.
+func TestLaxSourceIsNoWayAround(t *testing.T) {
+	c := tokenissuer.Config{
+		Sources: []tokenissuer.Source{{ID: "password", Type: "password"}, {ID: "strict", Type: "password", PasswordMinLength: 20, PasswordHistory: 2}},
+		Clients: []tokenissuer.Client{{ID: "shop", Type: "web", Secrets: []string{secret}, Grants: []string{"password"}, Sources: []string{"password"}, SignUp: true}},
+	}
+	s := start(t, c)
+	s.user("alice", "")
+	token := s.good(signIn("shop", "alice")+"&client_secret="+secret).text(t, "access_token")
+	want(t, s.change(token, password, "nineteen characters"), http.StatusBadRequest, errorOf("invalid_new_password"))
+	want(t, s.json(http.MethodPost, signupPath, object("username", "bob", "password", "nineteen characters"), basic("shop", secret)), http.StatusBadRequest, errorOf("invalid_password"))
+	want(t, s.change(token, password, "twenty characters it"), http.StatusOK, "")
 }
 
 // TestResetOfWhoHasLeft: the code was sent, then the account was removed.

@@ -67,6 +67,13 @@ func New(config Config, state *State) (*Issuer, error) {
 			i.sources[s.ID] = s.source()
 		}
 	}
+	// An account is not bound to a source: the way around the rules for new passwords
+	// must not be the client that has laxer ones.
+	for id, s := range i.sources {
+		all := i.strictest()
+		s.MinLength, s.History = all.MinLength, all.History
+		i.sources[id] = s
+	}
 	if i.codes, err = newCodes(config, state, accounts); err != nil {
 		return nil, err
 	}
