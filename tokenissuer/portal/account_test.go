@@ -125,6 +125,11 @@ func TestPersonEndsAnotherBrowser(t *testing.T) {
 	form := bob.filled("/portal/account")
 	bob.send("POST", "/portal/account/browsers", map[string][]string{"form_token": form["form_token"], "end": {lost.ID}}).sees("/portal/account/browsers", 400)
 
+	own := w.sessions(w.ann.ID)
+	i := slices.IndexFunc(own, func(s store.Session) bool { return s.ID != lost.ID })
+	p.send("POST", "/portal/account/browsers", p.filled("/portal/account/browsers", "end", own[i].ID)).sees("/portal/account/browsers", 400)
+	p.goes("/portal/account/browsers")
+
 	phone.goes("/portal/account").sees("/portal/account", 200)
 	p.submits("/portal/account/browsers", "end", lost.ID).sees("/portal/account/browsers", 200, "That browser is signed out")
 	phone.goes("/portal/account").sees("/portal/login", 200)
@@ -214,4 +219,28 @@ func TestSessionStaysWhereItsEndCannotBeTold(t *testing.T) {
 	if len(w.sessions(w.ann.ID)) != 1 {
 		t.Error("the session is gone")
 	}
+}
+
+func TestSessionShowsWhenItWasUsed(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right)
+	w.later(store.SeenAfter)
+	p.goes("/portal/account")
+	if s := w.sessions(w.ann.ID); !s[0].Seen.Equal(noon) {
+		t.Errorf("seen %v: a write for each page", s[0].Seen)
+	}
+	w.later(time.Minute)
+	p.goes("/portal/account")
+	if s := w.sessions(w.ann.ID); !s[0].Seen.Equal(noon.Add(2 * time.Minute)) {
+		t.Errorf("seen %v", s[0].Seen)
+	}
+}
+
+// "Local" would tell where the server stands.
+func TestZoneOfTheServerIsNobodys(t *testing.T) {
+	defer func(zone *time.Location) { time.Local = zone }(time.Local)
+	time.Local = time.FixedZone("XYZ", 3600)
+	w := newWorld(t, nil)
+	p := w.home("ann", right).submits("/portal/account", "zoneinfo", "Local")
+	p.goes("/portal/account/browsers").sees("/portal/account/browsers", 200, "2026-11-20 12:00 UTC")
 }

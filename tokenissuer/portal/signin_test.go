@@ -168,6 +168,14 @@ func TestSessionEndsAfterItsLifetime(t *testing.T) {
 	p.goes("/authorize").sees("/portal/login", 200)
 }
 
+// The store counts milliseconds, and a clock does not.
+func TestSignInAtTheMomentOfTheRequestIsNotBeforeIt(t *testing.T) {
+	w := newWorld(t, nil)
+	w.later(500 * time.Microsecond)
+	w.ask(func(r *Request) { r.Prompt = []string{"login"} })
+	w.person().signsIn("ann", right).sees("/portal/consent", 200)
+}
+
 func TestPromptNoneShowsNoPage(t *testing.T) {
 	w := newWorld(t, nil)
 	w.ask(func(r *Request) { r.Prompt = []string{"none"} })
@@ -359,6 +367,12 @@ func TestCodesForResetAndSignInAreKeptApart(t *testing.T) {
 	p.goes("/portal/code?p_state="+p.stateOf()).sees("/portal/code", 400, "start again")
 	p.goes("/authorize").goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "ann@example.com").sees("/portal/code", 200)
 	p.goes("/portal/reset/password?p_state="+p.stateOf()).sees("/portal/reset/password", 400, "start again")
+
+	p.goes("/authorize").goes("/portal/signup?p_state="+p.stateOf()).submits("/portal/signup", "username", "new@example.com").sees("/portal/signup/account", 200)
+	p.goes("/portal/reset/password?p_state="+p.stateOf()).sees("/portal/reset/password", 400, "start again")
+	w.ask(func(r *Request) { r.Source = "mail" })
+	p.goes("/authorize").goes("/portal/signup?p_state="+p.stateOf()).submits("/portal/signup", "username", "new@example.com").sees("/portal/signup/account", 200)
+	p.goes("/portal/code?p_state="+p.stateOf()).sees("/portal/code", 400, "start again")
 }
 
 func TestFrozenAccountIsNotReset(t *testing.T) {

@@ -136,7 +136,6 @@ func (v *visit) read(page route) (err error) {
 	if v.session, v.signedIn, err = v.p.Session(v.r.Context(), v.r, v.now); err != nil {
 		return err
 	}
-	had := v.p.cookie(v.r, browserCookie) != ""
 	v.browser = v.p.browserOf(v.w, v.r)
 	if !post || !v.signedIn && strings.HasPrefix(v.r.URL.Path, accountPath) {
 		return nil // nobody's form does nothing: it leads to the sign-in
@@ -146,7 +145,7 @@ func (v *visit) read(page route) (err error) {
 			return oauth.Fail(oauth.InvalidRequest, UnknownField)
 		}
 	}
-	if !had || !v.p.sameOrigin(v.r) || !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
+	if !v.p.sameOrigin(v.r) || !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
 		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
 	}
 	return nil
