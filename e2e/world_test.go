@@ -76,7 +76,7 @@ const configuration = `{
 			grants authorization_code refresh_token client_credentials
 			redirect_uris {$APP}/callback
 			logout_redirect_uris {$APP}/bye
-			scopes openid profile email
+			scopes openid profile email orders:read
 			auth_sources password mail
 			claims email
 			first_party
@@ -90,6 +90,18 @@ const configuration = `{
 			scopes openid profile orders:read
 			auth_sources password
 		}
+		client page {
+			name "A Page"
+			type spa
+			grants authorization_code refresh_token
+			redirect_uris {$APP}/callback
+			logout_redirect_uris {$APP}/bye
+			cors_origins {$APP}
+			scopes openid email
+			auth_sources password
+			claims email
+			first_party
+		}
 		client modern {
 			name "A Modern Client"
 			type web
@@ -99,6 +111,18 @@ const configuration = `{
 			redirect_uris {$APP}/callback
 			logout_redirect_uris {$APP}/bye
 			scopes openid profile email orders:read
+			auth_sources password
+			claims email
+			first_party
+		}
+		client modernpage {
+			name "A Modern Page"
+			type spa
+			dialect oauth
+			grants authorization_code refresh_token
+			redirect_uris {$APP}/callback
+			logout_redirect_uris {$APP}/bye
+			scopes openid email
 			auth_sources password
 			claims email
 			first_party
