@@ -18,10 +18,7 @@ func (v *visit) home() error { return v.see(v.href("/portal/account")) }
 func (v *visit) member() (store.Account, bool, error) {
 	if v.signedIn {
 		who, err := v.p.o.Store.Account(v.r.Context(), v.session.Account)
-		// What is no zone, or not known on this machine, is UTC. "Local" is the server's.
-		if zone, err := time.LoadLocation(who.ZoneInfo); err == nil && who.ZoneInfo != "Local" {
-			v.zone = zone
-		}
+		v.zone = zoneOf(who)
 		return who, err == nil, err
 	}
 	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor)}
@@ -29,6 +26,16 @@ func (v *visit) member() (store.Account, bool, error) {
 		return store.Account{}, false, err
 	}
 	return store.Account{}, false, v.see(v.href("/portal/login"))
+}
+
+// zoneOf is where the times of an account are told. What is no zone, or not known
+// on this machine, is UTC; "Local" would tell where the server stands.
+func zoneOf(a store.Account) *time.Location {
+	zone, err := time.LoadLocation(a.ZoneInfo)
+	if err != nil || zone == time.Local {
+		return time.UTC
+	}
+	return zone
 }
 
 // nameOf is what an account is called on a page: by what its person knows it by.

@@ -236,11 +236,12 @@ func TestSessionShowsWhenItWasUsed(t *testing.T) {
 	}
 }
 
-// "Local" would tell where the server stands.
-func TestZoneOfTheServerIsNobodys(t *testing.T) {
-	defer func(zone *time.Location) { time.Local = zone }(time.Local)
-	time.Local = time.FixedZone("XYZ", 3600)
-	w := newWorld(t, nil)
-	p := w.home("ann", right).submits("/portal/account", "zoneinfo", "Local")
-	p.goes("/portal/account/browsers").sees("/portal/account/browsers", 200, "2026-11-20 12:00 UTC")
+func TestZones(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "UTC", "Asia/Shanghai": "Asia/Shanghai", "Nowhere/Else": "UTC", "Local": "UTC", "../../etc/passwd": "UTC", "/etc/localtime": "UTC",
+	} {
+		if got := zoneOf(store.Account{ZoneInfo: name}).String(); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
 }
