@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"os"
@@ -548,4 +550,35 @@ func TestTwoPasswordSourcesAreToldApart(t *testing.T) {
 	}
 	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/login", 400, "Sign in with your e-mail address.")
 	p.submits("/portal/login", "username", "ann@example.com", "password", right).sees("/portal/consent", 200)
+}
+
+func TestFormPostWorksWithAndWithoutItsScript(t *testing.T) {
+	w := newWorld(t, nil)
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if err := w.p.PostBack(rw, "myapp:/back?a=1&b=2", [][2]string{{"code", "c"}, {"state", attack + "\r\n"}}); err != nil {
+			t.Error(err)
+		}
+	})
+	p := w.person()
+	p.once("GET", "/oauth2/authorize", nil)
+	form := p.filled("myapp:/back?a=1&b=2")
+	if form.Get("code") != "c" || form.Get("state") != attack+"\r\n" && form.Get("state") != attack+"\n" {
+		t.Errorf("%q", form)
+	}
+	scripts, buttons := 0, 0
+	for n := range p.page.Descendants() {
+		switch n.Data {
+		case "script":
+			scripts++
+			sum := sha256.Sum256([]byte(n.FirstChild.Data))
+			if hash := base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(p.head.Get("Content-Security-Policy"), "script-src 'sha256-"+hash+"';") {
+				t.Errorf("the policy does not allow %q", n.FirstChild.Data)
+			}
+		case "button":
+			buttons++
+		}
+	}
+	if scripts != 1 || buttons != 1 || p.head.Get("X-Frame-Options") != "DENY" || p.head.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d scripts, %d buttons, %v", scripts, buttons, p.head)
+	}
 }

@@ -12,14 +12,18 @@ import (
 const postScript = `document.forms[0].submit()`
 
 var postPage = template.Must(template.New("postback").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Continue</title></head>
-<body><form method="post" action="{{.Target}}">{{range .Fields}}<input type="hidden" name="{{index . 0}}" value="{{index . 1}}">{{end}}
-<button type="submit">Continue · 继续</button></form><script>` + postScript + `</script></body></html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Continue</title><link rel="stylesheet" href="{{.Style}}"></head>
+<body><div class="frame"><main><form method="post" action="{{.Target}}">{{range .Fields}}<input type="hidden" name="{{index . 0}}" value="{{index . 1}}">
+{{end}}<button type="submit">Continue · <span lang="zh-Hans">继续</span></button></form></main></div><script>` + postScript + `</script></body></html>
 `))
 
+// postPolicy is pagePolicy but for the script, and for where the form may lead:
+// to the client, and to wherever that sends the browser on.
 var postPolicy = func() string {
 	sum := sha256.Sum256([]byte(postScript))
-	return "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	hash := base64.StdEncoding.EncodeToString(sum[:])
+	return "default-src 'none'; script-src 'sha256-" + hash + "'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 }()
 
 // PostBack answers an authorization request by response_mode=form_post (OAuth
@@ -27,13 +31,12 @@ var postPolicy = func() string {
 // address.
 func (p *Portal) PostBack(w http.ResponseWriter, target string, fields [][2]string) error {
 	h := w.Header()
+	pageHeaders(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", postPolicy)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
 	return postPage.Execute(w, struct {
 		Target template.URL // registered, and compared byte by byte
 		Fields [][2]string
-	}{template.URL(target), fields}) //nolint:gosec // the address is the operator's
+		Style  string
+	}{template.URL(target), fields, p.style.address()}) //nolint:gosec // the address is the operator's
 }
