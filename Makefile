@@ -1,6 +1,7 @@
 # make run      the demo on https://localhost:8443
 # make build    the binary, ./gatehouse
-# make test     every test, with the race detector
+# make test     every test, with the race detector, and those of make e2e
+# make e2e      the pages in a real browser, and ready-made clients; pictures of the pages: SCREENSHOTS=folder
 # make lint     the linters of .golangci.yml and gofumpt
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    the Go benchmarks, then the binary beside plain Caddy
@@ -15,7 +16,7 @@ LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
-.PHONY: run build test lint fuzz bench clean
+.PHONY: run build test e2e lint fuzz bench clean
 
 run: build
 	scripts/demo
@@ -24,9 +25,16 @@ build:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o gatehouse ./xcaddy
 
 # The race detector is the one thing that needs cgo.
-test:
+test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
-	CGO_ENABLED=1 go test -race -json -timeout 15m ./... | scripts/testcount
+	-scripts/need $(E2E_NEEDS)
+	{ CGO_ENABLED=1 go test -race -json -timeout 15m ./...; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+
+# Without a browser or npm these tests fail and say so; nothing is skipped.
+E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
+e2e: build
+	-scripts/need $(E2E_NEEDS)
+	cd e2e && go test -json -timeout 10m ./... | ../scripts/testcount
 
 lint:
 	scripts/lint

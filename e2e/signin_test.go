@@ -125,3 +125,21 @@ func TestWhatCannotBeSentBackIsAPage(t *testing.T) {
 		})
 	}
 }
+
+func TestAForgottenPasswordIsResetByMail(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=shop", "/portal/login")
+		b.press("ul.others a[href*='/portal/reset']", "/portal/reset")
+		b.seen("reset")
+		b.fill("username", name+"@example.com")
+		b.press("form button", "/portal/reset/password")
+		b.seen("reset-code")
+		b.fill("code", here.app.code(b.T, name+"@example.com"), "new_password", newPassword)
+		b.press("form button", "/portal/login")
+		b.shows("[role=status]")
+		b.seen("login-after-reset")
+		b.fill("username", name, "password", newPassword)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+	})
+}

@@ -38,6 +38,7 @@ var looks = []look{
 func inEveryLook(t *testing.T, story func(b *tab, name string)) {
 	for _, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
 			name := strings.ToLower(strings.Trim(strings.ReplaceAll(t.Name(), "/", "-"), "-"))
 			name = strings.TrimPrefix(name, "test")
 			here.user(t, name)
@@ -52,8 +53,9 @@ type tab struct {
 	look
 	ctx context.Context
 
-	mu     sync.Mutex
-	faults []string // of content security policy and the like
+	tolerant bool // faults are what the test is about
+	mu       sync.Mutex
+	faults   []string // of content security policy and the like
 }
 
 func (w *world) tab(t *testing.T, l look) *tab {
@@ -71,6 +73,8 @@ func (w *world) tab(t *testing.T, l look) *tab {
 	b.do(chromedp.EmulateViewport(l.width, height, mobile...))
 	call(b, network.Enable, network.EnableParams{})
 	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": l.lang}})
+	// Without it a tab that is not in front has no cursor.
+	call(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	b.scripted(l.scripts)
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
@@ -80,6 +84,9 @@ func (w *world) tab(t *testing.T, l look) *tab {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, fault := range b.faults {
+			if b.tolerant {
+				break
+			}
 			t.Error("the browser complains:", fault)
 		}
 	})
@@ -208,32 +215,42 @@ func (b *tab) seen(what string) {
 	if wide := read[int64](b, "document.documentElement.scrollWidth"); wide > b.width {
 		b.Errorf("%s is %d pixels wide, the window %d", what, wide, b.width)
 	}
-	for _, scheme := range []string{"light", "dark"} {
+	for _, scheme := range []string{"light", "dark"} { // in dark only the colours differ
 		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		b.accessible(what + " in " + scheme)
+		rules := map[string]string{"light": everyRule, "dark": colours}[scheme]
+		for _, violation := range b.violations(rules) {
+			b.Errorf("%s in %s: %s", what, scheme, violation)
+		}
 		b.photograph(fmt.Sprintf("%s-%d-%s-%s.png", what, b.width, b.lang, scheme))
 	}
 }
 
-// accessible runs axe-core, which needs scripts and gets them for this long.
-func (b *tab) accessible(what string) {
+// Rules of axe-core.
+const (
+	everyRule = `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`
+	colours   = `["color-contrast"]`
+)
+
+// violations are the serious and critical ones that axe-core finds, by rule and
+// element. It needs scripts and gets them for this long.
+func (b *tab) violations(rules string) []string {
 	b.Helper()
 	if !b.scripts {
 		b.scripted(true)
 		defer b.scripted(false)
 	}
-	b.do(chromedp.Evaluate[chromedp.Void](here.axe + "; undefined"))
+	if !read[bool](b, `"axe" in window`) {
+		b.do(chromedp.Evaluate[chromedp.Void](here.axe + "; undefined"))
+	}
 	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`axe.run(document, {
 		preload: false,
-		runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+		runOnly: ` + rules + `,
 	}).then(r => r.violations.filter(v => v.impact == "serious" || v.impact == "critical")
 		.flatMap(v => v.nodes.map(n => v.id + ": " + n.html + ": " + n.failureSummary)))`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, violation := range found {
-		b.Errorf("%s: %s", what, violation)
-	}
+	return found
 }
 
 func (b *tab) photograph(file string) {
