@@ -1,6 +1,7 @@
 package tokenissuer_test
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -115,7 +116,8 @@ func TestFailedMessageLeavesNothing(t *testing.T) {
 	p := newPost(t)
 	c := p.otp()
 	c.OTPPerNumber = nil // 1 in 30s
-	s := start(t, c)
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	s := startAt(t, path, c)
 	for kind, body := range map[string]string{
 		"webhook":     object("phone_number", number, "auth_source_id", "sms"),
 		"mail server": object("email", mailbox, "auth_source_id", "mail"),
@@ -142,6 +144,24 @@ func TestFailedMessageLeavesNothing(t *testing.T) {
 	if p.sent() != 2 {
 		t.Errorf("%d messages were sent", p.sent())
 	}
+	s.stop()
+	if stored := codesIn(t, path); stored != 2 {
+		t.Errorf("%d codes are stored", stored)
+	}
+}
+
+// codesIn counts the one-time codes of a database that nobody has open.
+func codesIn(t *testing.T, path string) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM one_time_codes").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // A server that hangs is given up, and the number keeps what it paid: nobody

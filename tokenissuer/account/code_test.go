@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -99,6 +100,47 @@ func TestTriesAtANumberComeBack(t *testing.T) {
 	}
 	if got := w.shows(later, login, token, code, stranger); got != "" {
 		t.Errorf("a day later: %q", got)
+	}
+}
+
+// A right code that was looked at before the tries were used up is refused when
+// it is to be used.
+func TestRightCodeLosesToTheLastTry(t *testing.T) {
+	w := newWorld(t, Options{})
+	token, code := w.sent(login, time.Minute)
+	_, writes, err := w.CheckCode(t.Context(), noon, login, token, code, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range triesPerAddress {
+		guessed, right := w.sent(login, time.Minute)
+		w.shows(noon, login, guessed, other(right), stranger)
+	}
+	if err := w.st.Apply(t.Context(), noon, writes...); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("applied: %v", err)
+	}
+}
+
+// The log tells a lock from a freeze, whatever the client is told.
+func TestStateOfWhoHasTheCodeIsTold(t *testing.T) {
+	w := newWorld(t, Options{})
+	for state, want := range map[store.AccountState]oauth.Reason{store.Locked: oauth.AccountLocked, store.Frozen: oauth.AccountFrozen, store.Active: ""} {
+		s := login
+		s.To = map[store.AccountState]string{store.Locked: "+8613600000001", store.Frozen: "+8613600000002", store.Active: number}[state]
+		if err := w.st.Apply(t.Context(), noon, store.PutAccount{Account: store.Account{ID: string(state), Phone: s.To, State: state}}); err != nil {
+			t.Fatal(err)
+		}
+		token, code := w.sent(s, time.Minute)
+		who, _, err := w.SignIn(t.Context(), noon, s, token, code, true, stranger)
+		if err != nil {
+			if e := oauth.AsError(err); e.Reason != want || e.Who != string(state) {
+				t.Errorf("%s: %v about %s", state, err, e.Who)
+			}
+			continue
+		}
+		if want != "" || who.ID != string(state) {
+			t.Errorf("%s: signed in as %+v", state, who)
+		}
 	}
 }
 
