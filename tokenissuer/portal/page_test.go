@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,120 +188,7 @@ func property(n *html.Node, name string) (string, bool) {
 	return "", false
 }
 
-func TestCatalogsSayTheSameThings(t *testing.T) {
-	files, err := filepath.Glob("words/*.json")
-	if err != nil || len(files) < 2 {
-		t.Fatal(files, err)
-	}
-	verbs := regexp.MustCompile(`%(\[\d\])?[a-z]`)
-	arguments := func(text string) int { return len(verbs.FindAllString(text, -1)) }
-	l, err := newLanguages([]string{"en", "zh"})
-	if err != nil || len(files) != len(l.all) {
-		t.Fatal(files, err)
-	}
-	en := l.all[0]
-	for _, other := range l.all[1:] {
-		for key, text := range en.text {
-			switch theirs, ok := other.text[key]; {
-			case !ok:
-				t.Errorf("%s lacks %s", other.code, key)
-			case strings.TrimSpace(theirs) == "" || arguments(theirs) != arguments(text):
-				t.Errorf("%s: %s is %q, in English %q", other.code, key, theirs, text)
-			}
-		}
-		for key := range other.text {
-			if _, ok := en.text[key]; !ok {
-				t.Errorf("English lacks %s", key)
-			}
-		}
-	}
-}
-
 // A key that a page names and no catalog has would show as itself.
-func TestEveryTextIsInTheCatalogs(t *testing.T) {
-	key := regexp.MustCompile(`\b(title|login|code|consent|scope|continue|logout|bye|profile|password|browsers|apps|device|error|menu|done|kind)\.[a-z_]+|%!`)
-	latin := regexp.MustCompile(`[A-Za-z]{4,}`)
-	for lang, code := range map[string]string{"en": "en", "zh-CN": "zh-Hans"} {
-		everyPage(t, lang, func(name string, p *person) {
-			if p.head.Get("Content-Language") != code {
-				t.Errorf("%s: %s in %s", name, p.head.Get("Content-Language"), lang)
-			}
-			text := textOf(p.page)
-			if found := key.FindString(text); found != "" {
-				t.Errorf("%s in %s: %s", name, lang, found)
-			}
-			if code == "en" {
-				return
-			}
-			for _, own := range []string{"Example", "The Shop", "Ours", "English", "example.com", "app.example", "Firefox", "Linux", "See your orders", "Cookie", "Asia/Shanghai", "p_state_of_another_browser", "unknown_endpoint", "staff"} {
-				text = strings.ReplaceAll(text, own, "")
-			}
-			if found := latin.FindString(text); found != "" {
-				t.Errorf("%s is English in Chinese: %q", name, found)
-			}
-		})
-	}
-	for reason, a := range answers {
-		if newWords(t, "en").first(a.text) == "" {
-			t.Errorf("%s: no text %s", reason, a.text)
-		}
-	}
-}
-
-func newWords(t *testing.T, code string) *words {
-	t.Helper()
-	l, err := newLanguages([]string{code})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.all[0]
-}
-
-func TestLanguage(t *testing.T) {
-	for _, c := range []struct {
-		offered, lang, asked, header, want string
-	}{
-		{"en zh", "", "", "", "en"},
-		{"zh en", "", "", "", "zh"},
-		{"en zh", "", "", "zh-CN,zh;q=0.9,en;q=0.8", "zh"},
-		{"en zh", "", "", "fr-FR,zh-TW;q=0.5", "zh"},
-		{"zh en", "", "", "fr-FR", "zh"},
-		{"zh en", "", "", "en-GB", "en"},
-		{"en zh", "", "zh-Hans fr", "en", "zh"},
-		{"en zh", "", "xx", "zh", "zh"},
-		{"en zh", "en", "zh", "zh", "en"},
-		{"en zh", "fr", "zh", "", "zh"},
-		{"en", "zh", "zh", "zh", "en"},
-		{"en zh", "", "", strings.Repeat("zh,", 5000), "zh"},
-		{"en zh", "", "", ";;;q=", "en"},
-		{"en zh", "", strings.Repeat("a", 5000), "zh", "zh"},
-	} {
-		l, err := newLanguages(strings.Fields(c.offered))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &http.Request{Header: http.Header{"Accept-Language": {c.header}}}
-		if got := l.pick(c.lang, strings.Fields(c.asked), r); got.code != c.want {
-			t.Errorf("%+v: %s", c, got.code)
-		}
-	}
-}
-
-func TestChosenLanguageStaysOnTheWay(t *testing.T) {
-	w := newWorld(t, nil)
-	w.ask(func(r *Request) { r.Locales = []string{"en"} })
-	p := w.person().goes("/authorize")
-	p.sees("/portal/login", 200, "Sign in", "中文")
-	for n := range p.page.Descendants() {
-		if attr(n, "hreflang") == "zh-Hans" {
-			p.goes(attr(n, "href"))
-			break
-		}
-	}
-	p.sees("/portal/login", 200, "登录后前往 The Shop")
-	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/consent", 200, "确认您的身份")
-}
-
 const attack = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
 
 func TestMarkupIsText(t *testing.T) {
@@ -358,105 +244,7 @@ func TestFailIsAPage(t *testing.T) {
 	}
 }
 
-func TestColorsCanBeRead(t *testing.T) {
-	for _, c := range []struct{ color, text string }{
-		{"#000", "#ffffff"}, {"#fff", "#000000"}, {"#0a5", "#000000"}, {"#00AA55", "#000000"}, {DefaultColor, "#ffffff"}, {"#767676", "#000000"}, {"#f00", "#000000"}, {"#00f", "#ffffff"},
-	} {
-		got, err := parseColor(c.color)
-		if err != nil || got.text() != c.text {
-			t.Errorf("%s: text %s, %v", c.color, got.text(), err)
-		}
-	}
-	for v := range 16 * 16 * 16 {
-		c := rgb{uint8(v >> 8 * 17), uint8(v >> 4 & 15 * 17), uint8(v & 15 * 17)}
-		text, err := parseColor(c.text())
-		if err != nil || contrast(c, text) < 4.5 {
-			t.Fatalf("%s on %s", text, c)
-		}
-	}
-	for _, bad := range []string{"", "red", "#12", "#12345", "#gggggg", "0a5", "#0a5;}body{display:none", "#00aa55ff"} {
-		if _, err := parseColor(bad); err == nil && bad != "" {
-			t.Errorf("%q is a colour", bad)
-		}
-	}
-}
-
 // The colours of the style sheet itself, in both schemes.
-func TestStyleSheetHasContrast(t *testing.T) {
-	light, dark, ok := strings.Cut(styleSheet, "@media (prefers-color-scheme: dark)")
-	if !ok {
-		t.Fatal("no dark scheme")
-	}
-	dark, _, _ = strings.Cut(dark, "* {")
-	variable := regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]+);`)
-	for scheme, text := range map[string]string{"light": light, "dark": dark} {
-		colors := map[string]rgb{}
-		for _, m := range variable.FindAllStringSubmatch(text, -1) {
-			c, err := parseColor(m[2])
-			if err != nil {
-				t.Fatal(err)
-			}
-			colors[m[1]] = c
-		}
-		for _, c := range []struct {
-			text, back string
-			least      float64
-		}{
-			{"ink", "paper", 7},
-			{"ink", "back", 7},
-			{"soft", "paper", 4.5},
-			{"soft", "back", 4.5},
-			{"link", "paper", 4.5},
-			{"link", "back", 4.5},
-			{"wrong", "paper", 4.5},
-			{"wrong", "wrong-back", 4.5},
-			{"good", "good-back", 4.5},
-			{"good", "paper", 4.5},
-			{"line", "paper", 3},
-		} {
-			if got := contrast(colors[c.text], colors[c.back]); got < c.least {
-				t.Errorf("%s: %s on %s has %.2f, want %v", scheme, c.text, c.back, got, c.least)
-			}
-		}
-	}
-}
-
-func TestStyleAndLogoMayBeKept(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "logo.svg")
-	if err := os.WriteFile(file, []byte("<svg/>"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, func(o *Options) { o.Logo, o.Color = file, "#0a5" })
-	p := w.person().goes("/authorize")
-	found := 0
-	for n := range p.page.Descendants() {
-		address := attr(n, "src")
-		if attr(n, "rel") == "stylesheet" {
-			address = attr(n, "href")
-		}
-		if address == "" {
-			continue
-		}
-		found++
-		asset := w.person()
-		asset.once("GET", address, nil)
-		if asset.status != 200 || asset.head.Get("Cache-Control") != "public, max-age=31536000, immutable" || asset.head.Get("X-Content-Type-Options") != "nosniff" ||
-			asset.head.Get("Set-Cookie") != "" || !strings.Contains(asset.head.Get("Content-Security-Policy"), "sandbox") {
-			t.Errorf("%s: %d %v", address, asset.status, asset.head)
-		}
-		if strings.HasSuffix(asset.at.Path, ".css") && (!strings.Contains(asset.body, "--brand: #00aa55;") || strings.Contains(asset.body, "BRAND")) {
-			t.Errorf("the colour is not in the style sheet")
-		}
-		asset.once("GET", asset.at.Path+"?v=old", nil)
-		if asset.head.Get("Cache-Control") != "no-cache" {
-			t.Errorf("%s, old: %v", address, asset.head)
-		}
-	}
-	if found != 2 {
-		t.Errorf("%d assets", found)
-	}
-}
-
 func TestOptionsThatAreWrong(t *testing.T) {
 	big := filepath.Join(t.TempDir(), "logo.png")
 	if err := os.WriteFile(big, make([]byte, maxLogo+1), 0o600); err != nil {
@@ -478,52 +266,6 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		change(&o)
 		if _, err := New(o); err == nil {
 			t.Errorf("%s is taken", name)
-		}
-	}
-}
-
-func TestCookies(t *testing.T) {
-	w := newWorld(t, nil)
-	set := func(p *person) []*http.Cookie { return (&http.Response{Header: p.head}).Cookies() }
-	p := w.person()
-	p.once("GET", "/authorize", nil)
-	cookies := set(p)
-	p.goes(p.head.Get("Location"))
-	p.once("POST", "/portal/login", p.filled("/portal/login", "username", "ann", "password", right))
-	cookies = append(cookies, set(p)...)
-	if len(cookies) != 2 {
-		t.Fatalf("cookies: %v", cookies)
-	}
-	for i, name := range []string{"__Host-gatehouse-browser", "__Host-gatehouse"} {
-		c := cookies[i]
-		if c.Name != name || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 0 {
-			t.Errorf("%s", c.Raw)
-		}
-		if raw, err := encoding.DecodeString(c.Value); err != nil || len(raw) != 32 {
-			t.Errorf("%s has %d bytes", c.Name, len(raw))
-		}
-	}
-	plain, err := New(Options{Issuer: "http://localhost:8080", Key: make([]byte, 32)})
-	if err != nil || plain.cookieName(sessionCookie) != "gatehouse" {
-		t.Errorf("on http: %v", err)
-	}
-}
-
-func TestDevice(t *testing.T) {
-	for agent, want := range map[string]string{
-		firefox: "Firefox on Linux",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0":                                "Edge on Windows",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15":                                        "Safari on macOS",
-		"Mozilla/5.0 (Linux; Android 16; Pixel 10) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36":                                       "Chrome on Android",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/142.0 Mobile/15E148 Safari/604.1":                       "Chrome on iPhone",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.60(0x18003c2f) NetType/WIFI": "WeChat on iPhone",
-		"curl/8.5.0":                     "",
-		"":                               "",
-		`<script>alert(1)</script>Linux`: "Linux",
-		strings.Repeat("x", 600) + "Firefox/1 Linux": "",
-	} {
-		if got := device(agent); got != want {
-			t.Errorf("%s: %q, want %q", agent, got, want)
 		}
 	}
 }
