@@ -54,6 +54,41 @@ func TestPatchAddresses(t *testing.T) {
 	s.silent(both[5], both[11])
 }
 
+// TestProvedAddressesAreVerified: by a sign-up, by a change and by a reset.
+func TestProvedAddressesAreVerified(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.accounts())
+	verified := func(name string) (email, phone any) {
+		t.Helper()
+		a := s.good(form("grant_type", "password", "client_id", "plain", "client_secret", secret, "username", name, "password", another, "scope", "openid email phone"))
+		m := s.send(http.MethodGet, "/userinfo", "", bearer(a.text(t, "access_token"))).json(t)
+		return m["email_verified"], m["phone_number_verified"]
+	}
+	body := append(s.proof(p, "shop", "signup", "email", mailbox, mailbox), s.proof(p, "shop", "signup", "phone_number", number, e164)...)
+	if a := s.json(http.MethodPost, signupPath, object(append(body, "username", "ann", "password", another)...), basic("shop", secret)); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if email, phone := verified("ann"); email != true || phone != true {
+		t.Errorf("signed up: %v %v", email, phone)
+	}
+	s.user("bob", "bob@example.com") // by an operator, who has proved nothing
+	token := s.access("bob", password)
+	body = append(s.proof(p, "shop", "update_userinfo", "phone_number", "13700000001", "+8613700000001"), "name", "Bob")
+	if a := s.patch(token, body...); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	want(t, s.change(token, password, another), http.StatusOK, "")
+	if email, phone := verified("bob"); email != false || phone != true {
+		t.Errorf("changed: %v %v", email, phone)
+	}
+	s.user("eve", "eve@example.com")
+	body = append(s.proof(p, "shop", "reset_password", "email", "eve@example.com", "eve@example.com"), "password", another)
+	want(t, s.json(http.MethodPost, resetPath, object(body...), basic("shop", secret)), http.StatusOK, "")
+	if email, phone := verified("eve"); email != true || phone != nil {
+		t.Errorf("reset: %v %v", email, phone)
+	}
+}
+
 func TestPatchRows(t *testing.T) {
 	p := newPost(t)
 	s := start(t, p.accounts())
