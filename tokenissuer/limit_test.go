@@ -47,6 +47,17 @@ func TestRefusedRequestsAreLimitedAndGoodOnesAreNot(t *testing.T) {
 	}
 }
 
+// TestGuessesByPatchAreLimited: one-time codes are guessed there too.
+func TestGuessesByPatchAreLimited(t *testing.T) {
+	s := start(t, tokenissuer.Config{FailuresPerAddress: 5, FailuresWindow: time.Hour})
+	for range 5 {
+		if a := s.json(http.MethodPatch, "/userinfo", "{}", bearer("x")); a.status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	want(t, s.json(http.MethodPatch, "/userinfo", "{}", bearer("x")), http.StatusTooManyRequests, errorOf("temporarily_unavailable"))
+}
+
 // TestNoEventHoldsASecret is K04 for what the edge tells.
 func TestNoEventHoldsASecret(t *testing.T) {
 	s := start(t, clientsOnly())

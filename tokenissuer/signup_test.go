@@ -248,6 +248,11 @@ func TestCodeOpensOneAccount(t *testing.T) {
 	if n := s.users(); won != 1 || n != 1 {
 		t.Errorf("%d won, %d accounts", won, n)
 	}
+	// Nor does it open one when the address is free again.
+	if err := s.issuer.RemoveUser(t.Context(), mailbox); err != nil {
+		t.Fatal(err)
+	}
+	want(t, s.json(http.MethodPost, signupPath, object(pairs...), basic("shop", secret)), http.StatusBadRequest, errorOf("bad_email_otp_token"))
 }
 
 // TestSameNameIsAnotherPerson: an account is removed, and its name taken again.
