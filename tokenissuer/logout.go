@@ -13,9 +13,16 @@ import (
 // departure is a request to sign out, judged: whose it is, and where the
 // browser goes then.
 type departure struct {
-	to    string // "" for the portal's own page
+	to    string // "" for a page of the portal
 	state string
 }
+
+// Where a browser goes that no client has an address for: the page that says it
+// is signed out, and for the other documented API the one to sign in again.
+const (
+	signedOutPage = portalPath + "logout"
+	signInPage    = portalPath
+)
 
 // logout is GET and POST /logout, as the documented API has it and as OpenID
 // Connect RP-Initiated Logout 1.0 does. It ends the browser's session, and tells
@@ -37,7 +44,7 @@ func (i *Issuer) logout(r *request) error {
 	if _, _, err := i.portal.SignOut(r.w, r.tagged(), r.now); err != nil {
 		return err
 	}
-	return r.leave(d, i.config.Issuer)
+	return r.leave(d, i.config.Issuer+signedOutPage)
 }
 
 func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
@@ -100,10 +107,10 @@ func farewell(c *client.Client, asked string) (string, error) {
 }
 
 // leave sends the browser on.
-func (r *request) leave(d departure, issuer string) error {
+func (r *request) leave(d departure, otherwise string) error {
 	to := d.to
 	if to == "" {
-		to = issuer + portalPath
+		to = otherwise
 	} else if d.state != "" {
 		to = withQuery(to, [][2]string{{"state", d.state}})
 	}
@@ -133,5 +140,5 @@ func (i *Issuer) idaasLogout(r *request) error {
 	if _, _, err := i.portal.SignOut(r.w, r.tagged(), r.now); err != nil {
 		return err
 	}
-	return r.leave(d, i.config.Issuer)
+	return r.leave(d, i.config.Issuer+signInPage)
 }
