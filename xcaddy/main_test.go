@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testdata/*.txtar: the program from its Caddyfile to the
 // answer, over HTTPS. Besides testscript's own commands a story has those of
-// process_test.go and request_test.go.
+// process_test.go, request_test.go and browse_test.go.
 func TestStories(t *testing.T) {
 	stories, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(stories) == 0 {
@@ -41,6 +41,7 @@ func TestStories(t *testing.T) {
 			"stop":    stop,
 			"crash":   crash,
 			"request": request,
+			"browse":  browse,
 			"save":    save,
 			"jwt":     jwt,
 			"post":    postOffice,
@@ -72,6 +73,9 @@ func setup(env *testscript.Env, root string) error {
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("REPOSITORY", root)
 	env.Values[processes{}] = map[string]*process{}
+	if env.Values[walk{}], err = newVisitor(); err != nil {
+		return err
+	}
 	office := &post{codes: map[string]string{}}
 	env.Values[posts{}] = office
 	env.Defer(office.shut)
