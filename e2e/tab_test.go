@@ -244,7 +244,7 @@ func (b *tab) violations(rules string) []string {
 	}
 	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`axe.run(document, {
 		preload: false,
-		runOnly: ` + rules + `,
+		runOnly: `+rules+`,
 	}).then(r => r.violations.filter(v => v.impact == "serious" || v.impact == "critical")
 		.flatMap(v => v.nodes.map(n => v.id + ": " + n.html + ": " + n.failureSummary)))`, chromedp.EvalAwaitPromise))
 	if err != nil {
