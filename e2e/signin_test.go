@@ -122,6 +122,8 @@ func TestWhatCannotBeSentBackIsAPage(t *testing.T) {
 			b := here.tab(t, l)
 			b.visit(here.site+"/oauth2/authorize?client_id=shop&response_type=code&redirect_uri=https://evil.example/", "/oauth2/authorize")
 			b.seen("error")
+			b.visit(here.site+"/portal/login?p_state=tampered", "/portal/login")
+			b.seen("error-state")
 		})
 	}
 }
@@ -139,6 +141,29 @@ func TestAForgottenPasswordIsResetByMail(t *testing.T) {
 		b.shows("[role=status]")
 		b.seen("login-after-reset")
 		b.fill("username", name, "password", newPassword)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+	})
+}
+
+func TestSignUp(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.start("client_id=shop", "/portal/login")
+		b.press("ul.others a[href*='/portal/signup']", "/portal/signup")
+		b.seen("signup")
+		// Who has an account already learns it from the mail alone.
+		b.fill("username", name+"@example.com")
+		b.press("form button", "/portal/signup/account")
+		b.fill("code", here.app.code(b.T, name+"@example.com"), "new_password", newPassword)
+		b.press("form button", "/portal/signup/account")
+		b.shows("#problem")
+		b.seen("signup-taken")
+
+		b.press("ul.others a[href*='/portal/signup']", "/portal/signup")
+		b.fill("username", "new-"+name+"@example.com")
+		b.press("form button", "/portal/signup/account")
+		b.seen("signup-account")
+		b.fill("code", here.app.code(b.T, "new-"+name+"@example.com"), "new_password", newPassword)
 		b.press("form button", "/callback")
 		b.said("Signed in", "-")
 	})

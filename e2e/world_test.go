@@ -80,6 +80,7 @@ const configuration = `{
 			auth_sources password mail
 			claims email
 			first_party
+			signup
 		}
 		client other {
 			name "Other People's Orders"
