@@ -311,3 +311,42 @@ func TestCodeRows(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimsParameterIsNoWayAroundConsent: a client that has agreed on openid
+// learns nothing of the scopes it did not ask for.
+func TestClaimsParameterIsNoWayAroundConsent(t *testing.T) {
+	config := authorizing()
+	for n := range config.Clients {
+		if config.Clients[n].ID == "other" {
+			config.Clients[n].Scopes = []string{"openid", "email", "profile"}
+		}
+	}
+	s := start(t, config)
+	s.user("alice", "alice@example.com")
+	b := s.browser()
+	wish := []string{"claims", `{"userinfo":{"email":null},"id_token":{"email":null,"auth_time":null}}`}
+	get := func(scope string) (id, info string) {
+		path := strings.Replace(authorizePath("other", wish...), "scope=openid", "scope="+scope, 1)
+		page := b.follow(b.get(path))
+		if strings.Contains(page.body, `name="username"`) {
+			page = b.follow(b.submit(page, "username", "alice", "password", password))
+		}
+		if strings.Contains(page.body, `value="allow"`) {
+			page = b.follow(b.submit(page, "decision", "allow"))
+		}
+		back, err := url.Parse(page.header.Get("Location"))
+		if err != nil || back.Query().Get("code") == "" {
+			t.Fatalf("%d %s", page.status, page.body)
+		}
+		a := s.good(form("client_id", "other", "client_secret", secret, "grant_type", "authorization_code", "code", back.Query().Get("code"), "redirect_uri", callback))
+		_, id = decoded(t, a.text(t, "id_token"))
+		return id, s.send(http.MethodGet, "/userinfo", "", "Authorization: Bearer "+a.text(t, "access_token")).body
+	}
+	id, info := get("openid")
+	if strings.Contains(id+info, "alice@") || !strings.Contains(id, "auth_time") {
+		t.Errorf("with openid alone: %s %s", id, info)
+	}
+	if id, info := get("openid+email"); !strings.Contains(id, "alice@") || !strings.Contains(info, "alice@") {
+		t.Errorf("with email agreed to: %s %s", id, info)
+	}
+}

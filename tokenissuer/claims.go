@@ -74,10 +74,15 @@ func readAsked(text string) (a asked) {
 }
 
 // learnable are the claims of a person that a client may learn: those it is
-// configured with, and those of its scopes.
-func learnable(c *client.Client) []string {
+// configured with, and those of the scopes that were granted. The operator's own
+// applications, which ask nobody, have all their scopes granted; for others the
+// `claims` parameter must not be a way around the consent page.
+func learnable(c *client.Client, granted oauth.Scopes) []string {
 	names := slices.Clone(c.Claims)
-	for _, s := range c.Scopes {
+	if c.FirstParty {
+		granted = c.Scopes
+	}
+	for _, s := range granted {
 		names = append(names, scopeClaims[s]...)
 	}
 	return names
@@ -88,7 +93,7 @@ func learnable(c *client.Client) []string {
 func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
 	claims := personClaims(a.Account, c.Claims)
 	want := readAsked(a.Claims)
-	may := learnable(c)
+	may := learnable(c, a.Scopes)
 	for _, n := range want.IDToken {
 		switch {
 		case n == "amr" && len(a.Family.AMR) > 0:
@@ -115,7 +120,7 @@ func userinfoClaims(who *store.Account, c *client.Client, scopes oauth.Scopes, w
 	for _, s := range scopes {
 		names = append(names, scopeClaims[s]...)
 	}
-	may := learnable(c)
+	may := learnable(c, scopes)
 	for _, n := range wanted.Userinfo {
 		if slices.Contains(may, n) {
 			names = append(names, n)

@@ -110,8 +110,10 @@ func (c *codes) send(ctx context.Context, now time.Time, p parcel) (token string
 			return nil
 		}
 		err := c.senders[p.by].Send(ctx, c.message(now, p, code))
-		if err == nil {
-			return nil
+		// Where the answer is given already, a failure must not show either: what an
+		// unknown address keeps, a known one keeps too.
+		if err == nil || p.apart {
+			return err
 		}
 		return errors.Join(err, c.undo(ctx, now, p, record, err))
 	}

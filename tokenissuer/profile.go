@@ -92,6 +92,8 @@ func (i *Issuer) edited(r *request, c *client.Client, form oauth.Form, who store
 			return next, nil, malformed(a.kind)
 		case to == *a.into && form.Get(string(a.kind)+otpTokenSuffix) == "":
 			continue // a profile that is sent back whole proves nothing, and changes nothing
+		case !mayMove(c):
+			return next, nil, oauth.Fail(oauth.InsufficientScope, oauth.MissingScope)
 		}
 		to, spend, err := i.owns(r, c, form, account.ForUserinfo, a.kind)
 		if err == nil {
@@ -134,4 +136,12 @@ func (i *Issuer) account(r *request, id string) (store.Account, error) {
 		return who, fmt.Errorf("reading the account: %w", err)
 	}
 	return who, nil
+}
+
+// mayMove reports whether a client may change the addresses that an account is
+// reached and reset by: one that handles people's proofs itself, or is the
+// operator's own. Any other got a consent to know who somebody is, and could take
+// the account over with a mailbox of its own.
+func mayMove(c *client.Client) bool {
+	return c.FirstParty || c.MayUse(oauth.GrantPassword) || c.MayUse(oauth.GrantOTPSMS) || c.MayUse(oauth.GrantOTPEmail)
 }

@@ -146,7 +146,8 @@ func (v *visit) browsersPage() error {
 	return v.show(http.StatusOK, "browsers", view{Menu: true, Done: v.told("browsers"), Data: list})
 }
 
-// endBrowser signs out another browser of the same account. One that is gone
+// endBrowser signs out another browser of the same account, and ends what every
+// app got there: whoever does this may have lost the machine. One that is gone
 // already is what was asked for.
 func (v *visit) endBrowser() error {
 	if _, ok, err := v.member(); !ok {
@@ -158,7 +159,7 @@ func (v *visit) endBrowser() error {
 	}
 	for _, s := range sessions { // another account's is not among them
 		if s.ID == v.form.Get("end") && s.ID != v.session.ID {
-			if err := v.p.end(v.r.Context(), v.now, s); err != nil {
+			if err := v.p.expel(v.r.Context(), v.now, s); err != nil {
 				return err
 			}
 			return v.done()

@@ -111,6 +111,14 @@ func (p *Portal) end(ctx context.Context, now time.Time, s store.Session) error 
 	return p.o.Store.Apply(ctx, now, store.EndSession{Hash: s.Hash})
 }
 
+// expel ends a session with every sign-in that began in it.
+func (p *Portal) expel(ctx context.Context, now time.Time, s store.Session) error {
+	if err := p.o.End(ctx, now, s); err != nil {
+		return err
+	}
+	return p.o.Store.Apply(ctx, now, store.RevokeSession{ID: s.ID, All: true}, store.EndSession{Hash: s.Hash})
+}
+
 // endAll arranges for every session of an account what must be done before it
 // ends. The sessions are still there.
 func (p *Portal) endAll(ctx context.Context, now time.Time, account string) error {
