@@ -115,6 +115,9 @@ func (s *State) deliverDue(ctx context.Context, sender *http.Client, now time.Ti
 			return err
 		}
 		if err := s.send(ctx, sender, d, now); err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // the server stops: it is sent again after the next start
+			}
 			s.report(fmt.Errorf("telling client %s of a sign-out, try %d: %w", d.Client, d.Tries+1, err))
 			continue
 		}
