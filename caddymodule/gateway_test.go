@@ -219,6 +219,9 @@ func TestEarlyDataIsSentBackUntilTheHandshakeIsComplete(t *testing.T) {
 	if a, err := w.do(r); err != nil || a.status != http.StatusTooEarly {
 		t.Errorf("got %v, %v", a, err)
 	}
+	if log := w.logged(); strings.Count(log, `"reason":"early_data"`) != 1 || strings.Contains(log, "client_credentials") {
+		t.Errorf("not one event, or one with what was sent: %s", log)
+	}
 	if a := w.get("/oauth2/jwks", "Early-Data: 1"); a.status != http.StatusOK {
 		t.Errorf("a GET is safe: %v", a)
 	}

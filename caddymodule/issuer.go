@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
 func init() { caddy.RegisterModule(Issuer{}) }
@@ -60,12 +61,13 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	defer run.release()
 	if strings.HasPrefix(run.issuer.Identifier(), "https:") && isOpen(r) && hasCredentials(r) {
-		h.app.observe(plainHTTP(r))
+		h.app.observe(unread(r, http.StatusForbidden, "forbidden", "plain_http"))
 		bare(r, run.strip)
 		return caddyhttp.Error(http.StatusForbidden, errPlainHTTP)
 	}
 	if !isSafe(r) && isEarly(r) {
 		// RFC 8470 §5.2: the client sends it again once the handshake is complete.
+		h.app.observe(unread(r, http.StatusTooEarly, "too_early", string(oauth.EarlyData)))
 		bare(r, run.strip)
 		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	}
@@ -94,10 +96,10 @@ func isOpen(r *http.Request) bool {
 	return !trusted || !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
-// plainHTTP is the event of a request that was refused unread.
-func plainHTTP(r *http.Request) tokenissuer.Event {
+// unread is the event of a request that was refused before it was read.
+func unread(r *http.Request, status int, code, reason string) tokenissuer.Event {
 	from, _ := netip.ParseAddr(peerOf(r)) // the zero Addr where there is none
-	return tokenissuer.Event{Endpoint: "unknown", From: from, Status: http.StatusForbidden, Error: "forbidden", Reason: "plain_http"}
+	return tokenissuer.Event{Endpoint: "unknown", From: from, Status: status, Error: code, Reason: reason}
 }
 
 // isEarly reports whether a request came before its handshake was complete,
