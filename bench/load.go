@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +23,7 @@ type result struct {
 	memory   float64
 }
 
-// each is the server's CPU time for one request, in microseconds.
+// each is the server's CPU time for one request, or one token, in microseconds.
 func (r result) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(1, r.requests)) }
 
 func (r result) rate() float64 { return float64(r.requests) / r.took.Seconds() }
@@ -74,19 +73,17 @@ func wrk(s *server, mode string, o options) (result, error) {
 	return result{requests: m.Requests, errors: m.Errors, cpu: spent, took: us(m.Microseconds), p99: us(m.P99)}, nil
 }
 
-// askAll has as many workers as connections, each with a connection of its own:
-// they ask for tokens, or each walks its own chain of refresh tokens.
+// askAll has as many workers as connections, each with a connection of its own;
+// what a worker does before its first token is not part of what is measured.
 func askAll(s *server, o options) (result, error) {
 	var r result
 	workers := make([]worker, o.connections)
 	for i := range workers {
-		workers[i] = worker{s: s, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}, form: s.form}
-		if s.refresh != nil { // the sign-ins are not part of what is measured
-			a, err := s.ask(workers[i].client, s.form)
-			if err != nil {
-				return r, err
-			}
-			workers[i].follow(a)
+		w := &workers[i]
+		w.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+		var err error
+		if w.earn, err = s.earner(w.client); err != nil {
+			return r, err
 		}
 	}
 	before := s.cpu()
@@ -110,9 +107,8 @@ func askAll(s *server, o options) (result, error) {
 }
 
 type worker struct {
-	s      *server
 	client *http.Client
-	form   url.Values
+	earn   earner
 	took   []time.Duration
 	err    error
 }
@@ -120,22 +116,10 @@ type worker struct {
 func (w *worker) until(end time.Time) {
 	for time.Now().Before(end) {
 		began := time.Now()
-		a, err := w.s.ask(w.client, w.form)
-		if err != nil {
+		if _, err := w.earn(); err != nil {
 			w.err = err
 			return
 		}
 		w.took = append(w.took, time.Since(began))
-		if w.s.refresh != nil {
-			w.follow(a)
-		}
-	}
-}
-
-// follow makes the next request spend the refresh token of the last answer.
-func (w *worker) follow(a answer) {
-	w.form = url.Values{"refresh_token": {a.RefreshToken}}
-	for name, values := range w.s.refresh {
-		w.form[name] = values
 	}
 }

@@ -10,7 +10,11 @@ import (
 // comparison prints the medians over the rounds, and of the difference to the
 // floor in the same round: the figure that a busy machine disturbs least.
 func comparison(out io.Writer, mode string, targets []*server, results [][]result) {
-	fmt.Fprintf(out, "\n| %s | CPU us/request | (min-max) | over | the floor by | (min-max) | requests/s | p99 ms | RSS MiB | errors |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|\n", mode)
+	what := "request"
+	if mode == "token" {
+		what = mode
+	}
+	fmt.Fprintf(out, "\n| %s | CPU us/%s | (min-max) | over | the floor by | (min-max) | %ss/s | p99 ms | RSS MiB | errors |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|\n", mode, what, what)
 	for i, t := range targets {
 		each := column(results[i], result.each)
 		floor := floorOf(targets, i)

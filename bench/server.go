@@ -171,7 +171,7 @@ func (s *server) run(argv []string) error {
 func (s *server) variables() map[string]string {
 	return map[string]string{
 		"BIN": filepath.Join(work, "bin"), "SERVERS": servers, "WORK": work, "KEYS": filepath.Join(work, "keys"), "RUN": s.dir,
-		"PORT": s.port, "ADMIN": s.admin, "UPSTREAM": upstreamAddress, "FOREIGN_ISSUER": foreignIssuer,
+		"PORT": s.port, "ADMIN": s.admin, "UPSTREAM": upstreamAddress, "FOREIGN_ISSUER": foreignIssuer, "WEBHOOK": messages.url,
 		"BENCH_SECRET": secret, "ALGORITHM": s.algorithm, "HOME": s.dir, "XDG_DATA_HOME": s.dir, "XDG_CONFIG_HOME": s.dir,
 		"NODE_ENV": "production",
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -12,10 +13,11 @@ type kind int
 const (
 	proxy kind = iota // stands in front of the upstream
 	token             // answers a token endpoint
+	both              // stands in front of the upstream while people sign in
 )
 
 // target is a server that can be measured. Its command and its environment know
-// BIN, SERVERS, KEYS, RUN, PORT, ADMIN, UPSTREAM, FOREIGN_ISSUER and BENCH_SECRET.
+// BIN, SERVERS, KEYS, RUN, PORT, ADMIN, UPSTREAM, FOREIGN_ISSUER, WEBHOOK and BENCH_SECRET.
 type target struct {
 	name  string
 	about string
@@ -27,16 +29,17 @@ type target struct {
 	guards bool // refuses bad tokens
 	own    bool // with tokens of its own token endpoint instead of the foreign ones
 
-	algorithm string     // of its tokens
-	form      url.Values // one token
-	refresh   url.Values // instead: walk a chain of refresh tokens that starts with form
-	setup     []string   // once, while it runs; reads ACCOUNT_PASSWORD from stdin
-	reload    string     // the Caddyfile to load again
+	algorithm string                                      // of its tokens
+	form      url.Values                                  // one token
+	grant     func(*server, *http.Client) (earner, error) // instead: earns them in another way
+	setup     []string                                    // once, while it runs; reads the account's password from stdin
+	reload    string                                      // the Caddyfile to load again
 }
 
 const (
 	foreignIssuer   = "https://foreign.example"
 	secret          = "bench-secret-0123456789abcdef"
+	account         = "bench"
 	accountPassword = "bench-password-0123456789"
 )
 
@@ -57,22 +60,44 @@ var targets = []target{
 	{name: "RS256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "RS256", form: clientCredentials},
 	{name: "ES256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "ES256", form: clientCredentials},
 	{name: "EdDSA", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "EdDSA", form: clientCredentials},
-	refreshing("refresh-RS256", "RS256"),
-	refreshing("refresh-ES256", "ES256"),
-	refreshing("refresh-EdDSA", "EdDSA"),
+	refreshing("RS256"),
+	refreshing("ES256"),
+	refreshing("EdDSA"),
+	of("code", "RS256", code),
+	of("code", "ES256", code),
+	of("otp", "RS256", oneTimeCode),
+	of("otp", "ES256", oneTimeCode),
+	of("password", "RS256", nil),
+	of("password", "ES256", nil),
 	{name: "oidc-provider-RS256", about: "node-oidc-provider 9.13.3, in memory", kind: token, argv: node, algorithm: "RS256", form: clientCredentials, needs: "node"},
 	{name: "oidc-provider-ES256", about: "the same, ES256", kind: token, argv: node, algorithm: "ES256", form: clientCredentials, needs: "node"},
 }
 
+var (
+	addUser    = []string{"$BIN/gatehouse", "issuer", "user", "add", account, "--password-stdin", "--address", "$ADMIN"}
+	byPassword = url.Values{"grant_type": {"password"}, "auth_source_id": {"password"}, "username": {account}, "password": {accountPassword}}
+)
+
 // refreshing is a public client: its refresh token rotates, which is a durable write and two signatures.
-func refreshing(name, algorithm string) target {
+func refreshing(algorithm string) target {
 	return target{
-		name: name, about: "gatehouse, a public client's refresh with rotation: two signatures, one durable write", kind: token,
-		argv: caddy("gatehouse", "gatehouse"), algorithm: algorithm,
-		form:    url.Values{"grant_type": {"password"}, "client_id": {"app"}, "auth_source_id": {"password"}, "username": {"bench"}, "password": {accountPassword}},
-		refresh: url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}},
-		setup:   []string{"$BIN/gatehouse", "issuer", "user", "add", "bench", "--password-stdin", "--address", "$ADMIN"},
+		name: "refresh-" + algorithm, about: "gatehouse, a public client's refresh with rotation: two signatures, one durable write", kind: token,
+		argv: caddy("gatehouse", "gatehouse"), algorithm: algorithm, form: with(byPassword, "client_id", "app"), grant: refresh, setup: addUser,
 	}
+}
+
+// of is a client with a secret that a person's proof earns tokens for: an access token and an ID token.
+func of(name, algorithm string, grant func(*server, *http.Client) (earner, error)) target {
+	return target{
+		name: name + "-" + algorithm, about: abouts[name], kind: token,
+		argv: caddy("gatehouse", "people"), algorithm: algorithm, form: with(byPassword, "client_id", "shop", "client_secret", secret), grant: grant, setup: addUser,
+	}
+}
+
+var abouts = map[string]string{
+	"code":     "gatehouse, authorization_code with PKCE: GET /oauth2/authorize with a session, and POST /oauth2/token; two signatures",
+	"otp":      "gatehouse, a one-time code: POST /otp/send, its webhook, and POST /oauth2/token; two signatures",
+	"password": "gatehouse, password: argon2id with 19 MiB and two passes; two signatures",
 }
 
 func caddy(program, config string) []string {

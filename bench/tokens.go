@@ -26,7 +26,8 @@ var (
 	b64           = base64.RawURLEncoding
 )
 
-// prepare makes the foreign issuer's key and tokens, and starts the upstream.
+// prepare makes the foreign issuer's key and tokens, and starts the upstream and
+// the gateway for messages.
 func prepare() error {
 	keys := filepath.Join(work, "keys")
 	if err := os.MkdirAll(keys, 0o755); err != nil {
@@ -59,6 +60,7 @@ func prepare() error {
 	if expiredToken, err = foreignToken(key, 0, now.Add(-time.Hour)); err != nil {
 		return err
 	}
+	messages.open()
 	return serveUpstream()
 }
 
@@ -121,11 +123,15 @@ func (s *server) collect(n int) error {
 // prove makes sure that the server does the work its row claims: a fast answer to everything is not a gate.
 func (s *server) prove() error {
 	if s.kind == token {
-		first, err := s.ask(browser, s.form)
+		earn, err := s.earner(browser)
 		if err != nil {
 			return err
 		}
-		second, err := s.ask(browser, s.form)
+		first, err := earn()
+		if err != nil {
+			return err
+		}
+		second, err := earn()
 		if err != nil {
 			return err
 		}
