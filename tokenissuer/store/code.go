@@ -5,8 +5,14 @@ import (
 	"time"
 )
 
-// PutCode stores an authorization code. Conflict: the hash exists, or the
-// session it is given in, if any, is not its account's or has ended.
+// waitingCodes is how many unused codes an account has at one client. A code is
+// redeemed within seconds; who opens more pages than this at once begins with the
+// oldest again.
+const waitingCodes = 20
+
+// PutCode stores an authorization code. Above what an account may have waiting
+// at a client the oldest gives way. Conflict: the hash exists, or the session it
+// is given in, if any, is not its account's or has ended.
 type PutCode struct{ Code Code }
 
 var insertCode = writes(`
@@ -16,11 +22,20 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
 WHERE $14 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $14 AND account = $3 AND expires > $17)
 ON CONFLICT DO NOTHING`)
 
+// What began a sign-in is no longer counted, and stays for keepSpentCodes.
+var deleteOldCodes = writes(`
+DELETE FROM codes WHERE account = $1 AND client = $2 AND family = '' AND n <= (
+	SELECT n FROM codes WHERE account = $1 AND client = $2 AND family = '' ORDER BY n DESC LIMIT 1 OFFSET $3)`)
+
 func (w PutCode) apply(ctx context.Context, t *transaction) error {
 	c := &w.Code
-	return t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
+	err := t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
 		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family,
 		c.Session, c.Claims, c.ACR, t.now)
+	if err != nil {
+		return err
+	}
+	return t.may(ctx, deleteOldCodes, c.Account, c.Client, waitingCodes)
 }
 
 // SpendCode uses a code up and names the family it begins. Conflict: unknown,
@@ -46,9 +61,10 @@ func (w BurnCode) apply(ctx context.Context, t *transaction) error {
 	return t.may(ctx, burnCode, w.Hash[:], t.now)
 }
 
-// keepSpentCodes is how long after its expiry a code is remembered: whoever
-// comes with a used code late still ends the sign-in that it began (RFC 6749
-// §4.1.2).
+// keepSpentCodes is how long after its expiry a code is remembered that began a
+// sign-in: whoever comes with it late still ends what it began (RFC 6749 §4.1.2).
+// One that began nothing, unused or burnt, is swept when it has expired: nothing
+// can be done with it that an unknown one could not.
 const keepSpentCodes = time.Hour
 
 var selectCode = reads(`

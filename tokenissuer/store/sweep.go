@@ -16,7 +16,8 @@ type broom struct {
 }
 
 // A family goes last, when nothing points to it any more. CROSS JOIN keeps the
-// order: first the few families, then their tokens.
+// order: first the few families, then their tokens. Expires + 0 is in no index:
+// the few codes that wait are looked through, not the many that began a sign-in.
 var brooms = []broom{
 	{sweep: writes(`DELETE FROM tokens WHERE id IN (
 	SELECT id FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
@@ -30,6 +31,8 @@ var brooms = []broom{
 	SELECT n FROM revoked_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM revoked_clients WHERE n IN (
 	SELECT n FROM revoked_clients WHERE expires <= $1 LIMIT $2)`)},
+	{sweep: writes(`DELETE FROM codes WHERE n IN (
+	SELECT n FROM codes WHERE family = '' AND expires + 0 <= $1 LIMIT $2)`)},
 	{keep: keepSpentCodes, sweep: writes(`DELETE FROM codes WHERE n IN (
 	SELECT n FROM codes WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM sessions WHERE n IN (

@@ -54,6 +54,8 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"OneTimeCodeExpires", oneTimeCodeExpires},
 		{"SessionExpires", sessionExpires},
 		{"BurntCodeBeginsNothing", codeBurnt},
+		{"OldestOfTooManyCodesGivesWay", codesBounded},
+		{"FiftyCodesAtOnceAreNoMoreThanMayWait", codesBoundedAtOnce},
 		{"NoCodeIsGivenInAnEndedSession", codeOfSession},
 		{"CodeThatWasNotSentIsNoCode", unsentCodeIsNoCode},
 		{"QuotaIsForAWindow", quotaWindow},

@@ -16,6 +16,10 @@ func (f *fixture) everything() {
 		store.RevokeToken{ID: "m2m", Expires: hour},
 		store.RevokeClient{Client: "gone", Longest: time.Hour},
 		store.PutCode{Code: store.Code{Hash: hash("c"), Account: "ann", Expires: hour}},
+		store.PutCode{Code: store.Code{Hash: hash("unused"), Account: "ann", Expires: hour}},
+		store.PutCode{Code: store.Code{Hash: hash("burnt"), Account: "ann", Expires: hour}},
+		store.SpendCode{Hash: hash("c"), Family: "f"},
+		store.BurnCode{Hash: hash("burnt")},
 		store.PutSession{Session: store.Session{Hash: hash("s"), ID: "s", Account: "ann", Expires: hour}},
 		store.PutOneTimeCode{Code: store.OneTimeCode{Hash: hash("o"), Sent: true, CodeExpires: hour, Expires: hour}},
 		store.TakeQuota{Key: hash("q"), Most: 5, Window: time.Hour},
@@ -33,9 +37,10 @@ func (f *fixture) everything() {
 }
 
 // sweptInAnHour of them: two tokens, refresh token, family, two revocations,
-// session, one-time code, quota, two opaque tokens, delivery, attempt. A code
-// stays another hour, for its second use.
-const sweptInAnHour = 13
+// the codes that began no sign-in, session, one-time code, quota, two opaque
+// tokens, delivery, attempt. The code that began one stays another hour, for its
+// second use.
+const sweptInAnHour = 15
 
 func (f *fixture) swept(at time.Time, want int) {
 	f.Helper()
@@ -52,6 +57,8 @@ func sweepRemoves(f *fixture) {
 	absent(f.Refresh(f.Context(), hash("f", 0)))(f, "the refresh token")
 	absent(f.Session(f.Context(), hash("s")))(f, "the session")
 	must(f.Code(f.Context(), hash("c")))(f)
+	absent(f.Code(f.Context(), hash("unused")))(f, "the code that nobody came with")
+	absent(f.Code(f.Context(), hash("burnt")))(f, "the burnt code")
 	f.swept(now.Add(2*time.Hour), 1)
 	f.swept(now.Add(90*24*time.Hour), 1)  // the address
 	f.swept(now.Add(400*24*time.Hour), 1) // the event
