@@ -207,9 +207,9 @@ func (a *Accounts) SignIn(ctx context.Context, now time.Time, s Sending, token, 
 	case who.State != store.Active:
 		return store.Account{}, nil, oauth.Fail(oauth.InvalidGrant, oauth.AccountFrozen).About(who.ID)
 	}
-	if !verified(&who, s.Kind) {
-		writes = append(writes, store.VerifyIdentifier{Account: who.ID, Kind: s.Kind, Value: to})
-	}
+	// Verified or not, it has to be the account's still when this is written.
+	verified(&who, s.Kind)
+	writes = append(writes, store.VerifyIdentifier{Account: who.ID, Kind: s.Kind, Value: to})
 	who.PasswordHash = "" // nobody behind here needs it, so nobody can log it
 	return who, append(writes, store.PutKnownAddress{Account: who.ID, Address: a.addressKey(who.ID, from)}), nil
 }
@@ -223,15 +223,13 @@ func (a *Accounts) bareAccount(ctx context.Context, now time.Time, s Sending, to
 	return a.Create(ctx, now, s.Client, Source{}, in)
 }
 
-// verified reports whether an address of the account was verified before, and
-// notes that it is.
-func verified(who *store.Account, kind store.IdentifierKind) (before bool) {
-	flag := &who.EmailVerified
+// verified notes that an address of the account is verified.
+func verified(who *store.Account, kind store.IdentifierKind) {
 	if kind == store.ByPhone {
-		flag = &who.PhoneVerified
+		who.PhoneVerified = true
+		return
 	}
-	before, *flag = *flag, true
-	return before
+	who.EmailVerified = true
 }
 
 // Reachable gives a phone number or an e-mail address the spelling that messages

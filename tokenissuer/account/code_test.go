@@ -244,3 +244,24 @@ func TestOnlyWhatCanGetMessagesIsReachable(t *testing.T) {
 		t.Error("a username is reachable")
 	}
 }
+
+// Between the code and the write the account gives the number up.
+func TestCodeSignsInToNobodyWhoHasTheAddressNoMore(t *testing.T) {
+	w := newWorld(t, Options{})
+	ann := store.Account{ID: "ann", Phone: number, PhoneVerified: true, State: store.Active}
+	if err := w.st.Apply(t.Context(), noon, store.PutAccount{Account: ann}); err != nil {
+		t.Fatal(err)
+	}
+	token, code := w.sent(login, time.Minute)
+	_, writes, err := w.SignIn(t.Context(), noon, login, token, code, false, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann.Phone = "+8613912345678"
+	if err := w.st.Apply(t.Context(), noon, store.UpdateAccount{Account: ann}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.st.Apply(t.Context(), noon, writes...); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("applied: %v", err)
+	}
+}

@@ -166,7 +166,11 @@ func (v *visit) change(c change) (bool, error) {
 	if err := v.p.endAll(ctx, v.now, c.who.ID); err != nil {
 		return false, err
 	}
-	return true, v.p.enterAnew(v, proved{c.who, c.m.id, []string{"pwd"}, writes})
+	who := proved{c.who, c.m.id, []string{"pwd"}, writes}
+	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
+		return true, v.p.enterAfter(v, v.session, who)
+	}
+	return true, v.p.enterAnew(v, who)
 }
 
 func (v *visit) changeRefused(c change, err error) error {

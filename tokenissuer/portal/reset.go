@@ -101,36 +101,51 @@ func (v *visit) set() error {
 	if err != nil {
 		return err
 	}
-	to, writes, wrong, err := v.owner()
-	switch {
-	case err != nil:
-		return err
-	case wrong != nil:
-		return v.showSet(http.StatusBadRequest, m, wrong)
-	}
-	ctx := v.r.Context()
-	who, err := v.p.o.Store.FindAccount(ctx, v.pending.Code.Kind, to)
-	if errors.Is(err, store.ErrNotFound) { // it had an account when the code was sent
-		return v.showSet(http.StatusBadRequest, m, &problem{"code", v.words.T("code.nobody")})
-	}
-	if err != nil {
-		return err
-	}
-	change, err := v.p.o.Accounts.ResetPassword(ctx, v.now, *m.password, who, v.form.Get("new_password"))
-	if err != nil {
-		return v.setRefused(m, err)
-	}
-	if err := v.p.endAll(ctx, v.now, who.ID); err != nil {
-		return err
-	}
-	if err := v.p.o.Store.Apply(ctx, v.now, append(writes, change...)...); err != nil {
-		return err
+	for try := 0; ; try++ {
+		done, err := v.setOnce(m)
+		switch {
+		case errors.Is(err, store.ErrConflict) && try == 0:
+			continue // the code was used, or the address moved: what is there now says which
+		case err != nil || !done:
+			return err
+		}
+		break
 	}
 	v.pending.Code, v.pending.Request.LoginHint = sentCode{}, v.pending.Code.To
 	if err := v.reseal(); err != nil {
 		return err
 	}
 	return v.see(v.href("/portal/login", "done", "1"))
+}
+
+// setOnce decides and writes. false: the answer is given.
+func (v *visit) setOnce(m method) (bool, error) {
+	to, writes, wrong, err := v.owner()
+	switch {
+	case err != nil:
+		return false, err
+	case wrong != nil:
+		return false, v.showSet(http.StatusBadRequest, m, wrong)
+	}
+	ctx, kind := v.r.Context(), v.pending.Code.Kind
+	who, err := v.p.o.Store.FindAccount(ctx, kind, to)
+	if errors.Is(err, store.ErrNotFound) { // it had an account when the code was sent
+		return false, v.showSet(http.StatusBadRequest, m, &problem{"code", v.words.T("code.nobody")})
+	}
+	if err != nil {
+		return false, err
+	}
+	change, err := v.p.o.Accounts.ResetPassword(ctx, v.now, *m.password, who, v.form.Get("new_password"))
+	if err != nil {
+		return false, v.setRefused(m, err)
+	}
+	if err := v.p.endAll(ctx, v.now, who.ID); err != nil {
+		return false, err
+	}
+	// The hash took its time: whoever proved an address that the account has given
+	// up meanwhile proved nothing about it.
+	still := store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}
+	return true, v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, []store.Write{still})...)
 }
 
 func (v *visit) setRefused(m method, err error) error {

@@ -52,18 +52,23 @@ func (p *Portal) enter(v *visit, who proved) error {
 		return err
 	case !signedIn:
 		return p.enterAnew(v, who)
-	case before.Account != who.account.ID: // somebody else sits down: the one before leaves
-		if err := p.o.End(ctx, v.now, before); err != nil {
-			return err
-		}
-		who.writes = append(who.writes, store.EndSession{Hash: before.Hash})
-		return p.enterAnew(v, who)
+	case before.Account != who.account.ID:
+		return p.enterAfter(v, before, who)
 	}
 	cookie := secret()
 	return p.carry(v, cookie, append(who.writes, store.ProveSession{
 		Old: before.Hash, New: hashOf(cookie), Account: who.account.ID, Source: who.source, AMR: who.amr,
 		AuthTime: v.now, Expires: v.now.Add(p.o.SessionLifetime),
 	}))
+}
+
+// enterAfter is enterAnew where somebody else sits down: the one before leaves.
+func (p *Portal) enterAfter(v *visit, before store.Session, who proved) error {
+	if err := p.o.End(v.r.Context(), v.now, before); err != nil {
+		return err
+	}
+	who.writes = append(who.writes, store.EndSession{Hash: before.Hash})
+	return p.enterAnew(v, who)
 }
 
 // enterAnew begins a session, after who.writes.

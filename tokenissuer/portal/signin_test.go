@@ -311,6 +311,26 @@ func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
 	w.person().signsIn("ann", "a new password").arrives("code", w.ann.ID)
 }
 
+// Ann's password has expired, and Bob left his session in the browser that she
+// sits down at: his ends as it does when somebody else signs in.
+func TestExpiredPasswordEndsTheSessionBefore(t *testing.T) {
+	w := newWorld(t, nil)
+	bob := w.create("bob", "another password")
+	w.apply(store.ExpirePassword{Account: w.ann.ID})
+	p := w.home("bob", "another password")
+	his, cookie := w.sessions(bob.ID)[0], p.cookie("__Host-gatehouse")
+	p.goes("/authorize").goes("/portal/login?switch=1&p_state="+p.stateOf()).submits("/portal/login", "username", "ann", "password", right)
+	p.submits("/portal/expired", "old_password", right, "new_password", "a new password").sees("/portal/consent", 200, "ann")
+	if left := w.sessions(bob.ID); len(left) != 0 || !slices.Equal(w.ended, []string{his.ID}) {
+		t.Errorf("left %v, ended %v", left, w.ended)
+	}
+	thief := w.person()
+	thief.header.Set("Cookie", "__Host-gatehouse="+cookie)
+	if thief.once("GET", "/portal/account", nil); thief.status != 303 {
+		t.Errorf("the cookie before: %d", thief.status)
+	}
+}
+
 func TestForgottenPasswordIsResetByCode(t *testing.T) {
 	sender := &codes{who: map[string]store.Account{}}
 	w := newWorld(t, func(o *Options) { o.Addresses = addresses{sender} })

@@ -70,7 +70,8 @@ func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
 }
 
 // VerifyIdentifier notes that the person has shown to have the address, ByEmail
-// or ByPhone. Conflict: it is not the account's any more.
+// or ByPhone; shown before, nothing changes. Conflict: it is not the account's any
+// more.
 type VerifyIdentifier struct {
 	Account string
 	Kind    IdentifierKind
@@ -78,8 +79,8 @@ type VerifyIdentifier struct {
 }
 
 var verifyIdentifier = map[IdentifierKind]write{
-	ByEmail: writes(`UPDATE accounts SET email_verified = 1, updated = $3 WHERE id = $1 AND email = $2`),
-	ByPhone: writes(`UPDATE accounts SET phone_verified = 1, updated = $3 WHERE id = $1 AND phone = $2`),
+	ByEmail: writes(`UPDATE accounts SET updated = CASE WHEN email_verified = 1 THEN updated ELSE $3 END, email_verified = 1 WHERE id = $1 AND email = $2`),
+	ByPhone: writes(`UPDATE accounts SET updated = CASE WHEN phone_verified = 1 THEN updated ELSE $3 END, phone_verified = 1 WHERE id = $1 AND phone = $2`),
 }
 
 func (w VerifyIdentifier) apply(ctx context.Context, t *transaction) error {

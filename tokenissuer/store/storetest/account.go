@@ -318,4 +318,8 @@ func identifierVerified(f *fixture) {
 	if got := must(f.Account(f.Context(), "ann"))(f); !got.EmailVerified {
 		f.Error("the e-mail address is not verified")
 	}
+	f.apply(now.Add(time.Hour), store.VerifyIdentifier{Account: "ann", Kind: store.ByEmail, Value: "ann@x.example"})
+	if got := must(f.Account(f.Context(), "ann"))(f); !got.Updated.Equal(now) {
+		f.Errorf("shown once more, the account changed at %v", got.Updated)
+	}
 }
