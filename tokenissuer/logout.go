@@ -3,10 +3,12 @@ package tokenissuer
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
@@ -15,13 +17,15 @@ import (
 type departure struct {
 	to    string // "" for a page of the portal
 	state string
+	hint  *token.Hint // nil where no ID token was sent
 }
 
-// Where a browser goes that no client has an address for: the page that says it
-// is signed out, and for the other documented API the one to sign in again.
+// Where a browser goes that no client has an address for: the page that asks
+// who is signed in, and says good-bye to everybody else, and for the other
+// documented API the one to sign in again.
 const (
-	signedOutPage = portalPath + "logout"
-	signInPage    = portalPath
+	signOutPage = portalPath + "logout"
+	signInPage  = portalPath
 )
 
 // logout is GET and POST /logout, as the documented API has it and as OpenID
@@ -41,30 +45,57 @@ func (i *Issuer) logout(r *request) error {
 		}
 		return err
 	}
+	session, signedIn, err := i.portal.Session(r.Context(), r.Request, r.now)
+	switch {
+	case err != nil:
+		return err
+	case !signedIn && r.Method == http.MethodPost:
+		// A form of another site comes without our cookie, which is SameSite=Lax. It
+		// comes with the redirect, and whoever has none is sent on from there.
+		return r.leave(departure{to: i.config.Issuer + "/logout" + again(form)}, "")
+	case signedIn && d.hint != nil && !vouchedBy(d.hint, session):
+		// RP-Initiated Logout §2: "MUST ask the End-User … if the supplied ID Token does
+		// not belong to the current OP session". It vouches for nobody here, so nobody
+		// is sent to its address either.
+		return r.leave(departure{}, i.config.Issuer+signOutPage)
+	}
 	if _, _, err := i.portal.SignOut(r.w, r.tagged(), r.now); err != nil {
 		return err
 	}
-	return r.leave(d, i.config.Issuer+signedOutPage)
+	return r.leave(d, i.config.Issuer+signOutPage)
+}
+
+// again is a form as a query.
+func again(form oauth.Form) string {
+	fields := url.Values{}
+	for _, name := range form.Names() {
+		fields.Set(name, form.Get(name))
+	}
+	return "?" + fields.Encode()
 }
 
 func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
 	d := departure{state: form.Get("state")}
-	id, hinted, err := i.leaver(form)
+	id, err := i.leaver(form, &d)
 	if err != nil {
 		return d, err
 	}
 	c, known := i.clients[oauth2].Client(id)
-	if !known {
+	if !known || c.Disabled {
 		return d, oauth.Fail(oauth.InvalidRequest, oauth.UnknownAuthClient)
 	}
 	r.event.Client = c.ID
 	own, standard := form.Get("logout_redirect_uri"), form.Get("post_logout_redirect_uri")
+	switch {
 	// RP-Initiated Logout §3: without a hint nobody vouches for who asks to be sent
 	// there.
-	if standard != "" && !hinted {
+	case standard != "" && d.hint == nil:
 		return d, oauth.FailParam(oauth.InvalidRequest, oauth.BadParameter, "id_token_hint")
-	}
-	if own == "" {
+	// There a request without an address asks for no redirect; the documented one
+	// asks for the address that is registered.
+	case own == "" && standard == "" && d.hint != nil && len(c.LogoutRedirectURIs) > 1:
+		return d, nil
+	case own == "":
 		own = standard
 	}
 	d.to, err = farewell(c, own)
@@ -73,23 +104,30 @@ func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
 
 // leaver finds the client that a request names, by its id or by an ID token it
 // got.
-func (i *Issuer) leaver(form oauth.Form) (id string, hinted bool, err error) {
+func (i *Issuer) leaver(form oauth.Form, d *departure) (id string, err error) {
 	id = form.Get("client_id")
 	raw := form.Get("id_token_hint")
 	if raw == "" {
 		if id == "" {
-			return "", false, oauth.FailParam(oauth.InvalidRequest, oauth.MissingLogoutClient, "client_id")
+			return "", oauth.FailParam(oauth.InvalidRequest, oauth.MissingLogoutClient, "client_id")
 		}
-		return id, false, nil
+		return id, nil
 	}
 	hint, err := token.ReadHint(raw, i)
 	if err != nil || !slices.Contains(i.Identifiers(), hint.Issuer) || id != "" && id != hint.ClientID {
-		return "", false, oauth.Wrap(oauth.InvalidRequest, oauth.BadParameter, errors.Join(err, errHint))
+		return "", oauth.Wrap(oauth.InvalidRequest, oauth.BadParameter, errors.Join(err, errHint))
 	}
-	return hint.ClientID, true, nil
+	d.hint = &hint
+	return hint.ClientID, nil
 }
 
 var errHint = errors.New("id_token_hint is not an ID token of this client")
+
+// vouchedBy reports whether an ID token belongs to a session: it is the same
+// person's and, where it names its session, of this one.
+func vouchedBy(hint *token.Hint, s store.Session) bool {
+	return hint.Subject == s.Account && (hint.Session == "" || hint.Session == s.ID)
+}
 
 // farewell is the address to go to: the one asked for if it is registered, the
 // only one where none was asked for.
@@ -133,7 +171,7 @@ func (i *Issuer) idaasLogout(r *request) error {
 	}
 	var d departure
 	if asked := form.Get("redirect_url"); slices.ContainsFunc(i.clients[apiV1].All(), func(c *client.Client) bool {
-		return slices.Contains(c.LogoutRedirectURIs, asked)
+		return !c.Disabled && slices.Contains(c.LogoutRedirectURIs, asked)
 	}) {
 		d.to = asked
 	}
