@@ -168,6 +168,45 @@ func (b *browser) signedIn(path, name string) url.Values {
 	return to.Query()
 }
 
+// The answer to a page of the portal is one code: told again while it waits, and
+// never followed by another.
+func TestPStateLeadsToOneCode(t *testing.T) {
+	s := start(t, authorizing())
+	s.user("alice", "")
+	b := s.browser()
+	page := b.follow(b.get(authorizePath("shop")))
+	form := b.submit(page, "username", "alice", "password", password)
+	state := strings.TrimPrefix(form.header.Get("Location"), "/portal/continue")
+	first := b.get("/portal/return" + state).header.Get("Location")
+	if again := b.get("/portal/return" + state).header.Get("Location"); !strings.HasPrefix(first, callback+"?code=") || again != first {
+		t.Fatalf("%q, then %q", first, again)
+	}
+	to, err := url.Parse(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh := s.good(redeemShop(to.Query().Get("code"))).text(t, "refresh_token")
+	for _, path := range []string{"/portal/return", "/portal/login"} {
+		a := b.get(path + state)
+		if a.status != http.StatusBadRequest || a.header.Get("Location") != "" || !strings.Contains(a.body, "This is done already") {
+			t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
+		}
+	}
+	s.good(redeemed(refresh)) // nothing of this was the second use of a code
+	other := b.signedIn(authorizePath("shop"), "alice").Get("code")
+	if other == to.Query().Get("code") {
+		t.Error("two requests, one code")
+	}
+}
+
+func redeemShop(code string) string {
+	return form("client_id", "shop", "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback)
+}
+
+func redeemed(refresh string) string {
+	return form("client_id", "shop", "client_secret", secret, "grant_type", "refresh_token", "refresh_token", refresh)
+}
+
 func TestCodeFlowInABrowser(t *testing.T) {
 	s := start(t, authorizing())
 	u := s.user("alice", "alice@example.com")

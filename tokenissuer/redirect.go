@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -15,8 +16,11 @@ import (
 
 // finish makes the code of an authorization request that somebody has agreed
 // to, and sends the browser back with it (RFC 6749 §4.1.2).
-func (i *Issuer) finish(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, s store.Session) error {
-	code := grant.NewCode()
+func (i *Issuer) finish(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, s store.Session, once ...store.Write) error {
+	code, err := i.codeOf(q)
+	if err != nil {
+		return err
+	}
 	redirect := q.RedirectURI
 	if q.Implied {
 		redirect = grant.ImpliedRedirect(redirect)
@@ -26,13 +30,33 @@ func (i *Issuer) finish(w http.ResponseWriter, hr *http.Request, now time.Time, 
 		Scopes: q.Scopes, AMR: s.AMR, Nonce: q.Nonce, Challenge: q.Challenge, Session: s.ID, Claims: claimsAsked(q),
 		AuthTime: s.AuthTime, Expires: now.Add(i.config.AuthorizationCodeLifetime),
 	}
-	if err := i.state.store.Apply(hr.Context(), now, store.PutCode{Code: record}); err != nil {
-		if errors.Is(err, store.ErrConflict) {
+	err = i.state.store.Apply(hr.Context(), now, append(once, store.PutCode{Code: record})...)
+	if errors.Is(err, store.ErrConflict) {
+		if !i.waits(hr.Context(), now, record) {
 			return oauth.Wrap(oauth.ServerError, oauth.LostRace, err)
 		}
+		err = nil // the person pressed twice, and the first answer was never read
+	}
+	if err != nil {
 		return err
 	}
 	return i.sendBack(w, hr, q, [][2]string{{"code", code}})
+}
+
+// codeOf is the one code that a request can lead to: drawn, or made of the
+// request's 256 random bits with a key of ours, so that it can be told again
+// without being stored.
+func (i *Issuer) codeOf(q portal.Request) (string, error) {
+	if q.ID == "" {
+		return grant.NewCode(), nil
+	}
+	return grant.CodeOf(i.state.pages, q.ID)
+}
+
+// waits reports whether nobody came with a code of this session yet.
+func (i *Issuer) waits(ctx context.Context, now time.Time, record store.Code) bool {
+	c, err := i.state.store.Code(ctx, record.Hash)
+	return err == nil && c.Spent.IsZero() && c.Session == record.Session && now.Before(c.Expires)
 }
 
 // deny sends an error back to the client (RFC 6749 §4.1.2.1).

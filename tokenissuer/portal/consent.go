@@ -108,7 +108,7 @@ func (v *visit) consent() error {
 // itself but by a page of its own: as a redirect it would still be the form's
 // answer, which our form-action and that of every browser keeps on this site.
 func (v *visit) continuePage() error {
-	if err := v.resume(); err != nil {
+	if err := v.resumeLate(); err != nil {
 		return err
 	}
 	s, _, err := v.step()
@@ -131,15 +131,13 @@ func (v *visit) continuePage() error {
 	return v.show(http.StatusOK, "continue", view{Next: v.href("/portal/return"), Data: appName(app)})
 }
 
-// leave returns to the app. It may be asked for again within p_state's time and
-// gives a new code then, as the authorization endpoint would; after a sign-out it
-// asks to sign in.
+// leave returns to the app, which uses the request up.
 func (v *visit) leave() error {
 	if v.r.Method != http.MethodGet { // HEAD asks for headers, and not for a code
 		v.w.Header().Set("Allow", "GET")
 		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
 	}
-	if err := v.resume(); err != nil {
+	if err := v.resumeLate(); err != nil {
 		return err
 	}
 	s, code, err := v.step()
@@ -149,7 +147,7 @@ func (v *visit) leave() error {
 	case s == signIn || s == consent || v.pending.Request.Client == "":
 		return v.see(v.href("/portal/continue"))
 	case s == deny:
-		return v.p.o.Deny(v.w, v.r, v.now, v.pending.Request, code)
+		return v.deny(code)
 	}
-	return v.p.o.Finish(v.w, v.r, v.now, v.pending.Request, v.session)
+	return v.give()
 }

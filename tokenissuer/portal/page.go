@@ -22,7 +22,7 @@ var pages = func() map[string]*template.Template {
 	layout := template.Must(template.ParseFS(pageFiles, "page/layout.html", "page/parts.html"))
 	m := map[string]*template.Template{}
 	for _, name := range []string{
-		"login", "code", "reset", "set", "signup", "consent", "continue", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error",
+		"login", "code", "reset", "set", "signup", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error",
 	} {
 		m[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "page/"+name+".html"))
 	}
@@ -92,7 +92,7 @@ func (v *visit) show(status int, name string, data view) error {
 		data.Title = v.words.T("title." + name)
 	}
 	for _, w := range v.p.languages.all {
-		if name == "error" {
+		if name == "error" || name == "finished" {
 			break // its address is not one to come back to
 		}
 		data.Languages = append(data.Languages, choice{

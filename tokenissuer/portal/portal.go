@@ -68,7 +68,10 @@ type Options struct {
 	SessionLifetime time.Duration
 
 	// Finish answers the redirect that ends an authorization request with a code.
-	Finish func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, s store.Session) error
+	// The writes use the request up, and are applied with the code's: where they
+	// conflict the error is store.ErrConflict, unless the code of this very request
+	// and session still waits to be fetched.
+	Finish func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, s store.Session, writes ...store.Write) error
 
 	// Deny answers the redirect that ends it with an error (RFC 6749 §4.1.2.1,
 	// OpenID Connect Core §3.1.2.6).
@@ -85,7 +88,8 @@ type Options struct {
 // Request is an authorization request that was judged and now waits for a
 // person. It travels sealed in p_state.
 type Request struct {
-	Family       int // of paths, as the caller counts them
+	ID           string // what it is remembered by once it is used up; "" where it needed no page
+	Family       int    // of paths, as the caller counts them
 	Client       string
 	RedirectURI  string
 	Implied      bool // RedirectURI was not sent: it is the only one there is
@@ -193,6 +197,7 @@ func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, re
 		return p.o.Deny(w, r, now, req, code)
 	}
 	v.browser = p.browserOf(w, r)
+	v.pending.Request.ID = secret()
 	if err := v.reseal(); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ var answers = map[oauth.Reason]struct {
 }{
 	ForeignState:               {http.StatusBadRequest, "error.start_again"},
 	ExpiredState:               {http.StatusBadRequest, "error.start_again"},
+	UsedState:                  {http.StatusBadRequest, "finished.text"},
 	oauth.LostRace:             {http.StatusConflict, "error.form"},
 	ForeignForm:                {http.StatusForbidden, "error.form"},
 	UnknownField:               {http.StatusBadRequest, "error.form"},
@@ -75,6 +76,9 @@ func (v *visit) showError(status int, reason oauth.Reason) error {
 		v.w.Header().Set("Retry-After", "5")
 	}
 	v.state = "" // it may be what is wrong
+	if reason == UsedState {
+		return v.show(status, "finished", view{Data: v.words.T(text)})
+	}
 	return v.show(status, "error", view{Data: struct {
 		Text   string
 		Reason oauth.Reason

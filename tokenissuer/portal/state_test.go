@@ -95,15 +95,57 @@ func TestRequestThatFitsNoAddressIsRefused(t *testing.T) {
 	}
 }
 
-func TestStateFinishedTwiceIsTwoCodesButNotAfterSignOut(t *testing.T) {
-	w := newWorld(t, nil)
+// finished is a person whose app has got the code of a p_state, and the form that
+// she signed in with.
+func (w *world) finished() (*person, string, url.Values) {
+	w.t.Helper()
 	p := w.person().goes("/authorize")
-	state := p.stateOf()
-	p.submits("/portal/login", "username", "ann", "password", right).allows().arrives("code", w.ann.ID)
-	p.goes("/portal/return?p_state="+state).arrives("code", w.ann.ID)
-	p.goes("/portal/login?p_state="+state).refresh().arrives("code", w.ann.ID)
+	state, form := p.stateOf(), p.filled("/portal/login", "username", "ann", "password", right)
+	p.send("POST", "/portal/login", form).refresh().allows().arrives("code", w.ann.ID)
+	return p, state, form
+}
+
+func TestStateIsGoodForOneAnswer(t *testing.T) {
+	w := newWorld(t, nil)
+	p, state, form := w.finished()
+	w.fetched = true
+	p.goes("/authorize").arrives("code", w.ann.ID) // the session suffices, and has no p_state
+	for _, path := range []string{"/portal/login", "/portal/consent", "/portal/reset", "/portal/return"} {
+		p.goes(path+"?p_state="+state).refresh().sees(path, 400, "done already", "Go back to it")
+	}
+	p.goes("/portal/continue?p_state="+state).refresh().sees("/portal/return", 400, "done already")
+	w.later(repeatFor)
+	p.goes("/portal/continue?p_state="+state).sees("/portal/continue", 400, "done already")
+	// Nor is a form of it any good, whoever sends it.
+	p.send("POST", "/portal/login", form).sees("/portal/login", 400, "done already")
 	p.goes("/portal/logout").submits("/portal/logout")
-	p.goes("/portal/return?p_state="+state).sees("/portal/login", 200)
+	p.goes("/portal/return?p_state="+state).sees("/portal/return", 400, "done already")
+}
+
+// The link is pressed while the page goes on by itself: the browser reads the
+// second answer alone.
+func TestPressingTwiceGivesTheSameAnswer(t *testing.T) {
+	w := newWorld(t, nil)
+	p, state, _ := w.finished()
+	w.later(repeatFor - time.Second)
+	p.goes("/portal/return?p_state="+state).arrives("code", w.ann.ID)
+	p.goes("/portal/continue?p_state="+state).refresh().arrives("code", w.ann.ID)
+	w.later(time.Second)
+	p.goes("/portal/return?p_state="+state).sees("/portal/return", 400, "done already")
+}
+
+func TestNoIsAnAnswerToo(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().signsIn("ann", right)
+	state, form := p.stateOf(), p.filled("/portal/consent", "decision", "deny")
+	p.send("POST", "/portal/consent", form).refresh().arrives("error", AccessDenied)
+	w.fetched = true
+	p.goes("/portal/consent?p_state="+state).sees("/portal/consent", 400, "done already")
+	form.Set("decision", "allow")
+	p.send("POST", "/portal/consent", form).sees("/portal/consent", 400, "done already")
+	if given, err := w.st.ConsentsOf(t.Context(), w.ann.ID); err != nil || len(given) != 0 {
+		t.Errorf("consent: %v %v", given, err)
+	}
 }
 
 // A sign-in that nobody finishes leaves nothing behind.

@@ -160,8 +160,22 @@ func (v *visit) formSession() string {
 	return v.session.ID
 }
 
-// resume opens the authorization request that the page is about.
+// resume opens the authorization request that the page is about, which must not
+// be used up.
 func (v *visit) resume() error {
+	if err := v.reopen(); err != nil {
+		return err
+	}
+	at, err := v.usedAt()
+	if err == nil && !at.IsZero() {
+		err = oauth.Fail(oauth.InvalidRequest, UsedState)
+	}
+	return err
+}
+
+// reopen is resume for the pages after the last form: for a moment they repeat
+// the answer, to a person who pressed twice.
+func (v *visit) reopen() error {
 	raw := v.form.Get("p_state")
 	x, err := v.p.open(v.browser, v.now, raw)
 	if err != nil {

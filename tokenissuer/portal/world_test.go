@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,6 +39,7 @@ type world struct {
 	now     time.Time
 	ended   []string
 	refused []oauth.Reason
+	fetched bool    // the app has come with every code
 	asking  Request // what /authorize asks for
 }
 
@@ -69,7 +71,11 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	o := Options{
 		Issuer: w.server.URL, Store: st, Accounts: accounts, Key: make([]byte, 32), Clients: apps.Client, Sources: []account.Source{staff},
 		Scopes: map[string]string{"orders:read": "See your orders"}, Name: "Example",
-		Finish: func(rw http.ResponseWriter, r *http.Request, _ time.Time, req Request, s store.Session) error {
+		Finish: func(rw http.ResponseWriter, r *http.Request, now time.Time, req Request, s store.Session, once ...store.Write) error {
+			err := w.st.Apply(r.Context(), now, once...)
+			if err != nil && (!errors.Is(err, store.ErrConflict) || w.fetched) {
+				return err
+			}
 			return answer(rw, r, req, "code", s.Account+" "+s.ID)
 		},
 		Deny: func(rw http.ResponseWriter, r *http.Request, _ time.Time, req Request, code string) error {
