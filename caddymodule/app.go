@@ -273,7 +273,8 @@ type Client struct {
 	FirstParty bool `json:"first_party,omitempty"`
 
 	// Let people open accounts through the client: a web client by `POST /signup`,
-	// with a one-time code for each address.
+	// with a one-time code for each address; any by `auto_signup` in the otp grants,
+	// which is as absent without this word.
 	SignUp bool `json:"signup,omitempty"`
 
 	// Let a web client redeem a code by its id and the PKCE verifier alone.

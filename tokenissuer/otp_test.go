@@ -210,6 +210,24 @@ func TestCodeForNobodyOpensAnAccountWhereTheClientAsks(t *testing.T) {
 	}
 }
 
+// Whoever knows a client's id could fill the issuer with accounts: without the
+// operator's `signup` the word is as none, row 12 of http-api.md 1.4.
+func TestCodeOpensNoAccountWithoutTheOperatorsWord(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.otp())
+	token := s.ask("second", "phone_number", number, "auth_source_id", "sms")
+	pairs := []string{"grant_type", sms, "client_id", "second", "client_secret", secret, "auth_source_id", "sms", "phone_number", number, "otp_token", token, "otp", p.code(e164)}
+	text := strings.TrimSuffix(object(pairs...), "}")
+	s.check(t, "/oauth2/token", row{name: "JSON true", form: text + `,"auto_signup":true}`, headers: []string{asJSON}, status: 400, body: notFound})
+	s.check(t, "/oauth2/token", row{name: "JSON text", form: text + `,"auto_signup":"true"}`, headers: []string{asJSON}, status: 400, body: notFound})
+	s.check(t, "/oauth2/token", row{name: "form", form: form(pairs...) + "&auto_signup=true", status: 400, body: notFound})
+	if u, err := s.issuer.User(t.Context(), e164); err == nil {
+		t.Errorf("there is an account: %+v", u)
+	}
+	s.person(number, "") // an operator adds it, and the code is good still
+	s.good(form(pairs...) + "&auto_signup=true")
+}
+
 // TestCodesCannotBeGuessed is C25.
 func TestCodesCannotBeGuessed(t *testing.T) {
 	p := newPost(t)

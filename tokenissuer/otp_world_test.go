@@ -186,7 +186,7 @@ func (p *post) otp() tokenissuer.Config {
 			{ID: "other", Type: "sms_otp", Webhook: hook},
 		},
 		Clients: []tokenissuer.Client{
-			{ID: "shop", Type: "web", Secrets: []string{secret}, Grants: grants, Sources: []string{"sms", "mail", "short", "staff"}},
+			{ID: "shop", Type: "web", Secrets: []string{secret}, Grants: grants, Sources: []string{"sms", "mail", "short", "staff"}, SignUp: true},
 			{ID: "second", Type: "web", Secrets: []string{secret}, Grants: grants, Sources: []string{"sms"}},
 			{ID: "spa", Type: "spa", Grants: grants, Sources: []string{"sms"}},
 			{ID: "open", Type: "spa", Grants: grants, Sources: []string{"sms", "mail"}, OTPSendWithoutSecret: true},

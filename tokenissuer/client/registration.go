@@ -106,7 +106,8 @@ type Registration struct {
 	// have what it asks for.
 	FirstParty bool
 
-	// SignUp lets people open accounts through the client.
+	// SignUp lets people open accounts through the client. Without it auto_signup
+	// of the one-time-code grants is as absent.
 	SignUp bool
 
 	// Disabled clients get no tokens, and the gate refuses those they have.

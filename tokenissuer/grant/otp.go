@@ -49,7 +49,9 @@ func (g *OTP) Grant(ctx context.Context, r Request) (*Authorization, error) {
 		return nil, err
 	}
 	sending := account.Sending{Client: r.Client.ID, Source: source.ID, Kind: g.Kind, To: r.Form.Get(string(g.Kind))}
-	signup := r.Form.Get("auto_signup") == "true" // any other value is as none
+	// Any other value is as none, and so is all of it without the operator's leave:
+	// the id of a public client is all that a stranger needs to ask for accounts.
+	signup := r.Client.SignUp && r.Form.Get("auto_signup") == "true"
 	who, writes, err := g.Accounts.SignIn(ctx, r.Now, sending, r.Form.Get("otp_token"), r.Form.Get("otp"), signup, r.From)
 	if err != nil {
 		return nil, err
