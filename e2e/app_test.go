@@ -35,6 +35,7 @@ func newApp(issuer string, exchange func() *http.Client) *app {
 	a := &app{issuer: issuer, exchange: exchange, started: map[string]attempt{}, messages: map[string]chan string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /start", a.start)
+	mux.HandleFunc("GET /post", a.post)
 	mux.HandleFunc("GET /callback", a.callback)
 	mux.HandleFunc("GET /bye", func(w http.ResponseWriter, _ *http.Request) { answer(w, "Bye", "") })
 	mux.HandleFunc("POST /message", a.message)
@@ -44,7 +45,20 @@ func newApp(issuer string, exchange func() *http.Client) *app {
 
 // start sends the browser to the issuer; further parameters go along.
 func (a *app) start(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	http.Redirect(w, r, a.issuer+"/oauth2/authorize?"+a.request(r.URL.Query()).Encode(), http.StatusFound)
+}
+
+// post is start by a form.
+func (a *app) post(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, `<!doctype html><html lang="en"><title>App</title><form method="post" action="%s/oauth2/authorize">`, a.issuer)
+	for name, values := range a.request(r.URL.Query()) {
+		fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, html.EscapeString(name), html.EscapeString(values[0]))
+	}
+	fmt.Fprint(w, `<button>Sign in</button></form>`)
+}
+
+func (a *app) request(q url.Values) url.Values {
 	state, verifier := rand.Text(), rand.Text()+rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
 	a.mu.Lock()
@@ -58,7 +72,7 @@ func (a *app) start(w http.ResponseWriter, r *http.Request) {
 	if !q.Has("scope") {
 		q.Set("scope", "openid profile")
 	}
-	http.Redirect(w, r, a.issuer+"/oauth2/authorize?"+q.Encode(), http.StatusFound)
+	return q
 }
 
 func (a *app) callback(w http.ResponseWriter, r *http.Request) {

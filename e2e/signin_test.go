@@ -36,6 +36,28 @@ func TestSignInWithAPassword(t *testing.T) {
 	})
 }
 
+// A form of the app is a form of another site: the browser sends it without the
+// cookies of this one.
+func TestAnAppAsksByForm(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		ask := func(query, to string) {
+			b.Helper()
+			b.visit(here.app.URL+"/post?client_id=shop"+query, "/post")
+			b.press("form button", to)
+		}
+		ask("&prompt=none", "/callback")
+		b.said("Refused", "login_required")
+		ask("", "/portal/login")
+		b.fill("username", name, "password", password)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+		ask("&prompt=none", "/callback")
+		b.said("Signed in", "-")
+		ask("", "/callback")
+		b.said("Signed in", "-")
+	})
+}
+
 func TestTooManyWrongPasswordsLockTheName(t *testing.T) {
 	inEveryLook(t, func(b *tab, name string) {
 		b.start("client_id=shop", "/portal/login")
