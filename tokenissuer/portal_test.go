@@ -138,3 +138,19 @@ func TestPersonSignsInToTheAccountByCode(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+func TestPortalWithoutItsSlash(t *testing.T) {
+	s := start(t, authorizing())
+	b := s.browser()
+	for from, to := range map[string]string{"/portal": "/portal/", "/portal?lang=zh": "/portal/?lang=zh", "/portal/": "/portal/account"} {
+		if a := b.get(from); a.status != http.StatusSeeOther || a.header.Get("Location") != to {
+			t.Errorf("%s: %d %v", from, a.status, a.header)
+		}
+	}
+	if a := b.do(http.MethodPost, "https://auth.example.com/portal", "x=y"); a.status != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", a.status)
+	}
+	if a := b.get("/portalx"); a.status != http.StatusTeapot && a.status != http.StatusNotFound {
+		t.Errorf("/portalx is not the portal's: %d", a.status)
+	}
+}

@@ -57,7 +57,7 @@ func (i *Issuer) endpoint(path string) *route {
 	switch {
 	case e != nil && (e.used == nil || e.used(i)):
 		return e
-	case strings.HasPrefix(path, portalPath) && i.portal != nil:
+	case (strings.HasPrefix(path, portalPath) || path+"/" == portalPath) && i.portal != nil:
 		return &pages
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
+// slash leads people who left it away to the address that is written everywhere.
+func (v *visit) slash() error { return v.see(v.href("/portal/")) }
+
 func (v *visit) home() error { return v.see(v.href("/portal/account")) }
 
 // member is the account that is signed in. false: the answer leads to the sign-in

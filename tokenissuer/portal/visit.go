@@ -48,7 +48,7 @@ var routes map[string]route
 
 func init() { // the handlers name addresses, which are in the table again
 	routes = map[string]route{
-		"/portal":                  {get: (*visit).home},
+		"/portal":                  {get: (*visit).slash},
 		"/portal/":                 {get: (*visit).home},
 		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}, anybody: true},
 		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}, anybody: true},
