@@ -262,8 +262,13 @@ type Client struct {
 	LogoutRedirectURIs []string `json:"logout_redirect_uris,omitempty"`
 
 	// Told with a signed logout token when a person signs out of the browser that a
-	// sign-in of the client began in; those sign-ins end. Tried again for a day.
+	// sign-in of the client began in. Tried again for a day.
 	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+
+	// What ends for the client when a person signs out of a browser: `tokens`, those
+	// of its sign-ins that began there with their refresh tokens, or the browser's
+	// `session` alone. Default: tokens with backchannel_logout_uri, session without.
+	Logout string `json:"logout,omitempty"`
 
 	// The origins whose scripts may read the answers of the token, revocation,
 	// userinfo, key and metadata endpoints.

@@ -217,6 +217,7 @@ func (p *issuerParser) authSource() error {
 //		redirect_uris <address>…
 //		logout_redirect_uris <address>…
 //		backchannel_logout_uri <address>
+//		logout session|tokens
 //		cors_origins <origin>…
 //		first_party
 //		signup
@@ -251,6 +252,7 @@ func (p *issuerParser) client() error {
 		"redirect_uris":           b.texts(&c.RedirectURIs),
 		"logout_redirect_uris":    b.texts(&c.LogoutRedirectURIs),
 		"backchannel_logout_uri":  b.text(&c.BackchannelLogoutURI),
+		"logout":                  b.oneOf(&c.Logout, "session", "tokens"),
 		"cors_origins":            b.texts(&c.CORSOrigins),
 		"first_party":             b.flag(&c.FirstParty),
 		"signup":                  b.flag(&c.SignUp),

@@ -1,15 +1,61 @@
 package tokenissuer
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
+
+// openState opens the state of a new store; Close is the test's end.
+func openState(t *testing.T, report func(error)) *State {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "issuer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenState(t.Context(), st, Config{}.KeyRules(""), report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// owe stores notices of these sessions for a client.
+func (s *State) owe(t *testing.T, now time.Time, client, uri string, sessions ...string) {
+	t.Helper()
+	for _, sid := range sessions {
+		put := store.PutDelivery{Delivery: store.Delivery{
+			ID: client + sid, Client: client, URI: uri, Body: `{"iss":"i","sub":"s","aud":"` + client + `","sid":"` + sid + `"}`, Next: now, Expires: now.Add(deliverFor),
+		}}
+		if err := s.store.Apply(t.Context(), now, put); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// sessionOf reads the sid of a logout token.
+func sessionOf(r *http.Request) string {
+	var claims struct{ SID string }
+	if parts := strings.Split(r.PostFormValue("logout_token"), "."); len(parts) == 3 {
+		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+		_ = json.Unmarshal(payload, &claims)
+	}
+	return claims.SID
+}
 
 // TestNoticeIsSentAgainUntilItArrives walks through the hours of a client that
 // is down, without waiting for them.
@@ -21,31 +67,173 @@ func TestNoticeIsSentAgainUntilItArrives(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "issuer.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	failures := 0
-	s, err := OpenState(t.Context(), st, Config{}.KeyRules(""), func(error) { failures++ })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openState(t, func(error) { failures++ })
 	now := time.Now().Add(time.Hour) // the background of s sees nothing due yet
-	put := store.PutDelivery{Delivery: store.Delivery{ID: "one", Client: "shop", URI: server.URL, Body: `{"iss":"i","sub":"s","aud":"shop","sid":"x"}`, Next: now, Expires: now.Add(deliverFor)}}
-	if err := st.Apply(t.Context(), now, put); err != nil {
-		t.Fatal(err)
-	}
+	s.owe(t, now, "shop", server.URL, "one")
 	sender := &http.Client{Timeout: time.Second}
 	for step, after := range []time.Duration{0, 4 * time.Second, 5 * time.Second, 24 * time.Second, 25 * time.Second, 106 * time.Second, 10 * time.Hour} {
-		if err := s.deliverDue(t.Context(), sender, now.Add(after)); err != nil {
+		due, err := s.store.DueDeliveries(t.Context(), now.Add(after), deliverMost)
+		if err != nil {
 			t.Fatal(err)
 		}
+		_ = s.tell(t.Context(), sender, due, now.Add(after)) // failures are counted
 		if want := []int{1, 1, 2, 2, 3, 4, 4}[step]; tries != want {
 			t.Errorf("after %v: %d tries, want %d", after, tries, want)
 		}
 	}
 	if failures != 3 {
 		t.Errorf("%d failures reported", failures)
+	}
+}
+
+// TestClientThatHangsDelaysItsOwnNoticesAlone: and each client gets its notices
+// one at a time, in order.
+func TestClientThatHangsDelaysItsOwnNoticesAlone(t *testing.T) {
+	answer, hanging, quick := make(chan struct{}), make(chan string, 9), make(chan string, 9)
+	var inside atomic.Int32
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if inside.Add(1) > 1 {
+			t.Error("two notices at once for one client")
+		}
+		hanging <- sessionOf(r)
+		<-answer
+		inside.Add(-1)
+	}))
+	defer hangs.Close()
+	healthy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { quick <- sessionOf(r) }))
+	defer healthy.Close()
+	s := openState(t, func(err error) { t.Error(err) })
+	now := time.Now()
+	s.owe(t, now, "hangs", hangs.URL, "a", "b", "c")
+	s.owe(t, now, "quick", healthy.URL, "d", "e", "f")
+	s.wake()
+	next := func(from chan string, want string) {
+		t.Helper()
+		select {
+		case got := <-from:
+			if got != want {
+				t.Errorf("told of session %s, want %s", got, want)
+			}
+		case <-time.After(4 * time.Second): // less than the client that hangs is given
+			t.Fatalf("not told of session %s", want)
+		}
+	}
+	next(hanging, "a")
+	for _, sid := range []string{"d", "e", "f"} {
+		next(quick, sid)
+	}
+	s.owe(t, now, "quick", healthy.URL, "g")
+	s.wake()
+	next(quick, "g")
+	close(answer)
+	next(hanging, "b")
+	next(hanging, "c")
+}
+
+// TestEndOfTheServerCutsNoticesOff: it does not wait for a client, reports no
+// failure, and has the notice again after the next start.
+func TestEndOfTheServerCutsNoticesOff(t *testing.T) {
+	called, gone := make(chan struct{}, 1), make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm() // or the end of the connection is not seen
+		called <- struct{}{}
+		<-r.Context().Done()
+		close(gone)
+	}))
+	defer hangs.Close()
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	st, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenState(t.Context(), st, Config{}.KeyRules(""), func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	s.owe(t, now, "hangs", hangs.URL, "a")
+	s.wake()
+	<-called
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-gone
+	if took := time.Since(now); took >= deliverIn {
+		t.Errorf("the end took %v", took)
+	}
+	st, err = sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if due, err := st.DueDeliveries(t.Context(), now.Add(time.Hour), 9); err != nil || len(due) != 1 {
+		t.Errorf("%d due, %v", len(due), err)
+	}
+}
+
+func TestFailedNoticeNamesClientAndHostAlone(t *testing.T) {
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer refuses.Close()
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	s := openState(t, func(error) {})
+	now := time.Now().Add(time.Hour)
+	for name, server := range map[string]*httptest.Server{"shop": refuses, "spa": closed} {
+		d := store.Delivery{ID: "x", Client: name, URI: server.URL + "/bye/p4th?key=s3cret", Body: `{}`, Next: now, Expires: now.Add(deliverFor)}
+		if err := s.store.Apply(t.Context(), now, store.PutDelivery{Delivery: d}); err != nil {
+			t.Fatal(err)
+		}
+		err := s.hand(t.Context(), &http.Client{Timeout: time.Second}, d, now)
+		if err == nil || !strings.Contains(err.Error(), "telling client "+name) || !strings.Contains(err.Error(), server.Listener.Addr().String()) {
+			t.Errorf("%v", err)
+		} else if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "p4th") {
+			t.Errorf("more than the host: %v", err)
+		}
+		if err := s.store.Apply(t.Context(), now, store.RemoveDelivery{ID: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTurnsAreShared is the courier's choice alone: at most so many clients at
+// once, none twice, and who has just failed after those that wait.
+func TestTurnsAreShared(t *testing.T) {
+	var due []store.Delivery
+	for n := range deliverAside + 2 {
+		for range 2 {
+			due = append(due, store.Delivery{Client: string(rune('a' + n))})
+		}
+	}
+	c, now := newCourier(), time.Now()
+	turns := func(at time.Time) (clients string) {
+		for _, e := range c.next(due, at) {
+			clients += e.client
+			if len(e.notices) != 2 {
+				t.Errorf("%s goes with %d notices", e.client, len(e.notices))
+			}
+		}
+		return clients
+	}
+	for _, step := range []struct {
+		back   string
+		failed bool
+		after  time.Duration
+		want   string
+	}{
+		{"", false, 0, "abcdefgh"},
+		{"", false, 0, ""},
+		{"a", true, 0, "i"},
+		{"b", false, 0, "b"}, // it arrived, and it has more
+		{"c", true, 0, "j"},
+		{"d", true, 4 * time.Second, ""},
+		{"", false, 5 * time.Second, "a"},
+	} {
+		if step.back != "" {
+			c.returned(errand{client: step.back, failed: step.failed}, now)
+		}
+		if got := turns(now.Add(step.after)); got != step.want {
+			t.Errorf("%+v: %q", step, got)
+		}
 	}
 }

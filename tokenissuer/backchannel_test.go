@@ -102,3 +102,52 @@ func TestSignOutIsToldToTheClientsOfTheSession(t *testing.T) {
 		t.Errorf("A23: the logout token opened userinfo: %d", got.status)
 	}
 }
+
+// TestClientSaysWhatASignOutEnds: its own word decides, and without one whether
+// it is told.
+func TestClientSaysWhatASignOutEnds(t *testing.T) {
+	for _, c := range []struct {
+		name, logout string
+		told, ends   bool
+	}{
+		{"nothing said", "", false, false},
+		{"it is told", "", true, true},
+		{"tokens", "tokens", false, true},
+		{"session, and it is told", "session", true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			told, config := listen(t), authorizing()
+			config.Clients[0].Logout = c.logout
+			if c.told {
+				config.Clients[0].BackchannelLogoutURI = told.URL
+			}
+			s := start(t, config)
+			s.user("alice", "")
+			b := s.browser()
+			redeem := func(code string) string {
+				return form("client_id", "shop", "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback)
+			}
+			a := s.good(redeem(b.signedIn(authorizePath("shop"), "alice").Get("code")))
+			onItsWay := b.signedIn(authorizePath("shop"), "alice").Get("code")
+			elsewhere := s.good(signIn("shop", "alice") + "&client_secret=" + secret)
+			b.get("/logout?" + form("client_id", "shop"))
+			if c.told {
+				told.next(t)
+			}
+			want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[c.ends]
+			if got := s.userinfoStatus(a.text(t, "access_token")); got != want {
+				t.Errorf("its access token: %d, want %d", got, want)
+			}
+			want = map[bool]int{true: http.StatusBadRequest, false: http.StatusOK}[c.ends]
+			if got := s.token(refresh("shop", a.text(t, "refresh_token")) + "&client_secret=" + secret); got.status != want {
+				t.Errorf("its refresh token: %d, want %d", got.status, want)
+			}
+			if got := s.token(redeem(onItsWay)); got.status != want {
+				t.Errorf("the code on its way: %d, want %d", got.status, want)
+			}
+			if got := s.userinfoStatus(elsewhere.text(t, "access_token")); got != http.StatusOK {
+				t.Errorf("a sign-in without the browser: %d", got)
+			}
+		})
+	}
+}

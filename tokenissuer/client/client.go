@@ -20,6 +20,7 @@ type Client struct {
 	LogoutRedirectURIs   []string
 	PKCEWithoutSecret    bool
 	BackchannelLogoutURI string
+	EndsWithSession      bool // its sign-ins end when the browser they began in signs out
 	OTPSendWithoutSecret bool
 	Claims               []string
 	IntrospectAny        bool
@@ -74,8 +75,9 @@ func (r Registration) client() *Client {
 	c := &Client{
 		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, BackchannelLogoutURI: r.BackchannelLogoutURI, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
 		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, SignUp: r.SignUp, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
-		Rotate:  r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
-		Dialect: r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
+		Rotate:          r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
+		EndsWithSession: r.Logout == LogoutTokens || r.Logout == "" && r.BackchannelLogoutURI != "",
+		Dialect:         r.Dialect, grants: make(map[string]bool, len(r.Grants)), hashes: r.SecretHashes,
 	}
 	if c.Dialect == "" {
 		c.Dialect = CIAM

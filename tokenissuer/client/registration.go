@@ -33,6 +33,12 @@ const (
 	Opaque = "opaque"
 )
 
+// What a sign-out of the browser ends for a client.
+const (
+	LogoutSession = "session"
+	LogoutTokens  = "tokens"
+)
+
 // Dialects a client may speak.
 const (
 	CIAM  = "ciam"  // the documented API at /oauth2
@@ -61,8 +67,13 @@ type Registration struct {
 	LogoutRedirectURIs []string
 
 	// BackchannelLogoutURI is told when a person signs out of the browser that a
-	// sign-in of the client began in; those sign-ins end.
+	// sign-in of the client began in.
 	BackchannelLogoutURI string
+
+	// Logout is `tokens`, where those sign-ins end with the browser's session, or
+	// `session`, where they go on. Default: tokens for clients that are told of it,
+	// otherwise session, as the documented API has it.
+	Logout string
 
 	// CORSOrigins are the origins whose scripts may read the issuer's answers.
 	CORSOrigins []string
@@ -193,6 +204,9 @@ func (r Registration) Problems(attributes ...string) (ps []Problem) {
 	if !slices.Contains([]string{"", "rotate", "reuse"}, r.Refresh) {
 		add("refresh", "%q is not rotate or reuse", r.Refresh)
 	}
+	if !slices.Contains([]string{"", LogoutSession, LogoutTokens}, r.Logout) {
+		add("logout", "%q is not session or tokens", r.Logout)
+	}
 	if r.Type.Public() && r.Refresh == "reuse" {
 		add("refresh", "the refresh tokens of a %s client must rotate (RFC 9700 §4.14.2)", r.Type)
 	}
@@ -308,6 +322,15 @@ func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 		}
 	} else if r.Refresh != "" && !r.HasGrant(oauth.GrantRefreshToken) {
 		add("refresh", "without effect: refresh_token is not among the grants")
+	}
+	if !r.HasGrant(oauth.GrantAuthorizationCode) {
+		const mend = "without effect: no sign-in of the client begins in a browser, for authorization_code is not among the grants"
+		if r.Logout != "" {
+			add("logout", mend)
+		}
+		if r.BackchannelLogoutURI != "" {
+			add("backchannel_logout_uri", mend)
+		}
 	}
 	if r.IntrospectAny && len(r.Secrets)+len(r.SecretHashes) == 0 {
 		add("introspect", "any needs a secret: whoever knows the client's id could introspect every token")

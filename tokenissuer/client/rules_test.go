@@ -47,6 +47,8 @@ func TestWordsWithoutEffectAreProblems(t *testing.T) {
 		{"a robot that introspects all", with(robot, func(r *Registration) { r.IntrospectAny = true }), ""},
 		{"a shop that rotates", with(shop, func(r *Registration) { r.Refresh = "rotate"; r.Claims = []string{"email"} }), ""},
 		{"rotating nothing", with(shop, func(r *Registration) { r.Refresh = "rotate"; r.Grants = []string{"password"} }), "refresh"},
+		{"a shop of passwords that ends with the browser", with(shop, func(r *Registration) { r.Logout = "tokens" }), "logout"},
+		{"a shop of passwords that is told", with(shop, func(r *Registration) { r.BackchannelLogoutURI = "https://shop.example.com/bye" }), "backchannel_logout_uri"},
 		{"a phone", phone, ""},
 		{"a phone that introspects all", with(phone, func(r *Registration) { r.IntrospectAny = true }), "introspect"},
 		{"a token for a week", with(shop, func(r *Registration) { r.AccessTokenLifetime = 168 * time.Hour }), "access_token_lifetime"},

@@ -43,11 +43,13 @@ func (w RemoveDelivery) apply(ctx context.Context, t *transaction) error {
 }
 
 var selectDue = reads(`
-SELECT id, client, uri, body, tries, next, expires FROM deliveries
-WHERE next <= $1 AND expires > $1 ORDER BY next, n LIMIT $2`)
+SELECT id, client, uri, body, tries, next, expires FROM (
+	SELECT n, id, client, uri, body, tries, next, expires, row_number() OVER (PARTITION BY client ORDER BY next, n) AS place
+	FROM deliveries WHERE next <= $1 AND expires > $1) AS due
+WHERE place <= $2 ORDER BY next, n`)
 
-// DueDeliveries lists up to most messages whose time has come, the longest due
-// first.
+// DueDeliveries lists the messages whose time has come, up to most of each
+// client so that one client's backlog hides nobody else's, the longest due first.
 func (s *Store) DueDeliveries(ctx context.Context, now time.Time, most int) ([]Delivery, error) {
 	return all(ctx, s, "deliveries", selectDue, func(row scanner) (Delivery, error) {
 		var d Delivery

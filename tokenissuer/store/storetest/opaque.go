@@ -68,6 +68,11 @@ func deliveriesDue(f *fixture) {
 	due(now, 1, first)
 	due(now.Add(time.Minute), 10, first, soon, later)
 
+	other := store.Delivery{ID: "other", Client: "spa", URI: "https://spa.example.com/", Body: "{}", Next: now.Add(time.Second), Expires: now.Add(time.Hour)}
+	f.apply(now, store.PutDelivery{Delivery: other})
+	due(now.Add(time.Minute), 1, first, other) // behind three of shop's
+	f.apply(now, store.RemoveDelivery{ID: "other"})
+
 	f.oneWinner(func(int) []store.Write {
 		return []store.Write{store.RetryDelivery{ID: "first", Tries: 0, Next: now.Add(2 * time.Minute)}}
 	})
