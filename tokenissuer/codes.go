@@ -73,6 +73,11 @@ func newCodes(config Config, state *State, accounts *account.Accounts) (*codes, 
 	return c, nil
 }
 
+// ofStrangers is the part of a number's daily messages that one network gets for
+// which nobody vouches: a single stranger must not leave none to whoever has the
+// number.
+const ofStrangers = 5
+
 // parcel is one code to be sent.
 type parcel struct {
 	account.Sending        // To as the person typed it
@@ -187,12 +192,19 @@ func (c *codes) quotas(p parcel) []quota {
 	}
 	phone := p.Kind == store.ByPhone
 	var all []quota
-	for _, r := range c.perNumber {
-		q := quota{take: key("messages to", r, string(p.Kind), p.To), ofNumber: true, code: oauth.MailRateLimitExceeded, reason: oauth.MailboxUsedUp}
+	ofNumber := func(take store.TakeQuota) {
+		q := quota{take: take, ofNumber: true, code: oauth.MailRateLimitExceeded, reason: oauth.MailboxUsedUp}
 		if phone {
 			q.code, q.reason = oauth.SMSRateLimitExceeded, oauth.NumberUsedUp
 		}
 		all = append(all, q)
+	}
+	for _, r := range c.perNumber {
+		if p.unproven && r.Within >= time.Hour {
+			part := Rate{max(1, r.Count/ofStrangers), r.Within}
+			ofNumber(key("messages from network", part, string(p.Kind), p.To, account.Network(p.from)))
+		}
+		ofNumber(key("messages to", r, string(p.Kind), p.To))
 	}
 	if p.unproven {
 		all = append(all, quota{take: key("messages from", perAddress, prefix(p.from).String()), code: oauth.TemporarilyUnavailable, reason: oauth.TooManyRequests})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -287,12 +286,7 @@ func TestOwnersAddressHasTriesOfItsOwn(t *testing.T) {
 // fromElsewhere sends a token request of another address.
 func (s *server) fromElsewhere(t *testing.T, body string) string {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/oauth2/token", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.RemoteAddr = "192.0.2.1:1234"
-	w := httptest.NewRecorder()
-	s.issuer.ServeHTTP(w, r)
-	return w.Body.String()
+	return s.from(t, "192.0.2.1", "/oauth2/token", body).body
 }
 
 func TestOneOfFiftyUsesACode(t *testing.T) {

@@ -31,11 +31,13 @@ const (
 	// triesPerCode wrong codes end an otp_token.
 	triesPerCode = 5
 
-	// triesPerAddress wrong codes within triesWindow, over all otp_tokens, end the
-	// guessing at one phone number or mailbox. Fifty messages a day with five tries
-	// each would be 250 tries, 1 in 4,000 for six digits and 1 in 40 for four.
-	triesPerAddress = 20
-	triesWindow     = 24 * time.Hour
+	// triesPerNetwork wrong codes within triesWindow, over all otp_tokens, end the
+	// guessing at one phone number or mailbox from one network, triesOfStrangers that
+	// of all networks together. Fifty messages a day with five tries each would be 250
+	// tries, 1 in 4,000 for six digits and 1 in 40 for four.
+	triesPerNetwork  = 20
+	triesOfStrangers = 100
+	triesWindow      = 24 * time.Hour
 )
 
 // CodeSource is a source of one-time codes as the operator configured it.
@@ -94,7 +96,7 @@ func (a *Accounts) codeHash(token, code string) store.Hash {
 //
 //  1. the otp_token is known, not over, and not spent on wrong codes
 //  2. everything is as it was when the code was sent
-//  3. not too many wrong codes for this address, over all otp_tokens
+//  3. not too many wrong codes for this number or mailbox, over all otp_tokens
 //  4. the code
 //
 // A wrong code is remembered before the answer. For a right one the writes are
@@ -122,38 +124,43 @@ func (a *Accounts) CheckCode(ctx context.Context, now time.Time, s Sending, toke
 	if !ok || record.Client != s.Client || record.Source != s.Source || record.Usage != s.Usage || record.Kind != s.Kind || record.Destination != to {
 		return "", nil, oauth.Fail(oauth.InvalidRequest, oauth.MismatchedOTP)
 	}
-	key, err := a.guessKey(ctx, now, s.Kind, to, from)
+	tries, err := a.tries(ctx, now, s.Kind, to, from)
 	if err != nil {
 		return "", nil, refusal(err)
 	}
-	guessed, err := a.store.Quota(ctx, now, key)
-	if err != nil {
-		return "", nil, refusal(err)
-	}
-	if guessed.Taken >= triesPerAddress {
-		return "", nil, deadToken()
+	for _, t := range tries {
+		guessed, err := a.store.Quota(ctx, now, t.Key)
+		if err != nil {
+			return "", nil, refusal(err)
+		}
+		if guessed.Taken >= t.Most {
+			return "", nil, deadToken()
+		}
 	}
 	expected, shown := record.CodeHash, a.codeHash(token, code)
 	right := subtle.ConstantTimeCompare(expected[:], shown[:]) == 1
 	if !right || !record.Sent || !now.Before(record.CodeExpires) {
-		return "", nil, a.rememberGuess(ctx, now, hash, key)
+		return "", nil, a.rememberGuess(ctx, now, hash, tries)
 	}
-	return to, []store.Write{
-		store.RequireQuota{Key: key, Most: triesPerAddress},
-		store.SpendOneTimeCode{Hash: hash, Most: triesPerCode},
-	}, nil
+	var writes []store.Write
+	for _, t := range tries {
+		writes = append(writes, store.RequireQuota{Key: t.Key, Most: t.Most})
+	}
+	return to, append(writes, store.SpendOneTimeCode{Hash: hash, Most: triesPerCode}), nil
 }
 
 func deadToken() error { return oauth.Fail(oauth.InvalidGrant, oauth.UnknownOTPToken) }
 
 // rememberGuess counts a wrong code and returns the answer to it. The caller may
 // be gone by then: it counts all the same.
-func (a *Accounts) rememberGuess(ctx context.Context, now time.Time, hash, key store.Hash) error {
+func (a *Accounts) rememberGuess(ctx context.Context, now time.Time, hash store.Hash, tries []store.TakeQuota) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberFor)
 	defer cancel()
-	err := a.store.Apply(ctx, now,
-		store.FailOneTimeCode{Hash: hash, Most: triesPerCode},
-		store.TakeQuota{Key: key, Most: triesPerAddress, Window: triesWindow})
+	writes := []store.Write{store.FailOneTimeCode{Hash: hash, Most: triesPerCode}}
+	for _, t := range tries {
+		writes = append(writes, t)
+	}
+	err := a.store.Apply(ctx, now, writes...)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return deadToken()
@@ -163,22 +170,30 @@ func (a *Accounts) rememberGuess(ctx context.Context, now time.Time, hash, key s
 	return oauth.Fail(oauth.InvalidGrant, oauth.WrongOTP)
 }
 
-// guessKey is where wrong codes for an address are counted: all strangers
-// together, or one address that the account has signed in from. So strangers who
-// use the tries up do not keep out who owns the number.
-func (a *Accounts) guessKey(ctx context.Context, now time.Time, kind store.IdentifierKind, to string, from netip.Addr) (store.Hash, error) {
+// tries are what a wrong code for a number or a mailbox counts against. An address
+// that the account has signed in from has tries of its own. A stranger is under two
+// counts: of the network, so that one who uses them up keeps nobody out who comes
+// from somewhere else, be it the owner or whoever has the number but no account
+// yet; and of all strangers together.
+func (a *Accounts) tries(ctx context.Context, now time.Time, kind store.IdentifierKind, to string, from netip.Addr) ([]store.TakeQuota, error) {
 	who, err := a.store.FindAccount(ctx, kind, to)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.Hash{}, err
+		return nil, err
 	}
 	known, err := a.store.KnownAddress(ctx, now, who.ID, a.addressKey(who.ID, from))
 	if err != nil {
-		return store.Hash{}, err
+		return nil, err
+	}
+	count := func(most int, fields ...string) store.TakeQuota {
+		return store.TakeQuota{Key: a.digest(append(fields, string(kind), to)...), Most: most, Window: triesWindow}
 	}
 	if known && from.IsValid() {
-		return a.digest("codes guessed at address", string(kind), to, address(from)), nil
+		return []store.TakeQuota{count(triesPerNetwork, "codes guessed at address", address(from))}, nil
 	}
-	return a.digest("codes guessed", string(kind), to), nil
+	return []store.TakeQuota{
+		count(triesPerNetwork, "codes guessed at network", Network(from)),
+		count(triesOfStrangers, "codes guessed"),
+	}, nil
 }
 
 // SignIn proves a person by the one-time code that was sent to a phone or a

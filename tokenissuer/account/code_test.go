@@ -82,7 +82,7 @@ func TestTriesAtANumberComeBack(t *testing.T) {
 			t.Errorf("at %v: %q, want %q", at.Sub(noon), got, want)
 		}
 	}
-	for range triesPerAddress {
+	for range triesPerNetwork {
 		guess(noon, oauth.WrongOTP)
 	}
 	guess(noon, oauth.UnknownOTPToken)
@@ -103,6 +103,45 @@ func TestTriesAtANumberComeBack(t *testing.T) {
 	}
 }
 
+// Who guesses uses up the tries of the own network, and many networks those of all
+// strangers; an address that the account knows is under neither.
+func TestStrangersUseUpTheirOwnTries(t *testing.T) {
+	w := newWorld(t, Options{})
+	who := store.Account{ID: "ann", Phone: number, State: store.Active}
+	if err := w.st.Apply(t.Context(), noon, store.PutAccount{Account: who}, store.PutKnownAddress{Account: who.ID, Address: w.addressKey(who.ID, home)}); err != nil {
+		t.Fatal(err)
+	}
+	counted := func(from netip.Addr) (n int) {
+		for range 2 * triesPerNetwork {
+			token, code := w.sent(login, time.Minute)
+			if w.shows(noon, login, token, other(code), from) == oauth.WrongOTP {
+				n++
+			}
+		}
+		return n
+	}
+	proves := func(from netip.Addr, want oauth.Reason) {
+		t.Helper()
+		token, code := w.sent(login, time.Minute)
+		if got := w.shows(noon, login, token, code, from); got != want {
+			t.Errorf("the right code from %v: %q, want %q", from, got, want)
+		}
+	}
+	for n := range byte(triesOfStrangers / triesPerNetwork) {
+		proves(netip.AddrFrom4([4]byte{203, n, 113, 7}), "") // nobody has guessed from here
+		if got := counted(netip.AddrFrom4([4]byte{203, n, 113, 7})); got != triesPerNetwork {
+			t.Errorf("network %d: %d tries, want %d", n, got, triesPerNetwork)
+		}
+		proves(netip.AddrFrom4([4]byte{203, n, 113, 8}), oauth.UnknownOTPToken)
+	}
+	proves(netip.MustParseAddr("192.0.2.1"), oauth.UnknownOTPToken) // nobody has guessed from there either
+	proves(home, "")
+	if got := counted(home); got != triesPerNetwork {
+		t.Errorf("at home: %d tries, want %d", got, triesPerNetwork)
+	}
+	proves(home, oauth.UnknownOTPToken)
+}
+
 // A right code that was looked at before the tries were used up is refused when
 // it is to be used.
 func TestRightCodeLosesToTheLastTry(t *testing.T) {
@@ -112,7 +151,7 @@ func TestRightCodeLosesToTheLastTry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range triesPerAddress {
+	for range triesPerNetwork {
 		guessed, right := w.sent(login, time.Minute)
 		w.shows(noon, login, guessed, other(right), stranger)
 	}

@@ -34,7 +34,7 @@ func (a *Accounts) lockout(src Source, name identity, from netip.Addr, known boo
 	if known {
 		l.here = a.digest("name at address", string(name.kind), name.value, address(from))
 	} else {
-		l.here = a.digest("name at network", string(name.kind), name.value, network(from))
+		l.here = a.digest("name at network", string(name.kind), name.value, Network(from))
 	}
 	return l
 }
@@ -137,10 +137,10 @@ func (a *Accounts) addressKey(account string, from netip.Addr) store.Hash {
 	return a.digest("address", account, address(from))
 }
 
-// network is what one customer of a provider usually has: a /24 or a /56. With
+// Network is what one customer of a provider usually has: a /24 or a /56. With
 // single addresses every lease would be a stranger, and IPv6 would give one
 // machine 2^64 of them.
-func network(from netip.Addr) string {
+func Network(from netip.Addr) string {
 	bits := 56
 	if from = from.Unmap(); from.Is4() {
 		bits = 24

@@ -159,11 +159,11 @@ func TestNetworksAreCountedTogether(t *testing.T) {
 		{"2001:db8:1:200::1", "2001:db8:1:300::1", false},
 		{"fe80::1%eth0", "fe80::1%eth1", true},
 	} {
-		if same := network(netip.MustParseAddr(c.a)) == network(netip.MustParseAddr(c.b)); same != c.same {
+		if same := Network(netip.MustParseAddr(c.a)) == Network(netip.MustParseAddr(c.b)); same != c.same {
 			t.Errorf("%s and %s: %v", c.a, c.b, same)
 		}
 	}
-	if network(netip.Addr{}) != "unknown" {
+	if Network(netip.Addr{}) != "unknown" {
 		t.Error("an address that is none")
 	}
 }
