@@ -16,10 +16,13 @@ type earner func() (answer, error)
 
 // earner makes one; what it needs before its first token is not measured.
 func (s *server) earner(c *http.Client) (earner, error) {
-	if s.grant == nil {
-		return func() (answer, error) { return s.ask(c, s.form) }, nil
+	switch {
+	case s.grant != nil:
+		return s.grant(s, c)
+	case s.person != nil:
+		return func() (answer, error) { return s.ask(c, s.person) }, nil
 	}
-	return s.grant(s, c)
+	return func() (answer, error) { return s.ask(c, s.form) }, nil
 }
 
 // with is the form and further fields.

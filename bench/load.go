@@ -30,13 +30,10 @@ func (r result) rate() float64 { return float64(r.requests) / r.took.Seconds() }
 
 // load runs one load against one server and charges the server's CPU to it.
 func load(s *server, mode string, o options) (result, error) {
-	var r result
-	var err error
 	if s.kind == token {
-		r, err = askAll(s, o)
-	} else {
-		r, err = wrk(s, mode, o)
+		return askAll(s, o)
 	}
+	r, err := wrk(s, mode, o)
 	r.memory = s.memory()
 	return r, err
 }
@@ -93,7 +90,7 @@ func askAll(s *server, o options) (result, error) {
 		all.Go(func() { workers[i].until(began.Add(o.duration)) })
 	}
 	all.Wait()
-	r.took, r.cpu = time.Since(began), s.cpu()-before
+	r.took, r.cpu, r.memory = time.Since(began), s.cpu()-before, s.memory()
 	for i := range workers {
 		w := &workers[i]
 		w.client.CloseIdleConnections()

@@ -18,12 +18,13 @@ type options struct {
 	rounds      int
 	duration    time.Duration
 	connections int
+	rate        int
 	gogc        string
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|start [-targets A,B] [-rounds N] [-duration D] [-connections N] [-gogc N]")
+		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|signin|start [-targets A,B] [-rounds N] [-duration D] [-connections N] [-rate N] [-gogc N]")
 		os.Exit(2)
 	}
 	var o options
@@ -32,6 +33,7 @@ func main() {
 	flags.IntVar(&o.rounds, "rounds", 7, "rounds; every round measures every target once")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one run")
 	flags.IntVar(&o.connections, "connections", 16, "connections")
+	flags.IntVar(&o.rate, "rate", 500, "proxied requests per second beside sign-ins")
 	flags.StringVar(&o.gogc, "gogc", "", "GOGC for every server: takes the collector's pacing out of a comparison")
 	_ = flags.Parse(os.Args[2:]) // it exits by itself
 
@@ -54,9 +56,10 @@ func main() {
 }
 
 var commands = map[string]func(options) error{
-	"proxy": func(o options) error { return compare(o, proxy, []string{"same", "rotating"}) },
-	"token": func(o options) error { return compare(o, token, []string{"token"}) },
-	"start": starts,
+	"proxy":  func(o options) error { return compare(o, proxy, []string{"same", "rotating"}) },
+	"token":  func(o options) error { return compare(o, token, []string{"token"}) },
+	"signin": signIns,
+	"start":  starts,
 }
 
 // compare measures all targets in every round, all of them running, in an order

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,10 +87,9 @@ func start(t target, gogc string) (*server, error) {
 	return s, nil
 }
 
-// up starts the program and waits for its first good answer. Where an account is
-// missing there is none before the setup.
+// up starts the program, sets it up and waits for its first good answer.
 func (s *server) up() error {
-	argv := []string{"-c", strconv.Itoa(serverCore)}
+	argv := []string{"-c", s.cores()}
 	for _, word := range s.argv {
 		argv = append(argv, s.expand(word))
 	}
@@ -115,15 +115,27 @@ func (s *server) up() error {
 			return fmt.Errorf("%s ended: %s", s.name, s.lastWords())
 		case <-time.After(time.Millisecond):
 		}
+		if len(setup) > 0 {
+			if err = s.run(setup); err != nil {
+				continue
+			}
+			setup = nil
+		}
 		if err = s.once(); err == nil {
 			s.cold = time.Since(began)
 			return nil
 		}
-		if len(setup) > 0 && s.run(setup) == nil {
-			setup = nil
-		}
 	}
 	return fmt.Errorf("%s does not answer well: %w: %s", s.name, err, s.lastWords())
+}
+
+// cores are where it may run. People who sign in are to leave the others room,
+// which is a question of several cores: with one there is none.
+func (s *server) cores() string {
+	if s.kind == both {
+		return "0-" + strconv.Itoa(runtime.NumCPU()-1)
+	}
+	return strconv.Itoa(serverCore)
 }
 
 // once asks for the thing the server is measured with.

@@ -31,6 +31,7 @@ type target struct {
 
 	algorithm string                                      // of its tokens
 	form      url.Values                                  // one token
+	person    url.Values                                  // one sign-in, where form is not a person's
 	grant     func(*server, *http.Client) (earner, error) // instead: earns them in another way
 	setup     []string                                    // once, while it runs; reads the account's password from stdin
 	reload    string                                      // the Caddyfile to load again
@@ -69,6 +70,8 @@ var targets = []target{
 	of("otp", "ES256", oneTimeCode),
 	of("password", "RS256", nil),
 	of("password", "ES256", nil),
+	among("RS256"),
+	among("ES256"),
 	{name: "oidc-provider-RS256", about: "node-oidc-provider 9.13.3, in memory", kind: token, argv: node, algorithm: "RS256", form: clientCredentials, needs: "node"},
 	{name: "oidc-provider-ES256", about: "the same, ES256", kind: token, argv: node, algorithm: "ES256", form: clientCredentials, needs: "node"},
 }
@@ -94,9 +97,17 @@ func of(name, algorithm string, grant func(*server, *http.Client) (earner, error
 	}
 }
 
+// among is a gate whose issuer signs people in.
+func among(algorithm string) target {
+	t := of("signin", algorithm, nil)
+	t.kind, t.guards, t.own, t.person, t.form = both, true, true, t.form, clientCredentials
+	return t
+}
+
 var abouts = map[string]string{
 	"code":     "gatehouse, authorization_code with PKCE: GET /oauth2/authorize with a session, and POST /oauth2/token; two signatures",
 	"otp":      "gatehouse, a one-time code: POST /otp/send, its webhook, and POST /oauth2/token; two signatures",
+	"signin":   "gatehouse, issuer and gate in one, on every core",
 	"password": "gatehouse, password: argon2id with 19 MiB and two passes; two signatures",
 }
 
