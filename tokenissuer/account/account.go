@@ -59,7 +59,8 @@ type Options struct {
 	Memory, Passes uint32
 
 	// Hashes is how many passwords are hashed at once; each takes a CPU and Memory.
-	// Default: the number of CPUs.
+	// Default: the number of CPUs but one, and at least one: where every CPU hashes,
+	// each other request waits for a hash to end.
 	Hashes int
 
 	// Wait is how long a sign-in waits for its turn before it is told to come
@@ -97,7 +98,7 @@ func New(st *store.Store, o Options) (*Accounts, error) {
 		return nil, errors.New("the key for names needs 32 bytes")
 	}
 	if o.Hashes <= 0 {
-		o.Hashes = runtime.GOMAXPROCS(0)
+		o.Hashes = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	if o.Wait <= 0 {
 		o.Wait = 5 * time.Second
