@@ -45,6 +45,7 @@ func (Admin) Routes() []caddy.AdminRoute {
 		{"GET " + adminBase + "/users/{name}", showUser},
 		{"DELETE " + adminBase + "/users/{name}", removeUser},
 		{"POST " + adminBase + "/users/{name}/password", setPassword},
+		{"POST " + adminBase + "/users/{name}/attributes", setAttributes},
 		{"POST " + adminBase + "/users/{name}/lock", setState(store.Locked, "", "")},
 		{"POST " + adminBase + "/users/{name}/unlock", setState(store.Active, store.Frozen, "unfreeze")},
 		{"POST " + adminBase + "/users/{name}/freeze", setState(store.Frozen, "", "")},
@@ -192,6 +193,18 @@ func setPassword(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := i.SetUserPassword(r.Context(), r.PathValue("name"), body.Password); err != nil {
+		return nil, err
+	}
+	return i.User(r.Context(), r.PathValue("name"))
+}
+
+// setAttributes takes the attributes to write by their names; "" takes one away.
+func setAttributes(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	var values map[string]string
+	if err := read(r, &values); err != nil {
+		return nil, err
+	}
+	if err := i.SetUserAttributes(r.Context(), r.PathValue("name"), values); err != nil {
 		return nil, err
 	}
 	return i.User(r.Context(), r.PathValue("name"))

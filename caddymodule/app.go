@@ -65,10 +65,16 @@ type App struct {
 	// The ISO 3166 region in which phone numbers without + are read, default `CN`.
 	PhoneRegion string `json:"phone_region,omitempty"`
 
-	// Further attributes of users, such as a department: texts of at most 256
-	// bytes, which clients set by `/signup` and PATCH `/userinfo`, and learn where
-	// their `claims` name them. At most 16.
+	// Further attributes of users that they write themselves, such as a nickname for
+	// the team: texts of at most 256 bytes, which clients set by `/signup` and PATCH
+	// `/userinfo`, and learn where their `claims` name them. At most 16 together with
+	// `operator_attribute`.
 	Attributes []string `json:"attributes,omitempty"`
+
+	// Attributes that only operators write, such as a role: by `gatehouse issuer user
+	// set`. Clients learn them where their `claims` name them, in access tokens too,
+	// unless those are opaque: a gate's `claim` can demand them.
+	OperatorAttributes []string `json:"operator_attributes,omitempty"`
 
 	// How long an authorization code waits to be redeemed, default `5m`.
 	AuthorizationCodeLifetime string `json:"authorization_code_lifetime,omitempty"`

@@ -54,6 +54,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		locale en|zh…
 //		scope <name> <text>
 //		attribute <name>…
+//		operator_attribute <name>…
 //		portal { … }
 //		development
 //		limits { … }
@@ -87,6 +88,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"locale":                 b.texts(&app.Locale, "en", "zh"),
 		"scope":                  {read: p.scope, repeat: true},
 		"attribute":              b.texts(&app.Attributes),
+		"operator_attribute":     b.texts(&app.OperatorAttributes),
 		"portal":                 {read: p.portal},
 
 		"authorization_code_lifetime": b.duration(&app.AuthorizationCodeLifetime),
@@ -291,8 +293,8 @@ func (b *block) secret(c *Client, part func(*Secret) *string) word {
 // checkClaims refuses claims that no account has. It looks when everything is
 // read: an attribute may be declared after the client that gets it.
 func (p *issuerParser) checkClaims() error {
-	known := slices.Concat(tokenissuer.KnownClaims, p.app.Attributes)
-	if slices.ContainsFunc(p.app.Attributes, hasPlaceholder) {
+	known := slices.Concat(tokenissuer.KnownClaims, p.app.Attributes, p.app.OperatorAttributes)
+	if slices.ContainsFunc(known, hasPlaceholder) {
 		return nil
 	}
 	for _, c := range p.app.Clients {

@@ -42,7 +42,7 @@ func addCommands(root *cobra.Command) {
 	root.SilenceUsage = true
 
 	user := group("user", "Manages users")
-	user.AddCommand(userAdd(), userList(), userShow(), userSetPassword(),
+	user.AddCommand(userAdd(), userList(), userShow(), userSet(), userSetPassword(),
 		userDo("lock", http.MethodPost, "Locks a user until unlocked; its tokens are refused from now on", stateLine),
 		userDo("unlock", http.MethodPost, "Unlocks a user, and forgets its failed sign-ins", stateLine),
 		userDo("freeze", http.MethodPost, "Freezes a user until unfrozen; its tokens are refused from now on", stateLine),

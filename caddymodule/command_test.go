@@ -205,3 +205,72 @@ func TestAdminAPISpeaksToTheRunningIssuerAfterAFailedReload(t *testing.T) {
 	}
 	w.must("", []string{"user", "list"}, "alice")
 }
+
+// TestPersonCannotRaiseWhatAGateChecks: a role is the operator's word. Whoever has
+// the person's token cannot write it, and what people can write no gate reads.
+func TestPersonCannotRaiseWhatAGateChecks(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(wr http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(wr, "role "+r.Header.Get("X-Role"))
+	})
+	global := strings.Replace(oneIssuer, "client phone {", "attribute team\n\t\toperator_attribute role\n\t\tclient phone {\n\t\t\tclaims team role", 1)
+	site := strings.Replace(oneSite, "token_gate", "token_gate {\n\t\tclaim role admin owner\n\t\theader X-Role {claim.role}\n\t}", 1)
+	w.load(global, site)
+	w.must("correct horse battery\n", []string{"user", "add", "alice", "--password-stdin"})
+
+	signedIn := w.signIn("alice", "correct horse battery")
+	bearer := "Authorization: Bearer " + w.accessToken(signedIn)
+	if a := w.get("/", bearer); a.status != http.StatusForbidden {
+		t.Fatalf("without the role: %v", a)
+	}
+	for body, want := range map[string]string{
+		`{"role":"admin"}`:                "Unsupported user attribute(s) found.",
+		`{"team":"admin","role":"admin"}`: "Unsupported user attribute(s) found.",
+		`{"operator/role":"admin"}`:       `{"error":"invalid_request"`,
+		`{"team":"admin"}`:                `"team":"admin"`,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "http://app.example.com/userinfo", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Authorization": {strings.TrimPrefix(bearer, "Authorization: ")}, "Content-Type": {"application/json"}}
+		if a, err := w.do(r); err != nil || !strings.Contains(a.body, want) {
+			t.Errorf("PATCH %s: %v %v", body, a, err)
+		}
+	}
+	if a := w.get("/", "Authorization: Bearer "+w.accessToken(w.signIn("alice", "correct horse battery"))); a.status != http.StatusForbidden {
+		t.Fatalf("raised by its own word: %v", a)
+	}
+
+	w.must("", []string{"user", "set", "alice", "role=admin"}, "role=admin team=admin")
+	w.must("", []string{"user", "show", "alice", "--json"}, `"role": "admin"`)
+	if a := w.get("/", bearer); a.status != http.StatusUnauthorized {
+		t.Errorf("a token with the old role: %v", a)
+	}
+	var first struct {
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal([]byte(signedIn.body), &first); err != nil {
+		t.Fatal(err)
+	}
+	again := w.post("/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"phone"}, "refresh_token": {first.Refresh}})
+	bearer = "Authorization: Bearer " + w.accessToken(again)
+	if a := w.get("/", bearer); a.status != http.StatusOK || a.body != "role admin" {
+		t.Errorf("with the role, after a refresh: %v", a)
+	}
+	w.must("", []string{"user", "set", "alice", "role="}, "team=admin")
+	if a := w.get("/", bearer); a.status != http.StatusUnauthorized {
+		t.Errorf("taken away, and still let through: %v", a)
+	}
+	w.fails([]string{"user", "set", "alice", "rule=admin"}, `"rule" is no attribute: expected team, role`)
+	w.fails([]string{"user", "set", "alice", "role"}, "expected ATTRIBUTE=VALUE")
+	w.fails([]string{"user", "set", "alice"}, "nothing to set")
+	w.fails([]string{"user", "set", "nobody", "role=x"}, "not found")
+	w.fails([]string{"user", "set", "alice", "role=" + strings.Repeat("x", 257)}, "role is longer than 256 bytes")
+
+	// What a person wrote does not become the operator's word by a change of words.
+	w.load(strings.Replace(global, "attribute team", "operator_attribute team", 1), site)
+	if out := w.must("", []string{"user", "show", "alice", "--json"}); strings.Contains(out, "admin") {
+		t.Errorf("written by the person, shown as the operator's: %s", out)
+	}
+}

@@ -77,6 +77,34 @@ func userSetPassword() *cobra.Command {
 	return c
 }
 
+// userSet writes attributes that the configuration declares.
+func userSet() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set NAME ATTRIBUTE=VALUE…",
+		Short: "Sets attributes of a user; ATTRIBUTE= takes one away",
+		Long:  "Sets attributes of a user that the configuration declares; ATTRIBUTE= takes one away. Access tokens that\ncould say the old value of an operator_attribute are refused from now on; the user's sign-ins go on.",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return errors.New("nothing to set: expected ATTRIBUTE=VALUE after the name")
+			}
+			values := map[string]string{}
+			for _, arg := range args[1:] {
+				name, value, found := strings.Cut(arg, "=")
+				if _, twice := values[name]; !found || twice {
+					return fmt.Errorf("%q: expected ATTRIBUTE=VALUE, each attribute once", arg)
+				}
+				values[name] = value
+			}
+			answer, err := call(c, http.MethodPost, "/users/"+url.PathEscape(args[0])+"/attributes", values)
+			if err != nil {
+				return err
+			}
+			return printAnswer(c, answer, userTable)
+		},
+	}
+}
+
 // readPassword reads one line.
 func readPassword(from io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(from, 4096)).ReadString('\n')

@@ -19,6 +19,7 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	c.RefreshWindow = r.duration("refresh_window", a.RefreshWindow)
 	c.PhoneRegion, _ = r.text("phone_region", a.PhoneRegion)
 	c.Attributes = r.texts("attribute", a.Attributes)
+	c.OperatorAttributes = r.texts("operator_attribute", a.OperatorAttributes)
 	c.AuthorizationCodeLifetime = r.duration("authorization_code_lifetime", a.AuthorizationCodeLifetime)
 	c.ISSParameter = a.ISSParameter
 	c.Locales = r.texts("locale", a.Locale)

@@ -53,14 +53,24 @@ func (o *offer) audiences() (all []string) {
 	return distinct(all)
 }
 
+// claims are those that an access token can have.
 func (o *offer) claims() []string {
 	all := []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
 	for _, c := range o.config.Clients {
-		if c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect != "" && c.Dialect != "ciam" {
-			return append(all, "client_id")
+		plain := c.Dialect == "" || c.Dialect == "ciam"
+		if c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
+			all = append(all, "client_id")
+		}
+		if c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect == "idaas" {
+			continue
+		}
+		for _, name := range c.Claims {
+			if slices.Contains(o.config.OperatorAttributes, name) {
+				all = append(all, name)
+			}
 		}
 	}
-	return all
+	return distinct(all)
 }
 
 func distinct(all []string) []string {

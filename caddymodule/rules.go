@@ -98,8 +98,17 @@ func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a .
 func (g *Gate) checkClaims(own *offer) error {
 	claims := own.claims()
 	carried := func(word, name, at string, known []string) error {
-		if hasPlaceholder(name) || own.has(name, "access_token", known) || own.has(name, "dialect", nil) {
+		if hasPlaceholder(name) || own.has(name, "access_token", known) || own.has(name, "dialect", nil) ||
+			own.has(name, "claims", nil) || own.has(name, "operator_attribute", nil) {
 			return nil
+		}
+		if slices.Contains(own.config.Attributes, name) {
+			text := fmt.Sprintf("token_gate: %s %s: people write it themselves, so no access token carries it: declare it as operator_attribute", word, name)
+			return placed(text, at)
+		}
+		if slices.Contains(own.config.OperatorAttributes, name) {
+			text := fmt.Sprintf("token_gate: %s %s: no access token can carry it: name it in the claims of a client whose tokens are not opaque", word, name)
+			return placed(text, at)
 		}
 		text := fmt.Sprintf("token_gate: %s %s: no access token can carry it%s: expected %s", word, name, didYouMean(name, known), list(known))
 		return placed(text, at)

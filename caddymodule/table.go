@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -31,12 +33,16 @@ func printAnswer(c *cobra.Command, answer []byte, t table) error {
 	return t(c.OutOrStdout(), answer)
 }
 
-var userTable = rows("ID\tUSERNAME\tEMAIL\tPHONE\tNAME\tSTATE\tPASSWORD\tCREATED", func(u tokenissuer.User) []string {
+var userTable = rows("ID\tUSERNAME\tEMAIL\tPHONE\tNAME\tSTATE\tPASSWORD\tCREATED\tATTRIBUTES", func(u tokenissuer.User) []string {
+	var attributes []string
+	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
+		attributes = append(attributes, name+"="+u.Attributes[name])
+	}
 	password := "none"
 	if u.HasPassword {
 		password = "set"
 	}
-	return []string{u.ID, u.Username, u.Email, u.PhoneNumber, u.Name, u.State, password, day(u.Created)}
+	return []string{u.ID, u.Username, u.Email, u.PhoneNumber, u.Name, u.State, password, day(u.Created), strings.Join(attributes, " ")}
 })
 
 var clientTable = rows("ID\tNAME\tTYPE\tGRANTS\tSCOPES\tSECRETS\tSTATE\tORIGIN", func(c tokenissuer.ClientInfo) []string {

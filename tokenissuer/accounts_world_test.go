@@ -18,7 +18,7 @@ const (
 // accounts is a configuration in which people open and keep accounts.
 func (p *post) accounts() tokenissuer.Config {
 	c := p.otp()
-	c.Attributes = []string{"department"}
+	c.Attributes, c.OperatorAttributes = []string{"department"}, []string{"role"}
 	c.Sources[0].Identifiers = []string{"username", "email"}
 	c.Sources[0].PasswordHistory = 3
 	grants := []string{"password", sms, mail, "refresh_token"}

@@ -33,6 +33,9 @@ type User struct {
 	HasPassword bool      `json:"has_password"`
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
+	// Attributes are the declared ones that it has, of people's and of operators'
+	// writing.
+	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
 // NewUser is what AddUser takes. Without a password the account exists, and
@@ -54,10 +57,11 @@ func (n NewUser) String() string { return "user " + n.Username }
 // GoString keeps the password out of %#v.
 func (n NewUser) GoString() string { return n.String() }
 
-func userOf(a store.Account) User {
+func (i *Issuer) userOf(a store.Account) User {
 	return User{
 		ID: a.ID, Username: a.Username, Email: a.Email, PhoneNumber: a.Phone, Name: a.Name,
 		State: string(a.State), HasPassword: a.PasswordHash != "", Created: a.Created, Updated: a.Updated,
+		Attributes: i.attributes(&a),
 	}
 }
 
@@ -70,7 +74,7 @@ func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 	if err != nil {
 		return User{}, invalid(err)
 	}
-	return userOf(a), i.apply(ctx, now, ErrTaken, writes)
+	return i.userOf(a), i.apply(ctx, now, ErrTaken, writes)
 }
 
 // strictest is the rules of all sources together: an account is not bound to
@@ -95,7 +99,7 @@ func (i *Issuer) Users(ctx context.Context, after string, limit int) ([]User, er
 	}
 	users := make([]User, 0, len(list))
 	for _, a := range list {
-		users = append(users, userOf(a))
+		users = append(users, i.userOf(a))
 	}
 	return users, nil
 }
@@ -103,7 +107,7 @@ func (i *Issuer) Users(ctx context.Context, after string, limit int) ([]User, er
 // User finds an account by its id or any of its identifiers.
 func (i *Issuer) User(ctx context.Context, name string) (User, error) {
 	a, err := i.find(ctx, name)
-	return userOf(a), err
+	return i.userOf(a), err
 }
 
 func (i *Issuer) find(ctx context.Context, name string) (store.Account, error) {

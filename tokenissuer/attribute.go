@@ -41,22 +41,40 @@ const mostAttributes = 16
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 
 func (c Config) validateAttributes(fail func(ConfigError)) {
-	for n, name := range c.Attributes {
+	all := slices.Concat(c.Attributes, c.OperatorAttributes)
+	for n, name := range all {
 		mend := ""
 		switch {
 		case !attributeName.MatchString(name):
 			mend = "not a name of at most 64 letters, digits and _, with a letter first"
-		case slices.Contains(c.Attributes[:n], name):
+		case slices.Contains(all[:n], name):
 			mend = "stands twice"
 		case slices.Contains(slices.Concat(profileNames, fixedNames, reservedNames, client.KnownClaims), name) || isIdentifier(name):
 			mend = "has a meaning of its own; choose another name"
 		case n == mostAttributes:
 			mend = fmt.Sprintf("one too many: at most %d", mostAttributes)
 		}
+		word := "attribute "
+		if n >= len(c.Attributes) {
+			word = "operator_attribute "
+		}
 		if mend != "" {
-			fail(ConfigError{Option: "attribute " + name, Mend: mend})
+			fail(ConfigError{Option: word + name, Mend: mend})
 		}
 	}
+}
+
+// byOperator begins the key of what an operator wrote: a name cannot have it. So
+// when an attribute's word in the configuration changes, what a person once wrote
+// does not become an operator's word.
+const byOperator = "operator/"
+
+// attribute is the value of a declared attribute, "" without one.
+func (i *Issuer) attribute(who *store.Account, name string) string {
+	if slices.Contains(i.config.OperatorAttributes, name) {
+		return who.Attributes[byOperator+name]
+	}
+	return who.Attributes[name]
 }
 
 // isIdentifier reports whether a member is about an identifier that a code

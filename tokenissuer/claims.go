@@ -90,8 +90,8 @@ func learnable(c *client.Client, granted oauth.Scopes) []string {
 
 // idTokenClaims are the further claims of an ID token. auth_time has a place of
 // its own there.
-func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
-	claims := personClaims(a.Account, c.Claims)
+func (i *Issuer) idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
+	claims := i.personClaims(a.Account, c.Claims)
 	want := readAsked(a.Claims)
 	may := learnable(c, a.Scopes)
 	for _, n := range want.IDToken {
@@ -99,7 +99,7 @@ func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
 		case n == "amr" && len(a.Family.AMR) > 0:
 			claims[n] = a.Family.AMR
 		case slices.Contains(may, n):
-			tell(claims, a.Account, n)
+			i.tell(claims, a.Account, n)
 		}
 	}
 	// A logout token names the session, so the client has to know it (Back-Channel
@@ -110,12 +110,28 @@ func idTokenClaims(c *client.Client, a *grant.Authorization) map[string]any {
 	return claims
 }
 
+// accessTokenClaims are the further claims of an access token: of the client's
+// claims those that only an operator writes. A gate's rules read them, so what a
+// person can write must not be there.
+func (i *Issuer) accessTokenClaims(c *client.Client, who *store.Account) map[string]any {
+	if who == nil {
+		return nil
+	}
+	claims := map[string]any{}
+	for _, n := range c.Claims {
+		if slices.Contains(i.config.OperatorAttributes, n) {
+			i.tell(claims, who, n)
+		}
+	}
+	return claims
+}
+
 func wantsAuthTime(a *grant.Authorization) bool {
 	return slices.Contains(readAsked(a.Claims).IDToken, "auth_time")
 }
 
 // userinfoClaims are what userinfo tells besides `sub`.
-func userinfoClaims(who *store.Account, c *client.Client, scopes oauth.Scopes, wanted asked) map[string]any {
+func (i *Issuer) userinfoClaims(who *store.Account, c *client.Client, scopes oauth.Scopes, wanted asked) map[string]any {
 	names := slices.Clone(c.Claims)
 	for _, s := range scopes {
 		names = append(names, scopeClaims[s]...)
@@ -126,19 +142,19 @@ func userinfoClaims(who *store.Account, c *client.Client, scopes oauth.Scopes, w
 			names = append(names, n)
 		}
 	}
-	return personClaims(who, names)
+	return i.personClaims(who, names)
 }
 
 // personClaims returns those of the named claims that the account has.
-func personClaims(who *store.Account, names []string) map[string]any {
+func (i *Issuer) personClaims(who *store.Account, names []string) map[string]any {
 	claims := make(map[string]any, len(names))
 	for _, n := range names {
-		tell(claims, who, n)
+		i.tell(claims, who, n)
 	}
 	return claims
 }
 
-func tell(claims map[string]any, who *store.Account, name string) {
+func (i *Issuer) tell(claims map[string]any, who *store.Account, name string) {
 	text := ""
 	switch name {
 	case "name":
@@ -164,7 +180,7 @@ func tell(claims map[string]any, who *store.Account, name string) {
 			claims[name] = who.PhoneVerified
 		}
 	default:
-		text = who.Attributes[name]
+		text = i.attribute(who, name)
 	}
 	if text != "" {
 		claims[name] = text

@@ -93,8 +93,14 @@ type Config struct {
 	// known client.
 	Dialect string
 
-	// Attributes are the names of further texts that accounts have.
+	// Attributes are the names of further texts that accounts have and that people
+	// write themselves, through any client with their token.
 	Attributes []string
+
+	// OperatorAttributes are those that only operators write. They alone are in
+	// access tokens, of the clients whose Claims name them: what a gate demands must
+	// not be for the person to say.
+	OperatorAttributes []string
 
 	// Sources are the ways people prove themselves. Without any there is one,
 	// `password`, associated with every client that signs people in.

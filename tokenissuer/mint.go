@@ -81,7 +81,7 @@ func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Au
 	}
 	t := token.Access{
 		Issuer: i.base(r.family), Subject: a.Subject, Audience: c.ID, ID: jti,
-		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires,
+		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires, Extra: i.accessTokenClaims(c, a.Account),
 	}
 	typ := token.TypeJWT
 	if c.AccessToken == client.ATJWT {
@@ -100,7 +100,7 @@ func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Au
 func (i *Issuer) identity(key *token.Key, c *client.Client, a *grant.Authorization, r *request) (string, error) {
 	t := token.Identity{
 		Issuer: i.base(r.family), Subject: a.Subject, ClientID: c.ID, ID: uuid.NewString(),
-		IssuedAt: r.now, Expires: r.now.Add(i.config.IDTokenLifetime), Nonce: a.Nonce, Extra: idTokenClaims(c, a),
+		IssuedAt: r.now, Expires: r.now.Add(i.config.IDTokenLifetime), Nonce: a.Nonce, Extra: i.idTokenClaims(c, a),
 	}
 	if wantsAuthTime(a) {
 		t.AuthTime = a.Family.AuthTime

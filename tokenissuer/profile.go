@@ -58,7 +58,7 @@ func (i *Issuer) updatable(form oauth.Form) error {
 	for _, name := range form.Sent() {
 		switch {
 		case isIdentifier(name), slices.Contains(profileNames, name), slices.Contains(i.config.Attributes, name):
-		case name == "username", name == "password", slices.Contains(fixedNames, name):
+		case name == "username", name == "password", slices.Contains(fixedNames, name), slices.Contains(i.config.OperatorAttributes, name):
 			fixed = true
 		default:
 			return oauth.Fail(oauth.InvalidRequest, oauth.UnknownAttribute)

@@ -110,6 +110,8 @@ func TestPatchRows(t *testing.T) {
 		{"username", s.patch(token, "username", "eve"), errorOf("invalid_request", unsupported)},
 		{"password", s.patch(token, "password", another), errorOf("invalid_request", unsupported)},
 		{"sub", s.patch(token, "sub", "1", "name", "x"), errorOf("invalid_request", unsupported)},
+		{"an operator's attribute", s.patch(token, "role", "admin"), errorOf("invalid_request", unsupported)},
+		{"an operator's attribute, taken away", s.patch(token, "role", ""), errorOf("invalid_request", unsupported)},
 		{"verified by its own word", s.patch(token, "email_verified", "yes"), errorOf("invalid_request", unsupported)},
 		{"phone malformed", s.patch(token, "phone_number", "1"), errorOf("malformed_phone_number")},
 		{"phone empty", s.patch(token, "phone_number", ""), errorOf("malformed_phone_number")},

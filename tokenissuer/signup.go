@@ -68,7 +68,7 @@ func (i *Issuer) signupAttributes(c *client.Client, form oauth.Form) error {
 		case kind == store.ByUsername || kind == store.ByEmail || kind == store.ByPhone:
 			unconfigured = unconfigured || !slices.Contains(kinds, kind)
 			identified = identified || form.Get(name) != ""
-		case slices.Contains(fixedNames, name):
+		case slices.Contains(fixedNames, name), slices.Contains(i.config.OperatorAttributes, name):
 			unconfigured = true
 		case name == "password", isIdentifier(name), isClientParameter(name),
 			slices.Contains(profileNames, name), slices.Contains(i.config.Attributes, name):

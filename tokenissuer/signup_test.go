@@ -81,6 +81,7 @@ func TestSignupRows(t *testing.T) {
 		{"phone where no source takes one", "plain", append([]string{"phone_number", number}, ok...), errorOf("invalid_request", unconfigured)},
 		{"verified by its own word", "shop", append([]string{"email_verified", "true"}, ok...), errorOf("invalid_request")},
 		{"verified by its own word, as text", "shop", append([]string{"email_verified", "yes"}, ok...), errorOf("invalid_request", unconfigured)},
+		{"an operator's attribute", "shop", append([]string{"role", "admin"}, ok...), errorOf("invalid_request", unconfigured)},
 		{"sub", "shop", append([]string{"sub", "1"}, ok...), errorOf("invalid_request", unconfigured)},
 		{"unknown attribute", "shop", append([]string{"shoe_size", "42"}, ok...), errorOf("invalid_request", unknownAttr)},
 		{"unknown beside unconfigured", "shop", append([]string{"sub", "1", "shoe_size", "42"}, ok...), errorOf("invalid_request", unknownAttr)},

@@ -55,7 +55,7 @@ func (i *Issuer) tellPerson(r *request, c *client.Client, claims *token.Claims, 
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("reading the sign-in: %w", err)
 	}
-	return r.json(r.dialect.personType, r.dialect.person(who, userinfoClaims(who, c, claims.Scopes, readAsked(sign.Claims))))
+	return r.json(r.dialect.personType, r.dialect.person(who, i.userinfoClaims(who, c, claims.Scopes, readAsked(sign.Claims))))
 }
 
 // standardClaims is userinfo as OpenID Connect has it: `sub` always, the rest

@@ -131,7 +131,7 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 			fail(ConfigError{Client: r.ID, Option: "client", Mend: "this id is used twice"})
 		}
 		seen[r.ID] = true
-		for _, p := range r.Problems(c.Attributes...) {
+		for _, p := range r.Problems(slices.Concat(c.Attributes, c.OperatorAttributes)...) {
 			fail(ConfigError{Client: r.ID, Option: p.Option, Mend: p.Mend})
 		}
 		for _, s := range r.Sources {

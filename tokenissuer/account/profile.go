@@ -25,7 +25,7 @@ func CheckProfile(account store.Account) error {
 	}
 	for name, value := range account.Attributes {
 		if !isText(value) {
-			return &InputError{name, "is longer than 256 bytes, or holds a control character"}
+			return &InputError{name[strings.LastIndexByte(name, '/')+1:], "is longer than 256 bytes, or holds a control character"}
 		}
 	}
 	return nil

@@ -138,6 +138,14 @@ func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
 	return t.revoke(ctx, revokeAccount, w.Account, t.now)
 }
 
+// RevokeTokensOf refuses the access tokens that an account has now. Its sign-ins
+// go on: what the next tokens say is read anew.
+type RevokeTokensOf struct{ Account string }
+
+func (w RevokeTokensOf) apply(ctx context.Context, t *transaction) error {
+	return t.revoke(ctx, revokeAccount, w.Account, t.now)
+}
+
 // RevokeClient refuses every token of a client issued up to now, and ends its
 // families. Longest is the longest lifetime such a token can have.
 type RevokeClient struct {

@@ -106,8 +106,14 @@ func accountRevoked(f *fixture) {
 		store.PutCode{Code: store.Code{Hash: hash("good"), Account: "ann", Expires: now.Add(time.Minute)}},
 		store.PutCode{Code: store.Code{Hash: hash("spent"), Account: "ann", Expires: now.Add(time.Minute)}},
 		store.SpendCode{Hash: hash("spent"), Family: "f"})
-	f.apply(now, store.RevokeAccount{Account: "ann"}, store.SetState{Account: "ann", State: store.Frozen})
+	f.apply(now, store.RevokeTokensOf{Account: "ann"})
 	f.wantRevoked(now, "t1", "t2")
+	if n := len(must(f.FamiliesOf(f.Context(), now, "ann"))(f)); n != 2 {
+		f.Errorf("%d sign-ins go on, want both", n)
+	}
+	f.apply(now, putToken("t3", "f", now.Add(time.Minute)))
+	f.apply(now, store.RevokeAccount{Account: "ann"}, store.SetState{Account: "ann", State: store.Frozen})
+	f.wantRevoked(now, "t1", "t2", "t3")
 	if n := len(must(f.FamiliesOf(f.Context(), now, "ann"))(f)); n != 0 {
 		f.Errorf("%d sign-ins are left", n)
 	}
