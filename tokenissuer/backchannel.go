@@ -29,25 +29,9 @@ const noticeFor = 2 * time.Minute
 // ended is told when a person signs out of a browser: what the clients want to
 // end with it ends, and those that want to be told are told.
 func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) error {
-	families, err := i.state.store.FamiliesOfSession(ctx, now, s.ID)
+	writes, err := i.notices(ctx, now, s, func(string) bool { return true })
 	if err != nil {
 		return err
-	}
-	var writes []store.Write
-	var told []string
-	for _, f := range families {
-		c, known := i.client(f.Client)
-		if !known || c.BackchannelLogoutURI == "" || slices.Contains(told, c.ID) {
-			continue
-		}
-		told = append(told, c.ID)
-		body, err := json.Marshal(logoutNotice{Issuer: i.base(familyOfClient(c)), Subject: s.Account, Audience: c.ID, Session: s.ID})
-		if err != nil {
-			return err
-		}
-		writes = append(writes, store.PutDelivery{Delivery: store.Delivery{
-			ID: uuid.NewString(), Client: c.ID, URI: c.BackchannelLogoutURI, Body: string(body), Next: now, Expires: now.Add(deliverFor),
-		}})
 	}
 	if ending := i.endWithSession(); len(ending) > 0 {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: ending})
@@ -60,6 +44,44 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) erro
 	}
 	i.state.wake()
 	return nil
+}
+
+// withdrawn is told when a person takes back what one client has: for that client
+// a session of the browser is over, though for the others it goes on.
+func (i *Issuer) withdrawn(ctx context.Context, now time.Time, s store.Session, client string) error {
+	writes, err := i.notices(ctx, now, s, func(id string) bool { return id == client })
+	if err != nil || len(writes) == 0 {
+		return err
+	}
+	if err := i.state.store.Apply(ctx, now, writes...); err != nil {
+		return err
+	}
+	i.state.wake()
+	return nil
+}
+
+// notices are those to the clients that got a sign-in in a session.
+func (i *Issuer) notices(ctx context.Context, now time.Time, s store.Session, to func(client string) bool) (writes []store.Write, err error) {
+	families, err := i.state.store.FamiliesOfSession(ctx, now, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	var told []string
+	for _, f := range families {
+		c, known := i.client(f.Client)
+		if !known || c.BackchannelLogoutURI == "" || slices.Contains(told, c.ID) || !to(c.ID) {
+			continue
+		}
+		told = append(told, c.ID)
+		body, err := json.Marshal(logoutNotice{Issuer: i.base(familyOfClient(c)), Subject: s.Account, Audience: c.ID, Session: s.ID})
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, store.PutDelivery{Delivery: store.Delivery{
+			ID: uuid.NewString(), Client: c.ID, URI: c.BackchannelLogoutURI, Body: string(body), Next: now, Expires: now.Add(deliverFor),
+		}})
+	}
+	return writes, nil
 }
 
 // endWithSession are the clients whose sign-ins end with the browser session

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // newPortal joins the pages to the issuer.
@@ -22,13 +23,13 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	}
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
-		Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
+		Attributes: i.declared, Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
 		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client},
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))
 		},
-		End: i.ended,
+		End: i.ended, Withdraw: i.withdrawn,
 		Refused: func(hr *http.Request, status int, err *oauth.Error) {
 			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {
 				r.note(err)
@@ -39,6 +40,16 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 		return nil, &ConfigError{Option: "portal", Mend: err.Error()}
 	}
 	return p, nil
+}
+
+// declared are the attributes of an account that the configuration names.
+func (i *Issuer) declared(who *store.Account) (list [][2]string) {
+	for _, name := range i.config.Attributes {
+		if value := who.Attributes[name]; value != "" {
+			list = append(list, [2]string{name, value})
+		}
+	}
+	return list
 }
 
 // pages is every path below /portal.

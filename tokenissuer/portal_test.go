@@ -150,7 +150,77 @@ func TestPortalWithoutItsSlash(t *testing.T) {
 	if a := b.do(http.MethodPost, "https://auth.example.com/portal", "x=y"); a.status != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", a.status)
 	}
-	if a := b.get("/portalx"); a.status != http.StatusTeapot && a.status != http.StatusNotFound {
-		t.Errorf("/portalx is not the portal's: %d", a.status)
+}
+
+// The mailbox that an account had opens nothing after it has another, not even with
+// a code that was sent before.
+func TestPersonMovesToAnotherMailbox(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.peopled())
+	if _, err := s.issuer.AddUser(t.Context(), tokenissuer.NewUser{Username: "ann", Email: mailbox, Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	finder := s.browser()
+	reset := finder.follow(finder.submit(finder.click(finder.click(finder.follow(finder.get(toPortal)), "source=staff"), "/portal/reset"), "username", mailbox))
+	p.await(t, 1)
+	old := p.code(mailbox)
+
+	b := s.browser()
+	profile := b.follow(b.submit(b.follow(b.get("/portal/account")), "username", "ann", "password", password))
+	form := b.follow(b.submit(b.click(profile, "/portal/account/email"), "email", "new@example.com"))
+	if a := b.submit(form, "code", old); a.status != http.StatusBadRequest {
+		t.Errorf("a code for another mailbox: %d", a.status)
+	}
+	if a := b.follow(b.submit(form, "code", p.code("new@example.com"))); a.status != http.StatusOK || !strings.Contains(a.body, "new@example.com") || strings.Contains(a.body, mailbox) {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := finder.submit(reset, "code", old, "new_password", "a password of the finder"); a.status != http.StatusBadRequest {
+		t.Errorf("the old mailbox sets a password: %d", a.status)
+	}
+	if u, err := s.issuer.User(t.Context(), "ann"); err != nil || u.Email != "new@example.com" {
+		t.Errorf("%+v %v", u, err)
+	}
+}
+
+// Who takes an app's access back has signed out of it: the app is told as at any
+// other end, and the others are not.
+func TestEndedAppIsTold(t *testing.T) {
+	told, other := listen(t), listen(t)
+	list := authorizing().Clients
+	for n := range list {
+		switch list[n].ID {
+		case "shop":
+			list[n].BackchannelLogoutURI = told.URL
+		case "spa":
+			list[n].BackchannelLogoutURI = other.URL
+		}
+	}
+	s := start(t, tokenissuer.Config{Clients: list})
+	u := s.user("alice", "")
+	b := s.browser()
+	tokens := s.good(redeemShop(b.signedIn(authorizePath("shop"), "alice").Get("code")))
+	code := b.signedIn(authorizePath("spa", "code_challenge", challenge(), "code_challenge_method", "S256"), "alice").Get("code")
+	spa := s.good(form("client_id", "spa", "grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier))
+	_, id := decoded(t, tokens.text(t, "id_token"))
+	sid := regexpSID.FindString(id)
+
+	apps := b.get("/portal/account/apps")
+	_, apps.body, _ = strings.Cut(apps.body, "<strong>shop</strong>")
+	if a := b.follow(b.submit(apps, "end", "shop")); !strings.Contains(a.body, "no access any more") {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	_, notice := decoded(t, told.next(t))
+	if sid == "" || !strings.Contains(notice, sid) || !strings.Contains(notice, `"sub":"`+u.ID+`"`) || !strings.Contains(notice, `"aud":"shop"`) {
+		t.Errorf("%s, session %s", notice, sid)
+	}
+	want(t, s.token(redeemed(tokens.text(t, "refresh_token"))), http.StatusBadRequest, errorOf("invalid_grant"))
+	if got := s.userinfoStatus(spa.text(t, "access_token")); got != http.StatusOK {
+		t.Errorf("the other app: %d", got)
+	}
+	b.signedIn(authorizePath("spa", "code_challenge", challenge(), "code_challenge_method", "S256"), "") // the browser is signed in
+	select {
+	case raw := <-other.got:
+		t.Errorf("the other app is told: %s", raw)
+	default:
 	}
 }

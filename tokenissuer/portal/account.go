@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,41 @@ func (v *visit) told(notice string) string {
 // done leads from a form back to its page, with a notice.
 func (v *visit) done() error { return v.see(v.href(v.r.URL.Path, "done", "1")) }
 
-// fact is something that is shown and not changed here.
-type fact struct{ Label, Value string }
+// fact is something of the account that its form does not change.
+type fact struct {
+	Label, Value string
+	Unproved     bool
+	Href         string // of the page that changes it, "" for none
+	Link, Title  string
+}
+
+// facts are the identifiers, with a way to change those that a code can prove,
+// and the attributes that the operator declares.
+func (v *visit) facts(who store.Account) (facts []fact) {
+	if who.Username != "" {
+		facts = append(facts, fact{Label: v.words.T("profile.username"), Value: who.Username})
+	}
+	for _, kind := range []store.IdentifierKind{store.ByEmail, store.ByPhone} {
+		c := contactOf(who, kind)
+		f := fact{Label: v.words.T("profile." + string(kind)), Value: c.now}
+		if slices.Contains(v.p.addressable(), kind) {
+			f.Unproved = c.now != "" && !c.verified
+			f.Href, f.Link, f.Title = v.href(c.path), v.words.T("contact.change"), v.contactTitle(c)
+			if c.now == "" {
+				f.Link = v.words.T("contact.add")
+			}
+		}
+		if f.Value != "" || f.Href != "" {
+			facts = append(facts, f)
+		}
+	}
+	if v.p.o.Attributes != nil {
+		for _, a := range v.p.o.Attributes(&who) {
+			facts = append(facts, fact{Label: a[0], Value: a[1]})
+		}
+	}
+	return facts
+}
 
 func (v *visit) profilePage() error {
 	who, ok, err := v.member()
@@ -74,12 +108,6 @@ func (v *visit) profilePage() error {
 }
 
 func (v *visit) showProfile(status int, who store.Account, wrong *problem) error {
-	var facts []fact
-	for _, f := range []fact{{"profile.username", who.Username}, {"profile.email", who.Email}, {"profile.phone_number", who.Phone}} {
-		if f.Value != "" {
-			facts = append(facts, fact{v.words.T(f.Label), f.Value})
-		}
-	}
 	fields := []field{
 		{Name: "name", Value: who.Name, Autocomplete: "name"},
 		{Name: "nickname", Value: who.Nickname, Autocomplete: "nickname"},
@@ -96,7 +124,7 @@ func (v *visit) showProfile(status int, who store.Account, wrong *problem) error
 	return v.show(status, "profile", view{Menu: true, Done: v.told("profile"), Problem: wrong, Data: struct {
 		Facts  []fact
 		Fields []field
-	}{facts, fields}})
+	}{v.facts(who), fields}})
 }
 
 func (v *visit) profile() error {
@@ -117,7 +145,7 @@ func (v *visit) profile() error {
 	if err != nil {
 		return err
 	}
-	if err := v.p.o.Store.Apply(v.r.Context(), v.now, store.UpdateAccount{Account: who, Was: &was}); err != nil {
+	if err := v.update(was, who); err != nil {
 		return err
 	}
 	return v.done()

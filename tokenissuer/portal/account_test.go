@@ -169,6 +169,24 @@ func TestPersonEndsAnApp(t *testing.T) {
 	p.goes("/authorize").sees("/portal/consent", 200) // it has to ask again
 }
 
+func TestAppKeepsItsAccessWhereItCannotBeTold(t *testing.T) {
+	told := []string{}
+	w := newWorld(t, func(o *Options) {
+		o.Withdraw = func(_ context.Context, _ time.Time, s store.Session, client string) error {
+			told = append(told, s.ID+" "+s.Account+" "+client)
+			return oauth.Fail(oauth.TemporarilyUnavailable, oauth.StoreUnavailable)
+		}
+	})
+	p := w.home("ann", right)
+	w.apply(
+		store.PutFamily{Family: store.Family{ID: "one", Account: w.ann.ID, Client: "shop", Session: "long ago", AuthTime: noon, Created: noon, Expires: noon.Add(time.Hour)}},
+		store.PutFamily{Family: store.Family{ID: "api", Account: w.ann.ID, Client: "shop", AuthTime: noon, Created: noon, Expires: noon.Add(time.Hour)}})
+	p.goes("/portal/account/apps").submits("/portal/account/apps", "end", "shop").sees("/portal/account/apps", 503)
+	if f, err := w.st.Family(t.Context(), "one"); err != nil || !f.Revoked.IsZero() || !slices.Equal(told, []string{"long ago " + w.ann.ID + " shop"}) {
+		t.Errorf("%+v %v, told %v", f, err, told)
+	}
+}
+
 func TestSignOutEndsTheSession(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.home("ann", right)

@@ -19,6 +19,7 @@ type grantee struct {
 	Since        time.Time // the last sign-in, zero where none goes on
 
 	families []string
+	sessions []string // that the families began in
 }
 
 // grantees are the apps of an account, by name.
@@ -57,6 +58,9 @@ func (v *visit) grantees(ctx context.Context) ([]*grantee, error) {
 		g := of(f.Client)
 		add(g, f.Scopes)
 		g.families = append(g.families, f.ID)
+		if f.Session != "" && !slices.Contains(g.sessions, f.Session) {
+			g.sessions = append(g.sessions, f.Session)
+		}
 		if f.Created.After(g.Since) {
 			g.Since = f.Created
 		}
@@ -100,6 +104,9 @@ func (v *visit) endApp() error {
 		return err
 	}
 	app := list[i]
+	if err := v.withdraw(app); err != nil {
+		return err
+	}
 	writes := []store.Write{store.RemoveConsent{Account: v.session.Account, Client: app.Client}}
 	for _, s := range sessions {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: []string{app.Client}})
@@ -111,4 +118,18 @@ func (v *visit) endApp() error {
 		return err
 	}
 	return v.done()
+}
+
+// withdraw arranges that the app is told, of sessions that are over as well: its
+// sign-ins go on for longer than a browser's.
+func (v *visit) withdraw(app *grantee) error {
+	if v.p.o.Withdraw == nil {
+		return nil
+	}
+	for _, id := range app.sessions {
+		if err := v.p.o.Withdraw(v.r.Context(), v.now, store.Session{ID: id, Account: v.session.Account}, app.Client); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -126,7 +127,7 @@ func (v *visit) continuePage() error {
 	}
 	if app == nil {
 		v.state = ""
-		return v.see(v.href("/portal/account"))
+		return v.see(v.href(cmp.Or(v.pending.Back, accountPath)))
 	}
 	return v.show(http.StatusOK, "continue", view{Next: v.href("/portal/return"), Data: appName(app)})
 }

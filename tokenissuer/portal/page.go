@@ -22,7 +22,7 @@ var pages = func() map[string]*template.Template {
 	layout := template.Must(template.ParseFS(pageFiles, "page/layout.html", "page/parts.html"))
 	m := map[string]*template.Template{}
 	for _, name := range []string{
-		"login", "code", "reset", "set", "signup", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error",
+		"login", "code", "reset", "set", "signup", "contact", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error",
 	} {
 		m[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "page/"+name+".html"))
 	}

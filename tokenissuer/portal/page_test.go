@@ -64,6 +64,12 @@ func everyPage(t *testing.T, lang string, look func(name string, p *person)) {
 	at("code")
 	p.submits("/portal/code", "code", "77")
 	at("code refused")
+	p.goes("/portal/account/email")
+	at("contact")
+	p.submits("/portal/account/email", "email", "new@example.com")
+	at("contact code")
+	p.submits("/portal/account/email/code", "code", "77")
+	at("contact code refused")
 	for _, path := range []string{"/portal/account?done=1", "/portal/account/password", "/portal/account/browsers", "/portal/account/apps", "/portal/logout"} {
 		p.goes(path)
 		at(path)
@@ -98,6 +104,7 @@ func TestEveryPageIsBuiltForEverybody(t *testing.T) {
 		"/portal/account/password new_password": "new-password", "/portal/account?done=1 name": "name",
 		"reset username": "username", "set code": "one-time-code", "set new_password": "new-password", "set username": "username",
 		"signup username": "username", "open code": "one-time-code", "open new_password": "new-password",
+		"contact email": "email", "contact code code": "one-time-code",
 		"expired old_password": "current-password", "expired new_password": "new-password", "expired username": "username",
 	}
 	everyPage(t, "en", func(name string, p *person) {

@@ -43,6 +43,10 @@ type Options struct {
 	// through clients that have SignUp. Default: nobody.
 	Addresses Addresses
 
+	// Attributes are names and values of further texts of an account, which its
+	// person sees. Default: none.
+	Attributes func(who *store.Account) [][2]string
+
 	// Scopes are the operator's texts for scopes. A scope without one is shown by
 	// its name; the standard ones have texts.
 	Scopes map[string]string
@@ -80,6 +84,11 @@ type Options struct {
 	// End is called before a session is removed because its person wants that. With
 	// an error the session stays.
 	End func(ctx context.Context, now time.Time, s store.Session) error
+
+	// Withdraw is called for each session in which a client got a sign-in, before a
+	// person takes back what that client has. With an error nothing is taken back.
+	// Default: nobody is told.
+	Withdraw func(ctx context.Context, now time.Time, s store.Session, client string) error
 
 	// Refused, when set, is told why a page said no. The answer is given already.
 	Refused func(r *http.Request, status int, err *oauth.Error)

@@ -32,6 +32,11 @@ type pending struct {
 	Denied  bool
 	Code    sentCode
 	Expired oldPassword
+
+	// Of the account page, which has no Client: where a sign-in leads back to, and
+	// whose address the code is about.
+	Back    string
+	Account string
 }
 
 // sentCode is a one-time code that is on its way.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -64,10 +65,21 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	}
 	mark(fields, wrong, name)
 	return v.show(status, "login", view{Done: v.told("reset"), Problem: wrong, Data: struct {
-		App, Source, Button string
-		Fields              []field
-		Others              []choice
-	}{appName(app), m.id, button, fields, others}})
+		Lead, Source, Button string
+		Fields               []field
+		Others               []choice
+	}{v.whereto(app), m.id, button, fields, others}})
+}
+
+// whereto says what the sign-in is for.
+func (v *visit) whereto(app *client.Client) string {
+	switch {
+	case v.pending.Back != "":
+		return v.words.T("login.again")
+	case app != nil:
+		return v.words.T("login.app", appName(app))
+	}
+	return ""
 }
 
 // mark says at the field what is wrong with it, and puts the cursor where the

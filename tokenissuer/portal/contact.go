@@ -1,0 +1,218 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// freshFor is how long after the sign-in a person may change how the account is
+// reached. Whoever can do that can set a new password afterwards, without the
+// present one: a browser left alone for a while must not be enough.
+const freshFor = 15 * time.Minute
+
+const (
+	emailPath = accountPath + "/email"
+	phonePath = accountPath + "/phone"
+	codePath  = "/code" // behind one of them
+)
+
+var contactPaths = map[store.IdentifierKind]string{store.ByEmail: emailPath, store.ByPhone: phonePath}
+
+// contact is one address of an account that is about to change.
+type contact struct {
+	kind     store.IdentifierKind
+	path     string
+	now      string // "" where there is none
+	verified bool
+}
+
+func contactOf(who store.Account, kind store.IdentifierKind) contact {
+	if kind == store.ByPhone {
+		return contact{kind, phonePath, who.Phone, who.PhoneVerified}
+	}
+	return contact{kind, emailPath, who.Email, who.EmailVerified}
+}
+
+// title is what the page is for.
+func (v *visit) contactTitle(c contact) string {
+	if c.now == "" {
+		return v.words.T("contact.add." + string(c.kind))
+	}
+	return v.words.T("contact.change." + string(c.kind))
+}
+
+// moving is the account with the address that the page is about, for a person who
+// has signed in lately. false: the answer is given.
+func (v *visit) moving() (store.Account, contact, bool, error) {
+	who, ok, err := v.member()
+	if !ok {
+		return who, contact{}, false, err
+	}
+	path := strings.TrimSuffix(v.r.URL.Path, codePath)
+	kind := store.ByEmail
+	if path == phonePath {
+		kind = store.ByPhone
+	}
+	if !slices.Contains(v.p.addressable(), kind) {
+		return who, contact{}, false, oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
+	}
+	if v.now.Sub(v.session.AuthTime) < freshFor {
+		return who, contactOf(who, kind), true, nil
+	}
+	v.pending = pending{
+		Request: Request{MaxAge: -1, Asked: v.now.Truncate(time.Millisecond), Prompt: []string{"login"}, LoginHint: nameOf(who)},
+		Expires: v.now.Add(pendingFor), Back: path,
+	}
+	return who, contact{}, false, v.orElse(v.reseal(), "/portal/login")
+}
+
+// contactPage asks for the new address.
+func (v *visit) contactPage() error {
+	_, c, ok, err := v.moving()
+	if !ok {
+		return err
+	}
+	return v.showContact(http.StatusOK, c, "", nil)
+}
+
+func (v *visit) showContact(status int, c contact, to string, wrong *problem) error {
+	name := string(c.kind)
+	fields := []field{{
+		Name: name, Label: v.words.T("contact.new." + name), Value: to, Type: "text",
+		Autocomplete: keyboards[c.kind], Mode: keyboards[c.kind], Hint: v.words.T("signup.hint"),
+	}}
+	mark(fields, wrong, "")
+	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Problem: wrong, Data: struct {
+		Lead, Action, Button, Back, BackText string
+		Fields                               []field
+	}{v.presently(c), c.path, v.words.T("login.send"), v.href(accountPath), v.words.T("contact.back"), fields}})
+}
+
+// presently says what the address is now.
+func (v *visit) presently(c contact) string {
+	if c.now == "" {
+		return ""
+	}
+	return v.words.T("contact.now", c.now)
+}
+
+// contact sends a code to the new address, to one that somebody has as well: only
+// who reads what is sent there learns that.
+func (v *visit) contact() error {
+	who, c, ok, err := v.moving()
+	if !ok {
+		return err
+	}
+	to := strings.TrimSpace(v.form.Get(string(c.kind)))
+	switch {
+	case to == "" || account.KindOf(to) != c.kind:
+		text := v.words.T("login.empty.name", v.words.T("kind."+string(c.kind)))
+		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), text})
+	case to == c.now && c.verified:
+		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.same")})
+	}
+	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor), Account: who.ID}
+	wrong, err := v.sendTo(account.ForUserinfo, c.kind, to)
+	switch {
+	case err != nil:
+		return err
+	case wrong != nil:
+		wrong.Field = string(c.kind)
+		return v.showContact(http.StatusBadRequest, c, to, wrong)
+	}
+	return v.see(v.href(c.path + codePath))
+}
+
+// moved is moving with a code on its way, for this account and this address.
+func (v *visit) moved() (store.Account, contact, bool, error) {
+	who, c, ok, err := v.moving()
+	if !ok {
+		return who, c, false, err
+	}
+	if err := v.resume(); err != nil {
+		return who, c, false, err
+	}
+	if v.pending.Code.Usage != account.ForUserinfo || v.pending.Code.Kind != c.kind || v.pending.Account != who.ID {
+		return who, c, false, oauth.Fail(oauth.InvalidRequest, ForeignState)
+	}
+	return who, c, true, nil
+}
+
+// contactCodePage asks for the code.
+func (v *visit) contactCodePage() error {
+	_, c, ok, err := v.moved()
+	if !ok {
+		return err
+	}
+	return v.showContactCode(http.StatusOK, c, nil)
+}
+
+func (v *visit) showContactCode(status int, c contact, wrong *problem) error {
+	fields := []field{v.codeField()}
+	mark(fields, wrong, "")
+	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Problem: wrong, Data: struct {
+		Lead, Action, Button, Back, BackText string
+		Fields                               []field
+	}{v.words.T("code.sent", v.pending.Code.To), c.path + codePath, v.words.T("save"), v.href(c.path), v.words.T("code.again"), fields}})
+}
+
+// contactCode takes the code. A conflict means that the account or the code
+// changed meanwhile: what is there now is asked once more.
+func (v *visit) contactCode() error {
+	who, c, ok, err := v.moved()
+	if !ok {
+		return err
+	}
+	for try := 0; ; try++ {
+		done, err := v.move(who, c)
+		switch {
+		case err == nil && done:
+			v.state = ""
+			return v.see(v.href(accountPath, "done", "1"))
+		case !errors.Is(err, store.ErrConflict) || try > 0:
+			return err
+		}
+		if who, err = v.p.o.Store.Account(v.r.Context(), who.ID); err != nil {
+			return err
+		}
+	}
+}
+
+// move writes the new address. false: the answer is given.
+func (v *visit) move(who store.Account, c contact) (bool, error) {
+	to, writes, wrong, err := v.owner()
+	switch {
+	case err != nil:
+		return false, err
+	case wrong != nil:
+		return false, v.showContactCode(http.StatusBadRequest, c, wrong)
+	}
+	other, err := v.p.o.Store.FindAccount(v.r.Context(), c.kind, to)
+	switch {
+	case err == nil && other.ID != who.ID:
+		return false, v.showContactCode(http.StatusBadRequest, c, &problem{"code", v.words.T("contact.taken", to)})
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return false, err
+	}
+	next := who
+	if c.kind == store.ByPhone {
+		next.Phone, next.PhoneVerified = to, true
+	} else {
+		next.Email, next.EmailVerified = to, true
+	}
+	return true, v.update(who, next, writes...)
+}
+
+// update writes what a person changed of the account.
+func (v *visit) update(was, next store.Account, writes ...store.Write) error {
+	return v.p.o.Store.Apply(v.r.Context(), v.now, append(writes, store.UpdateAccount{Account: next, Was: &was}, store.PutEvent{Event: store.Event{
+		At: v.now, Actor: was.ID, Action: "account.update", Subject: was.ID,
+	}})...)
+}
