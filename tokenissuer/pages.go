@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
@@ -23,7 +24,7 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	}
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
-		Attributes: i.declared, Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
+		Attributes: i.shownAttributes, Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
 		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client},
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
@@ -42,10 +43,10 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	return p, nil
 }
 
-// declared are the attributes of an account that the configuration names.
-func (i *Issuer) declared(who *store.Account) (list [][2]string) {
-	for _, name := range i.config.Attributes {
-		if value := who.Attributes[name]; value != "" {
+// shownAttributes are those of an account that the configuration names.
+func (i *Issuer) shownAttributes(who *store.Account) (list [][2]string) {
+	for _, name := range slices.Concat(i.config.Attributes, i.config.OperatorAttributes) {
+		if value := i.attribute(who, name); value != "" {
 			list = append(list, [2]string{name, value})
 		}
 	}
