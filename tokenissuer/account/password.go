@@ -166,14 +166,11 @@ func (a *Accounts) check(ctx context.Context, account store.Account, password st
 		typed = password
 	}
 	err = a.queue.run(ctx, func() {
-		p.right = found.digest.Match(typed) && somebody
+		p.right = found.matches(typed) && somebody
 		if !p.right || !found.weak || !typeable || len(password) > found.reads {
 			return
 		}
-		// No reason to refuse a right password that the stronger hash fails.
-		if stronger, err := a.hasher.hash(clean); err == nil {
-			p.hash = stronger
-		}
+		p.hash = a.hasher.hash(clean)
 	})
 	return p, err
 }
