@@ -174,8 +174,8 @@ type Limits struct {
 
 	// How many POST requests from one address, or one /64 of IPv6, may be refused
 	// (400 or 401) within the duration; those of a client that proved its secret do
-	// not count. Beyond it every POST to the issuer from there is answered 429, good
-	// ones too, until time has made up for it. Default: 600 in a minute.
+	// not count. Beyond it what proves neither a client's secret nor a token is
+	// answered 429 from there, until time has made up for it. Default: 600 in a minute.
 	TokensPerAddress *Rate `json:"tokens_per_address,omitempty"`
 
 	// Messages with a one-time code to one phone number or mailbox. A rate within

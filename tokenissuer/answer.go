@@ -22,6 +22,8 @@ type request struct {
 	dialect   *dialect
 	event     Event
 	plainJSON bool // errors without a charset, as the documents have them here
+	guesses   bool // a refusal counts
+	held      bool // its address has failed too often: it has to prove something first
 	proven    bool // the client showed its secret
 	wait      time.Duration
 	byID      bool // the client showed nothing but its id

@@ -29,7 +29,8 @@ type Issuer struct {
 	grants    map[string]grant.Func
 	origins   map[string]bool // whose scripts may read answers
 	portal    *portal.Portal  // nil while no client sends people here
-	limit     *limit
+	limit     *limit          // of what an address fails
+	secrets   *limit          // of wrong secrets of one client from an address
 }
 
 // New makes an issuer for a valid configuration.
@@ -45,6 +46,7 @@ func New(config Config, state *State) (*Issuer, error) {
 	i := &Issuer{
 		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, accounts: accounts,
 		sources: map[string]account.Source{}, origins: map[string]bool{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+		secrets: newLimit(config.FailuresPerAddress, config.FailuresWindow),
 	}
 	for _, r := range config.Clients {
 		for _, o := range r.CORSOrigins {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// limit bounds refused requests per address with GCRA: a table of fixed size,
-// so that no number of addresses can fill memory. Two addresses that fall on one
-// slot push each other out, which forgives failures and never invents any.
+// limit bounds refused requests per party with GCRA: a table of fixed size, so
+// that no number of parties can fill memory. Two that fall on one slot push each
+// other out, which forgives failures and never invents any.
 type limit struct {
 	burst time.Duration // failures that may come at once, as time
 	each  time.Duration // what one failure costs
@@ -24,6 +24,13 @@ type slot struct {
 }
 
 const limitSlots = 1 << 14
+
+// party is who fails: an address, or an address where it guesses at the secret of
+// one client.
+type party struct {
+	from   netip.Addr
+	client string // "" for all that an address does
+}
 
 // newLimit allows n failures per window; n < 0 allows any number.
 func newLimit(n int, window time.Duration) *limit {
@@ -44,20 +51,20 @@ func prefix(from netip.Addr) netip.Addr {
 	return from
 }
 
-func (l *limit) of(from netip.Addr) (uint64, *slot) {
-	a := prefix(from).As16()
-	h := maphash.Bytes(l.seed, a[:])
+func (l *limit) of(p party) (uint64, *slot) {
+	a := prefix(p.from).As16()
+	h := maphash.Bytes(l.seed, append(a[:], p.client...))
 	return h, &l.slots[h%limitSlots]
 }
 
 // failed counts a refused request.
-func (l *limit) failed(from netip.Addr, now time.Time) {
-	if l.slots == nil || !from.IsValid() {
+func (l *limit) failed(p party, now time.Time) {
+	if l.slots == nil || !p.from.IsValid() {
 		return
 	}
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	who, s := l.of(from)
+	who, s := l.of(p)
 	if s.who != who || s.tat.Before(now) {
 		*s = slot{who, now}
 	}
@@ -70,15 +77,15 @@ func (l *limit) failed(from netip.Addr, now time.Time) {
 	}
 }
 
-// wait says how long an address that has used up what it may fail waits for
-// the next try; 0 while it need not.
-func (l *limit) wait(from netip.Addr, now time.Time) time.Duration {
-	if l.slots == nil || !from.IsValid() {
+// wait says how long a party that has used up what it may fail waits for the next
+// try; 0 while it need not.
+func (l *limit) wait(p party, now time.Time) time.Duration {
+	if l.slots == nil || !p.from.IsValid() {
 		return 0
 	}
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	who, s := l.of(from)
+	who, s := l.of(p)
 	if s.who != who {
 		return 0
 	}

@@ -10,7 +10,7 @@ import (
 // than that of somebody who has just used up what may fail.
 func TestWhoStopsFailingIsFreeOneWindowLater(t *testing.T) {
 	l := newLimit(600, time.Minute)
-	now, peer := time.Unix(1_800_000_000, 0), netip.MustParseAddr("192.0.2.1")
+	now, peer := time.Unix(1_800_000_000, 0), party{from: netip.MustParseAddr("192.0.2.1")}
 	for range 100_000 {
 		l.failed(peer, now)
 	}
@@ -29,7 +29,7 @@ func TestWhoStopsFailingIsFreeOneWindowLater(t *testing.T) {
 	if l.wait(peer, now.Add(time.Minute)) == 0 {
 		t.Error("the 601st is let through")
 	}
-	if l.wait(netip.MustParseAddr("192.0.2.2"), now) != 0 {
+	if l.wait(party{from: netip.MustParseAddr("192.0.2.2")}, now) != 0 {
 		t.Error("a neighbour is limited")
 	}
 }
@@ -39,11 +39,11 @@ func TestWhoStopsFailingIsFreeOneWindowLater(t *testing.T) {
 func TestHostsOfOneNetworkPrefixAreOneParty(t *testing.T) {
 	l := newLimit(1, time.Minute)
 	now := time.Unix(1_800_000_000, 0)
-	l.failed(netip.MustParseAddr("2001:db8::1"), now)
-	if l.wait(netip.MustParseAddr("2001:db8::2"), now) == 0 {
+	l.failed(party{from: netip.MustParseAddr("2001:db8::1")}, now)
+	if l.wait(party{from: netip.MustParseAddr("2001:db8::2")}, now) == 0 {
 		t.Error("another address of the same /64 is free")
 	}
-	if l.wait(netip.MustParseAddr("2001:db8:0:1::1"), now) != 0 {
+	if l.wait(party{from: netip.MustParseAddr("2001:db8:0:1::1")}, now) != 0 {
 		t.Error("another /64 is limited")
 	}
 }

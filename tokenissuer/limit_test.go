@@ -1,6 +1,7 @@
 package tokenissuer_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,6 +45,126 @@ func TestRefusedRequestsAreLimitedAndGoodOnesAreNot(t *testing.T) {
 	}
 	if a := s.send(http.MethodGet, "/oauth2/jwks", ""); a.status != http.StatusOK {
 		t.Errorf("the key set is refused too: %d", a.status)
+	}
+}
+
+// Many share an address: what some of them fail keeps nobody out who proves a secret
+// or has a token. Secrets can be guessed at too, so what is tried at one client
+// counts for itself.
+func TestWhoProvesASecretPassesWhereOthersFailed(t *testing.T) {
+	const most = 20
+	c := newPost(t).otp()
+	c.FailuresPerAddress, c.FailuresWindow = most, time.Hour
+	c.Sources = append(c.Sources, tokenissuer.Source{ID: "password", Type: "password"})
+	c.Clients = append(c.Clients,
+		tokenissuer.Client{ID: "wiki", Type: "spa", Grants: []string{"password"}, Sources: []string{"password"}},
+		tokenissuer.Client{ID: "bot", Type: "m2m", Secrets: []string{secret}, Grants: []string{"client_credentials"}, Scopes: []string{"x"}},
+		tokenissuer.Client{ID: "old", Type: "web", Secrets: []string{secret}, Grants: []string{"client_credentials"}, Dialect: "idaas"})
+	s := start(t, c)
+	s.user("alice", mailbox)
+	person := s.good(signIn("wiki", "alice")).text(t, "access_token")
+	for range most {
+		if a := s.token(signIn("wiki", "nobody")); a.status != http.StatusBadRequest {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	late := errorOf("temporarily_unavailable")
+	want(t, s.token(signIn("wiki", "alice")), 429, late)
+	want(t, s.token(form("grant_type", "client_credentials")), 429, late)
+	want(t, s.token("%%%"), 429, late)
+	want(t, s.json(http.MethodPatch, "/userinfo", "{}", bearer("x")), 429, late)
+
+	proof := form("grant_type", "client_credentials", "client_id", "robot", "client_secret", secret)
+	for name, ask := range map[string]func(secret string) answer{
+		"form": func(secret string) answer {
+			return s.token(form("grant_type", "client_credentials", "client_id", "robot", "client_secret", secret))
+		},
+		"Basic": func(secret string) answer {
+			return s.token(form("grant_type", "client_credentials"), basic("robot", secret))
+		},
+		"JSON": func(secret string) answer {
+			return s.token(object("grant_type", "client_credentials", "client_id", "robot", "client_secret", secret), asJSON)
+		},
+		"introspect": func(secret string) answer {
+			return s.send(http.MethodPost, "/oauth2/introspect", form("token", "x"), basic("robot", secret))
+		},
+		"revoke": func(secret string) answer {
+			return s.send(http.MethodPost, "/oauth2/revoke", form("token", "x"), basic("robot", secret))
+		},
+		"a message": func(secret string) answer {
+			return s.send(http.MethodPost, sendPath, form("phone_number", number, "auth_source_id", "sms"), basic("shop", secret))
+		},
+		"idaas": func(secret string) answer {
+			return s.send(http.MethodPost, "/api/v1/oauth2/token", form("grant_type", "client_credentials"), basic("old", secret))
+		},
+	} {
+		if a := ask(secret); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		if a := ask("wrong"); a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s, a wrong secret: %d %s", name, a.status, a.body)
+		}
+	}
+	// What a proven client asks for may be wrong, and is said as always.
+	want(t, s.token(form("grant_type", "x"), basic("robot", secret)), 400, strings.Replace(parameterMissing("grant_type"), "invalid_request", "unsupported_grant_type", 1))
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
+		body := map[string]string{http.MethodPatch: "{}"}[method]
+		if a := s.json(method, "/userinfo", body, bearer(person)); a.status != http.StatusOK {
+			t.Errorf("%s /userinfo: %d %s", method, a.status, a.body)
+		}
+	}
+	if a := s.json(http.MethodPost, "/userinfo", "", bearer("x")); a.status != http.StatusUnauthorized {
+		t.Errorf("POST /userinfo with another token: %d %s", a.status, a.body)
+	}
+
+	for range most {
+		s.token(form("grant_type", "client_credentials", "client_id", "robot", "client_secret", "wrong"))
+	}
+	want(t, s.token(proof), 429, late)
+	want(t, s.token(form("grant_type", "client_credentials"), "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("%72obot:"+secret))), 429, late)
+	if a := s.token(form("grant_type", "client_credentials"), basic("bot", secret)); a.status != http.StatusOK {
+		t.Errorf("another client: %d %s", a.status, a.body)
+	}
+	if a := s.from(t, "192.0.2.1", "/oauth2/token", proof); a.status != http.StatusOK {
+		t.Errorf("from another address: %d %s", a.status, a.body)
+	}
+}
+
+// A page that somebody looks at can make the browser post to the issuer. Nothing
+// is looked at then, and nothing counts: it would lock out everybody who shares
+// the visitor's address.
+func TestPageOfAnotherSiteUsesUpNobodysTries(t *testing.T) {
+	const most = 3
+	c := newPost(t).peopled()
+	c.FailuresPerAddress, c.FailuresWindow = most, time.Hour
+	c.Clients[0].CORSOrigins = []string{"https://shop.example.com"}
+	c.Clients[0].SignUp = true
+	s := start(t, c)
+	s.user("alice", mailbox)
+	const evil = "Origin: https://evil.example"
+	right := form("grant_type", "password", "client_id", "legacy", "client_secret", secret, "username", "alice", "password", password)
+	for _, path := range []string{
+		"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/otp/send", "/userinfo", "/signup", "/change_user_password", "/reset_user_password",
+		"/api/v1/oauth2/token", "/oauth2/authorize", "/logout",
+		"/portal/login", "/portal/code", "/portal/reset", "/portal/signup", "/portal/account/password",
+	} {
+		for range most {
+			for _, body := range []string{"", "x=1", "%%%", "client_id=a&client_id=b", right, form("redirect_uri", "https://evil.example", "username", "alice")} {
+				if a := s.send(http.MethodPost, path, body, "Sec-Fetch-Site: cross-site", evil); a.status == http.StatusOK || a.status == http.StatusTooManyRequests {
+					t.Errorf("%s %q: %d %s", path, body, a.status, a.body)
+				}
+			}
+			s.send(http.MethodPost, path, "x", "Sec-Fetch-Site: cross-site", evil, "Content-Type: text/plain")
+		}
+	}
+	// The address has all of its tries, and an app of a registered origin asks as ever.
+	for range most {
+		want(t, s.token(form("grant_type", "client_credentials", "client_id", "robot", "client_secret", "wrong")), 401, invalidClient)
+	}
+	want(t, s.token(form("grant_type", "client_credentials", "client_id", "robot", "client_secret", "wrong")), 429, errorOf("temporarily_unavailable"))
+	listed := s.send(http.MethodPost, "/oauth2/revoke", form("token", "x"), basic("second", secret), "Sec-Fetch-Site: cross-site", "Origin: https://shop.example.com")
+	if listed.status != http.StatusOK {
+		t.Errorf("a registered origin: %d %s", listed.status, listed.body)
 	}
 }
 

@@ -17,39 +17,40 @@ type route struct {
 	path    string
 	name    string // in events and metrics
 	methods string // as in Allow
+	guess   guess
 	serve   func(*Issuer, *request) error
 	used    func(*Issuer) bool // nil: always served
 }
 
 // routes is the whole surface.
 var routes = []route{
-	{"/oauth2/token", "token", "POST", (*Issuer).token, nil},
-	{"/oauth2/authorize", "authorize", "GET, POST", (*Issuer).authorize, (*Issuer).sendsPeople},
-	{"/oauth2/revoke", "revoke", "POST", (*Issuer).revoke, nil},
-	{"/oauth2/introspect", "introspect", "POST", (*Issuer).introspect, nil},
-	{"/oauth2/jwks", "jwks", "GET, HEAD", (*Issuer).jwks, nil},
-	{"/otp/send", "otp_send", "POST", (*Issuer).sendOTP, (*Issuer).sendsCodes},
-	{"/userinfo", "userinfo", "GET, HEAD, POST, PATCH", (*Issuer).userinfo, nil},
-	{"/signup", "signup", "POST", (*Issuer).signup, (*Issuer).signsUp},
-	{"/change_user_password", "change_user_password", "POST", (*Issuer).changePassword, (*Issuer).hasPeople},
-	{"/reset_user_password", "reset_user_password", "POST", (*Issuer).resetPassword, (*Issuer).sendsCodes},
-	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
-	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
-	{idaasPath + "/token", "token", "POST", (*Issuer).token, nil},
-	{idaasPath + "/authorize", "authorize", "GET", (*Issuer).authorize, (*Issuer).sendsPeople},
-	{idaasPath + "/jwks", "jwks", "GET, HEAD", (*Issuer).jwks, nil},
-	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", (*Issuer).userinfo, nil},
-	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", (*Issuer).discovery, nil},
-	{"/logout", "logout", "GET, POST", (*Issuer).logout, (*Issuer).sendsPeople},
-	{"/api/v1/logout", "logout", "GET", (*Issuer).idaasLogout, (*Issuer).sendsPeople},
-	{inboxPath, "inbox", "GET, HEAD", (*Issuer).inbox, (*Issuer).develops},
-	{"/health", "health", "GET, HEAD", (*Issuer).health, nil},
+	{"/oauth2/token", "token", "POST", proven, (*Issuer).token, nil},
+	{"/oauth2/authorize", "authorize", "GET, POST", nothing, (*Issuer).authorize, (*Issuer).sendsPeople},
+	{"/oauth2/revoke", "revoke", "POST", proven, (*Issuer).revoke, nil},
+	{"/oauth2/introspect", "introspect", "POST", proven, (*Issuer).introspect, nil},
+	{"/oauth2/jwks", "jwks", "GET, HEAD", nothing, (*Issuer).jwks, nil},
+	{"/otp/send", "otp_send", "POST", proven, (*Issuer).sendOTP, (*Issuer).sendsCodes},
+	{"/userinfo", "userinfo", "GET, HEAD, POST, PATCH", proven, (*Issuer).userinfo, nil},
+	{"/signup", "signup", "POST", proven, (*Issuer).signup, (*Issuer).signsUp},
+	{"/change_user_password", "change_user_password", "POST", proven, (*Issuer).changePassword, (*Issuer).hasPeople},
+	{"/reset_user_password", "reset_user_password", "POST", proven, (*Issuer).resetPassword, (*Issuer).sendsCodes},
+	{"/.well-known/openid-configuration", "discovery", "GET, HEAD", nothing, (*Issuer).discovery, nil},
+	{"/.well-known/oauth-authorization-server", "discovery", "GET, HEAD", nothing, (*Issuer).discovery, nil},
+	{idaasPath + "/token", "token", "POST", proven, (*Issuer).token, nil},
+	{idaasPath + "/authorize", "authorize", "GET", nothing, (*Issuer).authorize, (*Issuer).sendsPeople},
+	{idaasPath + "/jwks", "jwks", "GET, HEAD", nothing, (*Issuer).jwks, nil},
+	{idaasPath + "/userinfo", "userinfo", "GET, HEAD", proven, (*Issuer).userinfo, nil},
+	{idaasPath + "/.well-known/openid-configuration", "discovery", "GET, HEAD", nothing, (*Issuer).discovery, nil},
+	{"/logout", "logout", "GET, POST", nothing, (*Issuer).logout, (*Issuer).sendsPeople},
+	{"/api/v1/logout", "logout", "GET", nothing, (*Issuer).idaasLogout, (*Issuer).sendsPeople},
+	{inboxPath, "inbox", "GET, HEAD", nothing, (*Issuer).inbox, (*Issuer).develops},
+	{"/health", "health", "GET, HEAD", nothing, (*Issuer).health, nil},
 }
 
 // portalPath is the root of the pages for people.
 const portalPath = "/portal/"
 
-var pages = route{portalPath, "portal", "GET, HEAD, POST", (*Issuer).pages, (*Issuer).sendsPeople}
+var pages = route{portalPath, "portal", "GET, HEAD, POST", typed, (*Issuer).pages, (*Issuer).sendsPeople}
 
 // endpoint finds the route of a path; nil for none.
 func (i *Issuer) endpoint(path string) *route {
@@ -118,11 +119,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if err := i.route(r); err != nil {
 		r.fail(err)
 	}
-	// A client that proved its secret stands for many people: who guesses through
-	// it is counted by name (account), and must not stop the others.
-	if s := r.event.Status; !r.proven && limited(r.Method) && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
-		i.limit.failed(r.event.From, r.now)
-	}
+	i.count(r)
 	if i.config.Observe != nil {
 		r.event.Took = time.Since(r.now)
 		i.config.Observe(r.event)
@@ -142,15 +139,23 @@ func (i *Issuer) route(r *request) error {
 		r.allow = e.methods
 		return oauth.Fail(oauth.InvalidRequest, oauth.MethodNotAllowed)
 	}
-	if r.wait = i.limit.wait(r.event.From, r.now); r.wait > 0 && limited(r.Method) {
+	if i.scripted(r, e) {
+		return oauth.Fail(oauth.InvalidRequest, oauth.ForeignScript)
+	}
+	r.guesses = e.guessed(r.Method)
+	if r.wait = i.limit.wait(party{from: r.event.From}, r.now); r.wait == 0 || !r.guesses {
+		return e.serve(i, r)
+	}
+	if e.guess == typed {
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
 	}
-	return e.serve(i, r)
+	r.held = true
+	err := e.serve(i, r)
+	if err != nil && r.held {
+		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
+	}
+	return err
 }
-
-// limited reports whether refusals of a method count: those of the requests that
-// guess at something.
-func limited(method string) bool { return method == http.MethodPost || method == http.MethodPatch }
 
 func allowed(methods, method string) bool {
 	for m := range strings.SplitSeq(methods, ", ") {

@@ -61,10 +61,21 @@ func (i *Issuer) sender(r *request, form oauth.Form, at client.Endpoint) (*clien
 	for _, h := range r.Header.Values("Authorization") {
 		r.basic = r.basic || oauth.IsBasic(h)
 	}
+	// Where the address has failed too often, proof is all that passes. It can be
+	// guessed at too, so what was tried at this client counts apart.
+	if who := (party{r.event.From, client.Offered(r.Request, form)}); r.held && i.secrets.wait(who, r.now) > 0 {
+		return nil, oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
+	}
 	c, method, err := i.clients[r.family].Authenticate(r.Context(), r.Request, form, at)
 	r.byID, r.proven = method == client.None, err == nil && method != client.None
 	if c != nil {
 		r.speak(c)
+	}
+	if c != nil && err != nil && oauth.AsError(err).Reason == oauth.WrongSecret {
+		i.secrets.failed(party{r.event.From, c.ID}, r.now)
+	}
+	if r.held = r.held && !r.proven; r.held {
+		return nil, oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
 	}
 	return c, err
 }

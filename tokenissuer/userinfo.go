@@ -84,7 +84,7 @@ func (i *Issuer) bearer(r *request) (*token.Claims, *client.Client, error) {
 		return nil, nil, oauth.Fail(oauth.InvalidToken, oauth.BadBearerToken)
 	}
 	r.speak(c)
-	r.proven = true // whose mistakes these are is known: not those of everybody at this address
+	r.proven, r.held = true, false // whose mistakes these are is known: not those of everybody at this address
 	return claims, c, nil
 }
 

@@ -120,6 +120,18 @@ func (g *Registry) offered(r *http.Request, form oauth.Form) (credentials, error
 	return credentials{id: form.Get("client_id"), secret: secret}, nil
 }
 
+// Offered is the id that a request says it comes from, in the spelling that it is
+// registered in; "" for none.
+func Offered(r *http.Request, form oauth.Form) string {
+	header := r.Header.Get("Authorization")
+	for _, read := range []func(string) (string, string, error){oauth.ParseBasic, oauth.RawBasic} {
+		if id, _, err := read(header); err == nil {
+			return id
+		}
+	}
+	return form.Get("client_id")
+}
+
 // unknown answers for a client_id that is missing or registered nowhere.
 func (cred credentials) unknown(form oauth.Form, at Endpoint) error {
 	if cred.basic {

@@ -21,6 +21,8 @@ func TestForeignFormsDoNothing(t *testing.T) {
 		status int
 	}{
 		{"from another site", http.Header{"Sec-Fetch-Site": {"cross-site"}}, nil, 403},
+		{"from another site, a field more", http.Header{"Sec-Fetch-Site": {"cross-site"}}, func(f url.Values) { f.Set("redirect_uri", "https://evil.example") }, 403},
+		{"from another site, another type", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Content-Type": {"text/plain"}}, nil, 403},
 		{"from a sister site", http.Header{"Sec-Fetch-Site": {"same-site"}}, nil, 403},
 		{"from another origin, old browser", http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://evil.example"}}, nil, 403},
 		{"no token", nil, func(f url.Values) { f.Del("form_token") }, 403},

@@ -125,6 +125,11 @@ func (x route) methods() string {
 // read takes in what the request brings: parameters, browser, session.
 func (v *visit) read(page route) (err error) {
 	post := v.r.Method == http.MethodPost
+	// Before anything else can be wrong: what a page of another site makes a browser
+	// send must not count as somebody's failure.
+	if post && !v.p.sameOrigin(v.r) {
+		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
+	}
 	if post {
 		v.form, err = oauth.ReadForm(v.w, v.r, oauth.FormEncoded)
 	} else {
@@ -149,7 +154,7 @@ func (v *visit) read(page route) (err error) {
 			return oauth.Fail(oauth.InvalidRequest, UnknownField)
 		}
 	}
-	if !v.p.sameOrigin(v.r) || !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
+	if !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
 		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
 	}
 	return nil
