@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const newPassword = "another horse with a staple"
 
@@ -35,6 +38,39 @@ func TestAnAccountIsItsOwners(t *testing.T) {
 		b.press("main form button", "/portal/account/apps")
 		b.shows("[role=status]")
 		b.seen("apps-ended")
+	})
+}
+
+func TestMoveToAnotherMailbox(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.signIn(name)
+		b.visit(here.site+"/portal/account", "/portal/account")
+		b.press("dl a[href^='/portal/account/email']", "/portal/account/email")
+		b.seen("contact")
+		b.fill("email", "no address")
+		b.press("main form button", "/portal/account/email")
+		b.shows("#problem")
+		b.seen("contact-wrong")
+		moved := name + ".moved@example.com"
+		b.fill("email", moved)
+		b.press("main form button", "/portal/account/email/code")
+		b.seen("contact-code")
+		b.fill("code", "no code")
+		b.press("main form button", "/portal/account/email/code")
+		b.shows("#problem")
+		b.fill("code", here.app.code(b.T, moved))
+		b.press("main form button", "/portal/account")
+		b.shows("[role=status]")
+		b.seen("contact-done")
+		if !strings.Contains(b.text("dl"), moved) {
+			b.Errorf("the page shows %s", b.text("dl"))
+		}
+		b.press(".menu a[href^='/portal/logout']", "/portal/logout")
+		b.press("main form button", "/portal/")
+		b.start("client_id=shop", "/portal/login")
+		b.fill("username", moved, "password", password)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
 	})
 }
 

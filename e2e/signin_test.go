@@ -36,6 +36,19 @@ func TestSignInWithAPassword(t *testing.T) {
 	})
 }
 
+// The page behind the app has done its work: going back to it signs nobody in
+// twice, and says what to do.
+func TestGoingBackAfterTheSignIn(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		b.signIn(name)
+		b.leads("/portal/login", chromedp.NavigateBack())
+		b.seen("finished")
+		b.press("main a.button", "/portal/account")
+		b.start("client_id=shop", "/callback")
+		b.said("Signed in", "-")
+	})
+}
+
 // A form of the app is a form of another site: the browser sends it without the
 // cookies of this one.
 func TestAnAppAsksByForm(t *testing.T) {
