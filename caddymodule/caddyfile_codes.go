@@ -30,6 +30,11 @@ type Send struct {
 
 	// The sender of mails: `Example <no-reply@example.com>`.
 	From string `json:"from,omitempty"`
+
+	// A PEM file with the authorities that the certificate of the mail server or the
+	// webhook is verified against, instead of the system's. It is read when the
+	// configuration is loaded.
+	CAFile string `json:"ca_file,omitempty"`
 }
 
 // SendHeader is one header of a webhook's requests.
@@ -45,9 +50,11 @@ type SendHeader struct {
 //
 //	send webhook <url> {
 //		header <name> <value>
+//		ca_file <path>
 //	}
 //	send smtp <url> {
 //		from <sender>
+//		ca_file <path>
 //	}
 func (b *block) send(into **Send) word {
 	return word{read: func() error {
@@ -59,9 +66,9 @@ func (b *block) send(into **Send) word {
 		var ws words
 		switch s.Type {
 		case "webhook":
-			ws = words{"header": {repeat: true, read: func() error { return inner.sendHeader(s) }}}
+			ws = words{"header": {repeat: true, read: func() error { return inner.sendHeader(s) }}, "ca_file": inner.text(&s.CAFile)}
 		case "smtp":
-			ws = words{"from": inner.text(&s.From)}
+			ws = words{"from": inner.text(&s.From), "ca_file": inner.text(&s.CAFile)}
 		default:
 			return b.notOneOf("send", s.Type, []string{"webhook", "smtp"})
 		}
@@ -69,7 +76,11 @@ func (b *block) send(into **Send) word {
 			return b.Errf("%s: unexpected %q after the URL of send", b.name, b.Val())
 		}
 		*into = s
-		return inner.read(ws)
+		err := inner.read(ws)
+		if line, ok := inner.lines["ca_file"]; ok {
+			b.lines["send ca_file"] = line
+		}
+		return err
 	}}
 }
 
@@ -100,12 +111,14 @@ func (s *Send) translate(r *reader, c *tokenissuer.Source) {
 		return
 	}
 	url, _ := r.text("send", s.URL)
+	file := s.authorities(r)
 	switch kind, _ := r.text("send", s.Type); kind {
 	case "smtp":
 		c.SMTP.URL = url
 		c.SMTP.From, _ = r.text("send", s.From)
+		c.SMTP.CAFile = file
 	case "webhook":
-		c.Webhook = message.WebhookConfig{URL: url, Header: http.Header{}}
+		c.Webhook = message.WebhookConfig{URL: url, Header: http.Header{}, CAFile: file}
 		for _, h := range s.Headers {
 			value, _ := r.text("send", h.Value)
 			c.Webhook.Header.Add(h.Name, value)
@@ -113,6 +126,20 @@ func (s *Send) translate(r *reader, c *tokenissuer.Source) {
 	default:
 		r.fail("send", s.Type, "expected webhook or smtp")
 	}
+}
+
+// authorities is the file of ca_file. While a Caddyfile is adapted it is nobody's:
+// it is on the machine that the configuration is for.
+func (s *Send) authorities(r *reader) string {
+	const word = "send ca_file"
+	file, known := r.text(word, s.CAFile)
+	if r.repl == nil || !known {
+		return ""
+	}
+	if _, err := message.Authorities(file); err != nil {
+		r.fail(word, s.CAFile, err.Error())
+	}
+	return file
 }
 
 // translate puts the limits into the issuer's own terms.

@@ -14,18 +14,19 @@ import (
 	"time"
 )
 
-// authorities reads a PEM file; no file means the system's authorities.
-func authorities(file string) (*x509.CertPool, error) {
+// Authorities reads a PEM file with the certificates that a server's is verified
+// against; no file means the system's.
+func Authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
+		return nil, fmt.Errorf("CA file: %w: expected a PEM file with the certificate of the authority", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CA file: %s has no certificate", file)
+		return nil, fmt.Errorf("CA file: %s has no certificate: expected PEM, -----BEGIN CERTIFICATE-----", file)
 	}
 	return pool, nil
 }

@@ -171,7 +171,7 @@ func readServer(raw string) (server, error) {
 }
 
 func tlsConfig(name, caFile string) (*tls.Config, error) {
-	roots, err := authorities(caFile)
+	roots, err := Authorities(caFile)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	if err := checkHeader(c.Header); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	roots, err := authorities(c.CAFile)
+	roots, err := Authorities(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
