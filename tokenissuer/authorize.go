@@ -51,7 +51,7 @@ func (i *Issuer) authorize(r *request) error {
 // in its address: nothing else that was posted gets there.
 var requestNames = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
-	"auth_source_id", "prompt", "max_age", "login_hint", "ui_locales", "acr_values", "claims",
+	"auth_source_id", "prompt", "max_age", "login_hint", "ui_locales", "claims",
 }
 
 // maxAddress keeps the address, with the cookies, under the 16 KiB of headers that
@@ -198,7 +198,9 @@ func challengeOf(c *client.Client, form oauth.Form, q *portal.Request) error {
 
 // wishes reads what the client asks of the sign-in itself.
 func (i *Issuer) wishes(c *client.Client, form oauth.Form, q *portal.Request, bad func(string) error) error {
-	q.Nonce, q.LoginHint, q.ACR = form.Get("nonce"), form.Get("login_hint"), form.Get("acr_values")
+	// acr_values is a wish (OpenID Connect Core §3.1.2.1) that is granted to nobody:
+	// no class of authentication is defined here, and no token has an acr.
+	q.Nonce, q.LoginHint = form.Get("nonce"), form.Get("login_hint")
 	q.Locales = strings.Fields(form.Get("ui_locales"))
 	q.Prompt = strings.Fields(form.Get("prompt"))
 	q.Source, q.Claims = form.Get("auth_source_id"), form.Get("claims")
@@ -221,7 +223,29 @@ func (i *Issuer) wishes(c *client.Client, form oauth.Form, q *portal.Request, ba
 	if q.Claims != "" && !isObject(q.Claims) {
 		return bad("claims")
 	}
+	if demandsACR(q.Claims) {
+		return oauth.Fail(oauth.UnmetRequirements, oauth.UnmetACR)
+	}
 	return nil
+}
+
+// demandsACR reports whether a class of authentication is essential: then a
+// sign-in without it has failed (OpenID Connect Core §5.5.1.1).
+func demandsACR(claims string) bool {
+	var parameter struct {
+		IDToken struct {
+			ACR struct {
+				Essential bool  `json:"essential"`
+				Value     any   `json:"value"`
+				Values    []any `json:"values"`
+			} `json:"acr"`
+		} `json:"id_token"`
+	}
+	if claims == "" || json.Unmarshal([]byte(claims), &parameter) != nil {
+		return false
+	}
+	acr := parameter.IDToken.ACR
+	return acr.Essential && (acr.Value != nil || len(acr.Values) > 0)
 }
 
 func isObject(text string) bool {

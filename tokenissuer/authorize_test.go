@@ -75,6 +75,8 @@ func TestAuthorizeRedirectsErrors(t *testing.T) {
 		{"D08 oauth: response_type unknown", strings.Replace(authorizePath("modern"), "response_type=code", "response_type=token", 1), "?error=unsupported_response_type&error_description=OAuth%202.0%20Parameter:%20response_type&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz&iss=https://auth.example.com"},
 		{"state of 10 kB", strings.Replace(authorizePath("shop"), "state=xyz", "state="+strings.Repeat("s", 10_000), 1), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20state&error_uri=" + about + "rfc6749%23section-4.1.2.1"},
 		{"D21 claims not JSON", authorizePath("shop", "claims", "{"), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20claims&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz"},
+		{"essential acr", authorizePath("shop", "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:x"]}}}`), "?error=unmet_authentication_requirements&state=xyz"},
+		{"essential acr of one value", authorizePath("shop", "claims", `{"id_token":{"acr":{"essential":true,"value":"urn:x"}}}`), "?error=unmet_authentication_requirements&state=xyz"},
 		{"source of another client", authorizePath("shop", "auth_source_id", "nothing"), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20auth_source_id&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
@@ -82,6 +84,20 @@ func TestAuthorizeRedirectsErrors(t *testing.T) {
 				t.Errorf("%d %s\nwant %s", a.status, a.header.Get("Location"), callback+r.want)
 			}
 		})
+	}
+}
+
+// A class of authentication that is wished for is one that nobody has: the sign-in
+// goes on without, and nothing says otherwise.
+func TestWishedACRIsNotTold(t *testing.T) {
+	s := start(t, authorizing())
+	s.user("alice", "")
+	code := s.browser().signedIn(authorizePath("shop", "acr_values", "urn:x urn:y", "claims", `{"id_token":{"acr":{"values":["urn:x"]}}}`), "alice").Get("code")
+	if _, claims := decoded(t, s.good(redeemShop(code)).text(t, "id_token")); strings.Contains(claims, "acr") {
+		t.Errorf("%s", claims)
+	}
+	if a := s.browser().get("/.well-known/openid-configuration"); strings.Contains(a.body, "acr") {
+		t.Errorf("%s", a.body)
 	}
 }
 

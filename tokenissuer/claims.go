@@ -21,7 +21,7 @@ var scopeClaims = map[string][]string{
 
 // signInClaims are about the sign-in and not the person: any client may ask for
 // them.
-var signInClaims = []string{"auth_time", "amr", "acr", "sid"}
+var signInClaims = []string{"auth_time", "amr", "sid"}
 
 // asked is what the `claims` parameter (OpenID Connect Core §5.5) and max_age
 // ask for, as it is kept with a sign-in. Values and `essential` are not: what is

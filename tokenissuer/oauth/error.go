@@ -33,6 +33,7 @@ const (
 	LoginRequired           = "login_required"
 	ConsentRequired         = "consent_required"
 	RedirectURIMismatch     = "redirect_uri_mismatch"
+	UnmetRequirements       = "unmet_authentication_requirements" // OpenID Connect Core Error Code 1.0
 
 	// Those of the account endpoints, which the documented API adds under RFC 6749
 	// §8.5.
@@ -132,6 +133,7 @@ const (
 	BadChallenge        Reason = "bad_code_challenge"
 	BadParameter        Reason = "bad_parameter"
 	RequestObject       Reason = "request_object"
+	UnmetACR            Reason = "unmet_acr"
 	DeniedByPerson      Reason = "denied_by_person"
 	NoSession           Reason = "no_session"
 

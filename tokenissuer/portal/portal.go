@@ -112,7 +112,6 @@ type Request struct {
 	MaxAge       int64    // seconds, -1 for none
 	LoginHint    string
 	Locales      []string // ui_locales
-	ACR          string
 	Claims       string
 
 	// Asked is when the request came: prompt=login wants a sign-in that is not
