@@ -37,6 +37,7 @@ func newApp(issuer string, exchange func() *http.Client) *app {
 	mux.HandleFunc("GET /start", a.start)
 	mux.HandleFunc("GET /post", a.post)
 	mux.HandleFunc("GET /callback", a.callback)
+	mux.HandleFunc("POST /callback", a.callback)
 	mux.HandleFunc("GET /bye", func(w http.ResponseWriter, _ *http.Request) { answer(w, "Bye", "") })
 	mux.HandleFunc("POST /message", a.message)
 	a.Server = httptest.NewServer(mux)
@@ -77,6 +78,13 @@ func (a *app) request(q url.Values) url.Values {
 
 func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if r.Method == http.MethodPost { // response_mode=form_post; nothing may be in the address then
+		if err := r.ParseForm(); err != nil || len(q) > 0 {
+			answer(w, "Mistake", fmt.Sprint(q, err))
+			return
+		}
+		q = r.PostForm
+	}
 	a.mu.Lock()
 	begun, known := a.started[q.Get("state")]
 	delete(a.started, q.Get("state"))
@@ -85,14 +93,14 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		answer(w, "Mistake", "unknown state")
 	case q.Has("error"):
-		answer(w, "Refused", q.Get("error"))
+		answer(w, "Refused", q.Get("error")+" by "+r.Method)
 	default:
 		subject, err := a.redeem(begun, q.Get("code"))
 		if err != nil {
 			answer(w, "Mistake", err.Error())
 			return
 		}
-		answer(w, "Signed in", subject)
+		answer(w, "Signed in", subject+" by "+r.Method)
 	}
 }
 

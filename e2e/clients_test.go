@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 )
@@ -19,14 +20,32 @@ func TestReadyMadeClients(t *testing.T) {
 			t.Run(library+"/"+c.id, func(t *testing.T) {
 				name := library + "-" + c.id
 				here.user(t, name)
-				node := exec.CommandContext(t.Context(), "node", library+".mjs")
-				node.Dir, node.WaitDelay = "npm", time.Second
-				node.Env = append(here.env, "NODE_EXTRA_CA_CERTS="+here.rootFile(), "ISSUER="+here.site,
-					"CLIENT_ID="+c.id, "CLIENT_SECRET="+c.secret, "DIALECT="+c.dialect, "SCOPE="+c.scope, "NAME="+name, "PASSWORD="+password)
-				if out, err := node.CombinedOutput(); err != nil {
-					t.Fatalf("%v: %s", err, out)
-				}
+				here.node(t, library, here.site, "CLIENT_ID="+c.id, "CLIENT_SECRET="+c.secret, "DIALECT="+c.dialect, "SCOPE="+c.scope, "NAME="+name)
 			})
 		}
+	}
+}
+
+// The second documented API has an issuer of its own. What it leaves out or
+// spells in its own way is what the scripts want to fail.
+func TestReadyMadeClientsOfTheOtherAPI(t *testing.T) {
+	for _, library := range []string{"openid-client", "oauth4webapi"} {
+		t.Run(library, func(t *testing.T) {
+			name := library + "-legacy"
+			here.user(t, name)
+			here.node(t, "idaas-"+library, here.site+"/api/v1/oauth2",
+				"CLIENT_ID=legacy", "CLIENT_SECRET="+legacySecret, "DIALECT=idaas", "SCOPE=openid get_user_info", "NAME="+name)
+		})
+	}
+}
+
+// node runs a script of npm/ for somebody with the password of the tests.
+func (w *world) node(t *testing.T, script, issuer string, env ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", script+".mjs")
+	cmd.Dir, cmd.WaitDelay = "npm", time.Second
+	cmd.Env = append(slices.Concat(w.env, []string{"NODE_EXTRA_CA_CERTS=" + w.rootFile(), "ISSUER=" + issuer, "PASSWORD=" + password}), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }

@@ -28,6 +28,7 @@ const (
 	shopSecret   = "the-shop-secret-cCmQ2vZ9xWb4RdN8"
 	otherSecret  = "the-other-secret-kTy7PmQ2vZ9xWb4"
 	modernSecret = "the-modern-secret-aZ3mQ9xW7cV5bN"
+	legacySecret = "the-legacy-secret-Qm8ZxW7vB2nTr5"
 )
 
 // world is a gatehouse with its data folder, an app that people sign in to, and
@@ -116,6 +117,19 @@ const configuration = `{
 			claims email
 			first_party
 		}
+		client legacy {
+			name "A Legacy Client"
+			type web
+			dialect idaas
+			secret {env.LEGACY_SECRET}
+			grants authorization_code refresh_token client_credentials
+			redirect_uris {$APP}/callback
+			logout_redirect_uris {$APP}/bye
+			scopes openid email orders:read
+			auth_sources password
+			claims email
+			first_party
+		}
 		client modernpage {
 			name "A Modern Page"
 			type spa
@@ -160,7 +174,7 @@ func begin(dir string) (w *world, err error) {
 	}
 	w.app = newApp(w.site, w.exchange)
 	w.env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"),
-		"SITE="+w.site, "ADMIN="+w.admin, "APP="+w.app.URL, "SHOP_SECRET="+shopSecret, "OTHER_SECRET="+otherSecret, "MODERN_SECRET="+modernSecret)
+		"SITE="+w.site, "ADMIN="+w.admin, "APP="+w.app.URL, "SHOP_SECRET="+shopSecret, "OTHER_SECRET="+otherSecret, "MODERN_SECRET="+modernSecret, "LEGACY_SECRET="+legacySecret)
 	if err := w.launch(); err != nil {
 		return nil, err
 	}
