@@ -43,7 +43,7 @@ func TestGoingBackAfterTheSignIn(t *testing.T) {
 		b.signIn(name)
 		b.leads("/portal/login", chromedp.NavigateBack())
 		b.seen("finished")
-		b.press("main a.button", "/portal/account")
+		b.press("main a", "/portal/account")
 		b.start("client_id=shop", "/callback")
 		b.said("Signed in", "-")
 	})

@@ -112,9 +112,11 @@ func (v *visit) contact() error {
 	}
 	to := strings.TrimSpace(v.form.Get(string(c.kind)))
 	switch {
-	case to == "" || account.KindOf(to) != c.kind:
+	case to == "":
 		text := v.words.T("login.empty.name", v.words.T("kind."+string(c.kind)))
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), text})
+	case account.KindOf(to) != c.kind:
+		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.bad." + string(c.kind))})
 	case to == c.now && c.verified:
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.same")})
 	}
