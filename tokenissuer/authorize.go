@@ -1,12 +1,7 @@
 package tokenissuer
 
 import (
-	"encoding/json"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -45,50 +40,6 @@ func (i *Issuer) authorize(r *request) error {
 		return nil
 	}
 	return i.portal.Begin(r.w, r.tagged(), r.now, q)
-}
-
-// requestNames are the parameters of an authorization request that GET may have
-// in its address: nothing else that was posted gets there.
-var requestNames = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
-	"auth_source_id", "prompt", "max_age", "login_hint", "ui_locales", "claims",
-}
-
-// maxAddress keeps the address, with the cookies, under the 16 KiB of headers that
-// Caddy reads.
-const maxAddress = 12 << 10
-
-// again is the address of the same request by GET, for a form that a page of
-// another site sent: with it browsers keep back cookies that are SameSite=Lax,
-// and who is signed in would look like a stranger. "": it is answered as it is.
-func (i *Issuer) again(r *request, form oauth.Form) string {
-	if r.Method != http.MethodPost || !i.foreign(r.Request) {
-		return "" // a GET above all: there is no way round in circles
-	}
-	q := url.Values{}
-	for _, name := range requestNames {
-		if value := form.Get(name); value != "" {
-			q.Set(name, value)
-		}
-	}
-	to := i.config.Issuer + r.URL.Path + "?" + q.Encode()
-	if len(to) > maxAddress {
-		return ""
-	}
-	return to
-}
-
-// foreign reports whether a browser says that a page of another site made it send
-// this (Fetch Metadata; Origin in those that are older).
-func (i *Issuer) foreign(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "cross-site":
-		return true
-	case "":
-		origin := r.Header.Get("Origin")
-		return origin != "" && origin != i.config.Issuer
-	}
-	return false
 }
 
 func authorizeForm(r *request) (oauth.Form, error) {
@@ -194,61 +145,4 @@ func challengeOf(c *client.Client, form oauth.Form, q *portal.Request) error {
 	}
 	q.Challenge = challenge
 	return nil
-}
-
-// wishes reads what the client asks of the sign-in itself.
-func (i *Issuer) wishes(c *client.Client, form oauth.Form, q *portal.Request, bad func(string) error) error {
-	// acr_values is a wish (OpenID Connect Core §3.1.2.1) that is granted to nobody:
-	// no class of authentication is defined here, and no token has an acr.
-	q.Nonce, q.LoginHint = form.Get("nonce"), form.Get("login_hint")
-	q.Locales = strings.Fields(form.Get("ui_locales"))
-	q.Prompt = strings.Fields(form.Get("prompt"))
-	q.Source, q.Claims = form.Get("auth_source_id"), form.Get("claims")
-	if len(q.Nonce) > maxState {
-		return bad("nonce")
-	}
-	if slices.Contains(q.Prompt, "none") && len(q.Prompt) > 1 {
-		return bad("prompt")
-	}
-	if age := form.Get("max_age"); age != "" {
-		n, err := strconv.ParseInt(age, 10, 32)
-		if err != nil || n < 0 {
-			return bad("max_age")
-		}
-		q.MaxAge = n
-	}
-	if q.Source != "" && !slices.Contains(c.Sources, q.Source) {
-		return bad("auth_source_id")
-	}
-	if q.Claims != "" && !isObject(q.Claims) {
-		return bad("claims")
-	}
-	if demandsACR(q.Claims) {
-		return oauth.Fail(oauth.UnmetRequirements, oauth.UnmetACR)
-	}
-	return nil
-}
-
-// demandsACR reports whether a class of authentication is essential: then a
-// sign-in without it has failed (OpenID Connect Core §5.5.1.1).
-func demandsACR(claims string) bool {
-	var parameter struct {
-		IDToken struct {
-			ACR struct {
-				Essential bool  `json:"essential"`
-				Value     any   `json:"value"`
-				Values    []any `json:"values"`
-			} `json:"acr"`
-		} `json:"id_token"`
-	}
-	if claims == "" || json.Unmarshal([]byte(claims), &parameter) != nil {
-		return false
-	}
-	acr := parameter.IDToken.ACR
-	return acr.Essential && (acr.Value != nil || len(acr.Values) > 0)
-}
-
-func isObject(text string) bool {
-	var m map[string]json.RawMessage
-	return json.Unmarshal([]byte(text), &m) == nil && m != nil
 }

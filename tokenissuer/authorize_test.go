@@ -77,6 +77,7 @@ func TestAuthorizeRedirectsErrors(t *testing.T) {
 		{"D21 claims not JSON", authorizePath("shop", "claims", "{"), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20claims&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz"},
 		{"essential acr", authorizePath("shop", "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:x"]}}}`), "?error=unmet_authentication_requirements&state=xyz"},
 		{"essential acr of one value", authorizePath("shop", "claims", `{"id_token":{"acr":{"essential":true,"value":"urn:x"}}}`), "?error=unmet_authentication_requirements&state=xyz"},
+		{"id_token_hint that nobody signed", authorizePath("shop", "id_token_hint", "x.y.z"), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20id_token_hint&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz"},
 		{"source of another client", authorizePath("shop", "auth_source_id", "nothing"), "?error=invalid_request&error_description=OAuth%202.0%20Parameter:%20auth_source_id&error_uri=" + about + "rfc6749%23section-4.1.2.1&state=xyz"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
@@ -84,6 +85,39 @@ func TestAuthorizeRedirectsErrors(t *testing.T) {
 				t.Errorf("%d %s\nwant %s", a.status, a.header.Get("Location"), callback+r.want)
 			}
 		})
+	}
+}
+
+// A client that asks for one person gets an answer about nobody else.
+func TestAnswerIsAboutThePersonAskedFor(t *testing.T) {
+	s := start(t, authorizing())
+	s.user("alice", "")
+	bob := s.user("bob", "")
+	hint := s.good(signIn("shop", "bob")+"&client_secret="+secret).text(t, "id_token")
+	b := s.browser()
+	b.signedIn(authorizePath("shop"), "alice")
+	for name, fields := range map[string][]string{
+		"id_token_hint": {"id_token_hint", hint},
+		"sub":           {"claims", `{"id_token":{"sub":{"value":"` + bob.ID + `"}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			silent := authorizePath("shop", append([]string{"prompt", "none"}, fields...)...)
+			if a := b.get(silent); a.header.Get("Location") != callback+"?error=login_required&state=xyz" {
+				t.Errorf("of alice: %d %v", a.status, a.header)
+			}
+			page := b.follow(b.get(authorizePath("shop", fields...)))
+			if a := b.follow(b.submit(page, "username", "alice", "password", password)); a.header.Get("Location") != callback+"?error=login_required&state=xyz" {
+				t.Errorf("alice again: %d %v", a.status, a.header)
+			}
+			his := s.browser()
+			his.signedIn(authorizePath("shop", fields...), "bob")
+			if a := his.get(silent); !strings.HasPrefix(a.header.Get("Location"), callback+"?code=") {
+				t.Errorf("of bob: %d %v", a.status, a.header)
+			}
+		})
+	}
+	if a := b.get(authorizePath("shop", "id_token_hint", hint, "claims", `{"id_token":{"sub":{"value":"somebody"}}}`)); !strings.HasPrefix(a.header.Get("Location"), callback+"?error=invalid_request") {
+		t.Errorf("two persons: %v", a.header)
 	}
 }
 

@@ -46,6 +46,8 @@ func next(f facts) (step, string) {
 	switch {
 	case f.denied:
 		return deny, AccessDenied
+	case f.signedIn && !f.rightPerson() && f.age() <= 0:
+		return deny, LoginRequired // somebody else has signed in for this very request
 	case f.mustSignIn() && silent:
 		return deny, LoginRequired
 	case f.mustSignIn():
@@ -60,13 +62,13 @@ func next(f facts) (step, string) {
 
 // mustSignIn says whether the session does not do for this request.
 func (f facts) mustSignIn() bool {
-	if !f.signedIn || !slices.Contains(f.sources, f.session.Source) {
+	if !f.signedIn || !f.rightPerson() || !slices.Contains(f.sources, f.session.Source) {
 		return true // a client that wants one-time codes must not get a password's session
 	}
 	if f.request.Source != "" && f.request.Source != f.session.Source {
 		return true
 	}
-	age := f.request.Asked.Sub(f.session.AuthTime)
+	age := f.age()
 	if age <= 0 {
 		return false // for this very request
 	}
@@ -74,6 +76,15 @@ func (f facts) mustSignIn() bool {
 	again := slices.Contains(f.request.Prompt, "login") || slices.Contains(f.request.Prompt, "select_account")
 	return again || f.request.MaxAge >= 0 && age > seconds(f.request.MaxAge)
 }
+
+// rightPerson says whether the session is of whom the client asks for: an answer
+// about anybody else must not be given (OpenID Connect Core §3.1.2.2).
+func (f facts) rightPerson() bool {
+	return f.request.Subject == "" || f.request.Subject == f.session.Account
+}
+
+// age is how old the sign-in was at the request; not above zero: it came after.
+func (f facts) age() time.Duration { return f.request.Asked.Sub(f.session.AuthTime) }
 
 // mustConsent says whether the person has to be asked.
 func (f facts) mustConsent() bool {

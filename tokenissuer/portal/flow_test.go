@@ -22,6 +22,9 @@ func TestFlow(t *testing.T) {
 	both := store.Consent{Scopes: []string{"email", "profile", "openid"}, Updated: before}
 	prompt := func(words ...string) func(*Request) { return func(r *Request) { r.Prompt = words } }
 	none, login, choose, again := prompt("none"), prompt("login"), prompt("select_account"), prompt("consent")
+	of := func(account string, words ...string) func(*Request) {
+		return func(r *Request) { r.Subject, r.Prompt = account, words }
+	}
 	asks := func(source string) func(*Request) { return func(r *Request) { r.Source = source } }
 	age := func(n int64, words ...string) func(*Request) {
 		return func(r *Request) { r.MaxAge, r.Prompt = n, words }
@@ -62,6 +65,11 @@ func TestFlow(t *testing.T) {
 		{"the source that was asked for", in(before, facts{request: request(asks("staff")), given: both}), finish, ""},
 		{"another source was asked for", in(before, facts{request: request(asks("sms")), given: both}), signIn, ""},
 		{"a source that the client does not take", in(before, facts{request: request(nil), given: both, sources: []string{"sms"}}), signIn, ""},
+		{"the person that was asked for", in(before, facts{request: request(of("ann", "none")), given: both}), finish, ""},
+		{"another person is signed in", in(before, facts{request: request(of("bob")), given: both}), signIn, ""},
+		{"another person is signed in, silently", in(before, facts{request: request(of("bob", "none")), given: both}), deny, LoginRequired},
+		{"another person signs in", in(after, facts{request: request(of("bob")), given: both}), deny, LoginRequired},
+		{"nobody yet, a person is asked for", facts{request: request(of("bob"))}, signIn, ""},
 		{"no", in(before, facts{request: request(nil), denied: true}), deny, AccessDenied},
 		{"no, and the consent is there", in(before, facts{request: request(nil), denied: true, given: both}), deny, AccessDenied},
 	} {

@@ -110,6 +110,7 @@ type Request struct {
 	Source       string   // auth_source_id, "" where none was asked for
 	Prompt       []string // OpenID Connect Core §3.1.2.1
 	MaxAge       int64    // seconds, -1 for none
+	Subject      string   // the account that must be signed in, "" for any
 	LoginHint    string
 	Locales      []string // ui_locales
 	Claims       string
