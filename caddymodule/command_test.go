@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -238,8 +239,12 @@ func TestPersonCannotRaiseWhatAGateChecks(t *testing.T) {
 			t.Errorf("PATCH %s: %v %v", body, a, err)
 		}
 	}
-	if a := w.get("/", "Authorization: Bearer "+w.accessToken(w.signIn("alice", "correct horse battery"))); a.status != http.StatusForbidden {
+	own := w.accessToken(w.signIn("alice", "correct horse battery"))
+	if a := w.get("/", "Authorization: Bearer "+own); a.status != http.StatusForbidden {
 		t.Fatalf("raised by its own word: %v", a)
+	}
+	if payload, err := base64.RawURLEncoding.DecodeString(strings.Split(own, ".")[1]); err != nil || bytes.Contains(payload, []byte("team")) {
+		t.Errorf("what people write is in the access token: %s %v", payload, err)
 	}
 
 	w.must("", []string{"user", "set", "alice", "role=admin"}, "role=admin team=admin")
