@@ -229,7 +229,7 @@ type AuthSource struct {
 	PasswordHistory Number `json:"password_history,omitempty"`
 
 	// The digits of a one-time code, 1 to 6, default 6. Five wrong codes end an
-	// otp_token, and twenty in a day, over all of them, the guessing at a number.
+	// otp_token, and twenty in a day, over all of them, a network's guessing at a number.
 	Digits Number `json:"digits,omitempty"`
 
 	// How long a one-time code is good, `1s` to `300s`, default `60s`.
@@ -287,6 +287,11 @@ type Client struct {
 	// with a one-time code for each address; any by `auto_signup` in the otp grants,
 	// which is as absent without this word.
 	SignUp bool `json:"signup,omitempty"`
+
+	// What the client may ask tokens for, by `audience` with client_credentials.
+	// Otherwise its tokens are for itself. A token for somebody else also says
+	// whose it is, in `client_id`.
+	Audience []string `json:"audience,omitempty"`
 
 	// Let a web client redeem a code by its id and the PKCE verifier alone.
 	PKCEWithoutSecret bool `json:"pkce_without_secret,omitempty"`

@@ -228,6 +228,7 @@ func (p *issuerParser) authSource() error {
 //		scopes <scope>…
 //		auth_sources <name>…
 //		claims <claim>…
+//		audience <audience>…
 //		introspect own|any
 //		refresh rotate|reuse
 //		dialect ciam|oauth|idaas
@@ -262,6 +263,7 @@ func (p *issuerParser) client() error {
 		"otp_send_without_secret": b.flag(&c.OTPSendWithoutSecret),
 		"auth_sources":            b.texts(&c.AuthSources),
 		"claims":                  b.texts(&c.Claims),
+		"audience":                b.texts(&c.Audience),
 		"introspect":              b.oneOf(&c.Introspect, "own", "any"),
 		"refresh":                 b.oneOf(&c.Refresh, "rotate", "reuse"),
 		"access_token":            b.oneOf(&c.AccessToken, "jwt", "at+jwt", "opaque"),

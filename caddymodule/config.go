@@ -98,6 +98,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	c.FirstParty, c.PKCEWithoutSecret, c.OTPSendWithoutSecret = cl.FirstParty, cl.PKCEWithoutSecret, cl.OTPSendWithoutSecret
 	c.Sources = r.texts("auth_sources", cl.AuthSources)
 	c.Claims = r.texts("claims", cl.Claims)
+	c.Audiences = r.texts("audience", cl.Audience)
 	introspect, _ := r.text("introspect", cl.Introspect)
 	c.IntrospectAny = introspect == "any"
 	c.Refresh, _ = r.text("refresh", cl.Refresh)

@@ -48,7 +48,7 @@ func (o *offer) registers(scope string) string {
 
 func (o *offer) audiences() (all []string) {
 	for _, c := range o.config.Clients {
-		all = append(all, c.ID)
+		all = append(append(all, c.ID), c.Audiences...)
 	}
 	return distinct(all)
 }
@@ -58,7 +58,7 @@ func (o *offer) claims() []string {
 	all := []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
 	for _, c := range o.config.Clients {
 		plain := c.Dialect == "" || c.Dialect == "ciam"
-		if c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
+		if len(c.Audiences) > 0 || c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
 			all = append(all, "client_id")
 		}
 		if c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect == "idaas" {

@@ -73,7 +73,7 @@ func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a .
 		audiences = append(audiences, i.Audience...)
 	}
 	for _, a := range g.Audience {
-		if !hasPlaceholder(a) && !own.has(a, "client", audiences) {
+		if !hasPlaceholder(a) && !own.has(a, "client", audiences) && !own.has(a, "audience", nil) {
 			return wrong("audience", a, "no client has this id%s", didYouMean(a, audiences))
 		}
 	}

@@ -31,6 +31,7 @@ var idaas = &dialect{
 		oauth.ClientMismatch:        {description: "Given client ID does not match authenticated client"},
 		oauth.UnknownGrantType:      {description: "Unsupported grant type"},
 		oauth.GrantNotAllowed:       {description: "Unauthorized grant type"},
+		oauth.AudienceNotGranted:    {code: oauth.AccessDenied, description: "Service not enabled within ", param: true},
 		oauth.WrongCredentials:      {description: "Bad credentials"},
 		oauth.UnsupportedIdentifier: {description: "Bad credentials"},
 		oauth.SourceNotAssociated:   {code: oauth.InvalidGrant, description: "Bad credentials"},

@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -80,12 +81,15 @@ func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Au
 		return record, nil
 	}
 	t := token.Access{
-		Issuer: i.base(r.family), Subject: a.Subject, Audience: c.ID, ID: jti,
+		Issuer: i.base(r.family), Subject: a.Subject, Audience: cmp.Or(a.Audience, c.ID), ID: jti,
 		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires, Extra: i.accessTokenClaims(c, a.Account),
 	}
 	typ := token.TypeJWT
 	if c.AccessToken == client.ATJWT {
 		typ, t.ClientID, t.ScopeText = token.TypeAccess, c.ID, true
+	}
+	if a.Audience != "" {
+		t.ClientID = c.ID // or nobody could tell whose it is
 	}
 	payload, err := t.Payload()
 	if err != nil {

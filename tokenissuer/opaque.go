@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -23,7 +24,7 @@ func newOpaque(c *client.Client, a *grant.Authorization, jti string, now time.Ti
 	raw := grant.Dashed(random[:])
 	o := store.Opaque{
 		Hash: grant.HashOf(raw), ID: jti, Client: c.ID, Subject: a.Subject, Scopes: a.Scopes,
-		Audience: []string{c.ID}, Issued: now, Expires: now.Add(lifetime),
+		Audience: []string{cmp.Or(a.Audience, c.ID)}, Issued: now, Expires: now.Add(lifetime),
 	}
 	if a.Family != nil {
 		o.Account, o.Family = a.Account.ID, a.Family.ID

@@ -144,6 +144,11 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 				fail(ConfigError{Client: r.ID, Option: "secret_hash", Mend: problem})
 			}
 		}
+		for _, a := range r.Audiences {
+			if a != r.ID && slices.ContainsFunc(c.Clients, func(other Client) bool { return other.ID == a }) {
+				fail(ConfigError{Client: r.ID, Option: "audience", Mend: fmt.Sprintf("%s is a client: whoever takes its tokens would take this one's", a)})
+			}
+		}
 		of := func(types ...string) bool {
 			return slices.ContainsFunc(r.Sources, func(id string) bool { return slices.Contains(types, sources[id].Type) })
 		}

@@ -23,6 +23,7 @@ type Client struct {
 	EndsWithSession      bool // its sign-ins end when the browser they began in signs out
 	OTPSendWithoutSecret bool
 	Claims               []string
+	Audiences            []string // what its own tokens may be for, besides itself
 	IntrospectAny        bool
 	Rotate               bool // refresh tokens change at each use
 	Dialect              string
@@ -73,7 +74,7 @@ func NewRegistry(list []Registration, raw bool, proofs *Proofs, slow VerifyHash)
 
 func (r Registration) client() *Client {
 	c := &Client{
-		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, BackchannelLogoutURI: r.BackchannelLogoutURI, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims,
+		ID: r.ID, Name: r.Name, Type: r.Type, Sources: r.Sources, Scopes: oauth.Scopes(r.Scopes), RedirectURIs: r.RedirectURIs, LogoutRedirectURIs: r.LogoutRedirectURIs, PKCEWithoutSecret: r.PKCEWithoutSecret, BackchannelLogoutURI: r.BackchannelLogoutURI, OTPSendWithoutSecret: r.OTPSendWithoutSecret, Claims: r.Claims, Audiences: r.Audiences,
 		IntrospectAny: r.IntrospectAny, FirstParty: r.FirstParty, SignUp: r.SignUp, AccessToken: r.AccessToken, AccessTokenLifetime: r.Lifetime(), Disabled: r.Disabled,
 		Rotate:          r.Refresh == "rotate" || r.Refresh == "" && r.Type.Public(),
 		EndsWithSession: r.Logout == LogoutTokens || r.Logout == "" && r.BackchannelLogoutURI != "",

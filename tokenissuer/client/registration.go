@@ -117,6 +117,10 @@ type Registration struct {
 	// have what it asks for.
 	FirstParty bool
 
+	// Audiences are what the client may ask tokens for with `audience`, where it acts
+	// for itself. Otherwise they are for the client.
+	Audiences []string
+
 	// SignUp lets people open accounts through the client. Without it auto_signup
 	// of the one-time-code grants is as absent.
 	SignUp bool
@@ -220,6 +224,16 @@ func (r Registration) Problems(attributes ...string) (ps []Problem) {
 		add("access_token_lifetime", "%v is not a whole number of seconds of at least 10s", l)
 	} else if l > MaxTokenLifetime {
 		add("access_token_lifetime", "%v is longer than %v; refresh tokens are for what lasts longer", l, MaxTokenLifetime)
+	}
+	for i, a := range r.Audiences {
+		switch {
+		case a == "" || strings.ContainsFunc(a, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }):
+			add("audience", "%q is empty, or has a character other than the visible ones of ASCII", a)
+		case a == r.ID:
+			add("audience", "without effect: tokens are for the client itself unless it asks otherwise")
+		case slices.Contains(r.Audiences[:i], a):
+			add("audience", "%s is named twice", a)
+		}
 	}
 	r.checkEffect(add)
 	return ps
@@ -331,6 +345,9 @@ func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 		if r.BackchannelLogoutURI != "" {
 			add("backchannel_logout_uri", mend)
 		}
+	}
+	if len(r.Audiences) > 0 && !r.HasGrant(oauth.GrantClientCredentials) {
+		add("audience", "without effect: client_credentials is not among the grants")
 	}
 	if r.IntrospectAny && len(r.Secrets)+len(r.SecretHashes) == 0 {
 		add("introspect", "any needs a secret: whoever knows the client's id could introspect every token")

@@ -28,6 +28,10 @@ type Rules struct {
 	// ShortRefresh: refresh tokens have the form of a UUID, of 128 bits.
 	ShortRefresh bool
 
+	// NamesAudience: `audience` is a parameter of client_credentials. Elsewhere it is
+	// one for those clients alone that have an audience to ask for.
+	NamesAudience bool
+
 	// AlwaysPKCE: a public client needs a challenge although it has a secret.
 	AlwaysPKCE bool
 
@@ -37,8 +41,8 @@ type Rules struct {
 
 var rules = map[string]Rules{
 	CIAM:  {PersonScope: "openid", accessToken: JWT},
-	OAuth: {PersonScope: "openid", AlwaysPKCE: true, AnyScope: true, SourceOptional: true, RedirectOptional: true, accessToken: ATJWT},
-	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, RedirectOptional: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
+	OAuth: {PersonScope: "openid", AlwaysPKCE: true, AnyScope: true, SourceOptional: true, RedirectOptional: true, NamesAudience: true, accessToken: ATJWT},
+	IDaaS: {PersonScope: "get_user_info", AnyScope: true, SourceOptional: true, RedirectOptional: true, NamesAudience: true, ShortRefresh: true, accessToken: Opaque, lifetime: 2 * time.Hour},
 }
 
 // Lifetime is what the client's access tokens get instead of the issuer's

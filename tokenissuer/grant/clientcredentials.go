@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -22,7 +23,24 @@ func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
 			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
 		}
 	}
-	return &Authorization{Subject: r.Client.ID, Scopes: scopes}, nil
+	audience, err := audienceOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Authorization{Subject: r.Client.ID, Scopes: scopes, Audience: audience}, nil
+}
+
+// audienceOf is what a token is asked for, "" for the client itself. One that the
+// client may not name is refused, and never exchanged for another silently.
+func audienceOf(r Request) (string, error) {
+	asked := r.Form.Get("audience")
+	switch {
+	case asked == "" || asked == r.Client.ID, !r.Client.Rules.NamesAudience && len(r.Client.Audiences) == 0:
+		return "", nil
+	case !slices.Contains(r.Client.Audiences, asked):
+		return "", oauth.FailParam(oauth.InvalidTarget, oauth.AudienceNotGranted, oauth.Printable(asked))
+	}
+	return asked, nil
 }
 
 // ownScopes is what an omitted scope means: all that the client has and may

@@ -22,8 +22,9 @@ type Request struct {
 // Authorization is what a grant proved: who, for which client, which scopes,
 // when and how; with the writes that use the proof up.
 type Authorization struct {
-	Subject string // `sub`: the account, or the client itself
-	Scopes  oauth.Scopes
+	Subject  string // `sub`: the account, or the client itself
+	Scopes   oauth.Scopes
+	Audience string // `aud`, "" for the client
 
 	// Account and Family are set where a person is behind the request.
 	Account *store.Account

@@ -17,6 +17,7 @@ const (
 	InsufficientScope      = "insufficient_scope"
 	UnauthorizedClient     = "unauthorized_client"
 	UnsupportedGrantType   = "unsupported_grant_type"
+	InvalidTarget          = "invalid_target" // RFC 8707 §2
 	InvalidAuthSource      = "invalid_auth_source"
 	Unauthorized           = "unauthorized"
 	NotFound               = "not_found"
@@ -101,6 +102,7 @@ const (
 	SecretRequired     Reason = "client_secret_required"
 	GrantNotAllowed    Reason = "grant_not_allowed"
 	ScopeNotAllowed    Reason = "scope_not_allowed"
+	AudienceNotGranted Reason = "audience_not_granted"
 
 	WrongCredentials      Reason = "wrong_credentials"
 	UnsupportedIdentifier Reason = "unsupported_identifier"

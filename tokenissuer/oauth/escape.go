@@ -33,6 +33,19 @@ func unescape(s string) (string, bool) {
 	return b.String(), true
 }
 
+// Printable is what of a client's text may stand in an error_description (RFC 6749
+// §5.2): %x20-21 / %x23-5B / %x5D-7E, and not too much of it.
+func Printable(s string) string {
+	const most = 200
+	s = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return -1
+		}
+		return c
+	}, s)
+	return s[:min(len(s), most)]
+}
+
 func hexDigit(c byte) (byte, bool) {
 	switch {
 	case '0' <= c && c <= '9':
