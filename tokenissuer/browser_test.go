@@ -197,6 +197,18 @@ func TestPStateLeadsToOneCode(t *testing.T) {
 	if other == to.Query().Get("code") {
 		t.Error("two requests, one code")
 	}
+
+	// Bob sits down before alice's app has come with her code: it is not for his.
+	s.user("bob", "")
+	b = s.browser()
+	form = b.submit(b.follow(b.get(authorizePath("shop"))), "username", "alice", "password", password)
+	state = strings.TrimPrefix(form.header.Get("Location"), "/portal/continue")
+	waiting := b.get("/portal/return" + state).header.Get("Location")
+	b.submit(b.get("/portal/logout"))
+	b.follow(b.submit(b.follow(b.get("/portal/account")), "username", "bob", "password", password))
+	if a := b.get("/portal/return" + state); !strings.HasPrefix(waiting, callback+"?code=") || a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
+		t.Errorf("%q, then %d %v", waiting, a.status, a.header)
+	}
 }
 
 func redeemShop(code string) string {

@@ -141,7 +141,7 @@ func (v *visit) moved() (store.Account, contact, bool, error) {
 	if err := v.resume(); err != nil {
 		return who, c, false, err
 	}
-	if v.pending.Code.Usage != account.ForUserinfo || v.pending.Code.Kind != c.kind || v.pending.Account != who.ID {
+	if v.pending.Code.Kind != c.kind || v.pending.Account != who.ID {
 		return who, c, false, oauth.Fail(oauth.InvalidRequest, ForeignState)
 	}
 	return who, c, true, nil

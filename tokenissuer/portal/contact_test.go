@@ -130,7 +130,10 @@ func TestCodeForOneAccountMovesNoOther(t *testing.T) {
 	}
 	// Nor is a code for another kind, or for another thing, any good here.
 	state := strings.SplitN(page, "?", 2)[1]
-	w.home("ann", right).goes("/portal/account/phone/code?"+state).sees("/portal/account/phone/code", 400, "start again")
+	p.goes("/portal/logout").submits("/portal/logout")
+	p.goes("/portal").submits("/portal/login", "username", "ann", "password", right)
+	p.goes(page).sees("/portal/account/email/code", 200)
+	p.goes("/portal/account/phone/code?"+state).sees("/portal/account/phone/code", 400, "start again")
 	other := w.person().goes("/authorize")
 	other.goes("/portal/reset?p_state="+other.stateOf()).submits("/portal/reset", "username", "ann@example.com")
 	state = other.at.RawQuery
