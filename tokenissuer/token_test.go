@@ -1,7 +1,9 @@
 package tokenissuer_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -42,6 +44,39 @@ func (s *server) check(t *testing.T, path string, r row) {
 	if got := a.header.Get("WWW-Authenticate"); (got != "") != r.basic || r.basic && !strings.HasPrefix(got, `Basic realm="`) {
 		t.Errorf("WWW-Authenticate %q", got)
 	}
+}
+
+// checkBoth is check, in the form and in JSON.
+func (s *server) checkBoth(t *testing.T, path string, r row) {
+	t.Run(r.name, func(t *testing.T) { s.check(t, path, r) })
+	if r.form == "" {
+		return
+	}
+	r.form, r.headers = inObject(t, r.form), append([]string{asJSON}, r.headers...)
+	t.Run(r.name+", JSON", func(t *testing.T) { s.check(t, path, r) })
+}
+
+// inObject writes a form as a JSON object: with each pair in its place, twice where
+// it stands twice.
+func inObject(t *testing.T, form string) string {
+	t.Helper()
+	var members []string
+	for pair := range strings.SplitSeq(form, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		for _, text := range []*string{&name, &value} {
+			plain, err := url.QueryUnescape(*text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			quoted, err := json.Marshal(plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			*text = string(quoted)
+		}
+		members = append(members, name+":"+value)
+	}
+	return "{" + strings.Join(members, ",") + "}"
 }
 
 const (
@@ -107,7 +142,7 @@ func TestClientAuthentication(t *testing.T) {
 		{name: "nothing at all", form: with("a", "b"), status: 401, bare: true},
 		{name: "C03: everything in the query", form: "", headers: []string{"Content-Type: application/x-www-form-urlencoded"}, status: 401, bare: true},
 	} {
-		t.Run(r.name, func(t *testing.T) { s.check(t, "/oauth2/token", r) })
+		s.checkBoth(t, "/oauth2/token", r)
 	}
 }
 
@@ -142,7 +177,7 @@ func TestGrantRows(t *testing.T) {
 		{name: "scope with a quote", form: shop("grant_type", "client_credentials", "scope", `orders:read"`), status: 400, body: invalidScope},
 		{name: "10,000 scopes", form: shop("grant_type", "client_credentials", "scope", strings.TrimSpace(strings.Repeat("a ", 10_000))), status: 400, body: invalidScope},
 	} {
-		t.Run(r.name, func(t *testing.T) { s.check(t, "/oauth2/token", r) })
+		s.checkBoth(t, "/oauth2/token", r)
 	}
 }
 
