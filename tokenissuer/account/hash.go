@@ -147,7 +147,7 @@ func (s stored) matches(password string) bool {
 		return s.digest.Match(password)
 	}
 	key := s.digest.Key()
-	return subtle.ConstantTimeCompare(key, argon2id.Key([]byte(password), s.digest.Salt(), s.passes, s.memory, uint32(len(key)))) == 1 //nolint:gosec // at most maxKey
+	return subtle.ConstantTimeCompare(key, argon2id.Key([]byte(password), s.digest.Salt(), s.passes, s.memory, uint32(len(key)))) == 1
 }
 
 // scan reads part i by a format, and takes it only if it prints back the same.

@@ -9,7 +9,7 @@ func processBlockGeneric(out, in1, in2 *block, xor bool) {
 	for i := range t {
 		t[i] = in1[i] ^ in2[i]
 	}
-	for i := 0; i < blockLength; i += 16 {
+	for i := 0; i < blockLength; i += 16 { //nolint:gosec // i is 112 at most
 		blamkaGeneric(
 			&t[i+0], &t[i+1], &t[i+2], &t[i+3],
 			&t[i+4], &t[i+5], &t[i+6], &t[i+7],
