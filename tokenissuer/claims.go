@@ -126,6 +126,13 @@ func (i *Issuer) accessTokenClaims(c *client.Client, who *store.Account) map[str
 	return claims
 }
 
+// tellsOperatorAttribute reports whether a client's access tokens can hold what
+// an operator writes.
+func (i *Issuer) tellsOperatorAttribute(c *client.Client) bool {
+	return c.AccessToken != client.Opaque &&
+		slices.ContainsFunc(c.Claims, func(n string) bool { return slices.Contains(i.config.OperatorAttributes, n) })
+}
+
 func wantsAuthTime(a *grant.Authorization) bool {
 	return slices.Contains(readAsked(a.Claims).IDToken, "auth_time")
 }

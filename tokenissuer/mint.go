@@ -53,6 +53,11 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 	if record != nil {
 		writes = append(writes, record)
 	}
+	if a.Account != nil && i.tellsOperatorAttribute(c) {
+		// Whoever takes a role away refuses the tokens that are there: one that is being
+		// made must not come after.
+		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: a.Account.Attributes})
+	}
 	if a.Account == nil {
 		return m, writes, nil
 	}

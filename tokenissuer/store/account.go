@@ -69,6 +69,20 @@ func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
 		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
 }
 
+// RequireAttributes asks that an account still has these attributes, and changes
+// nothing. Conflict: gone, or it has others.
+type RequireAttributes struct {
+	Account    string
+	Attributes map[string]string
+}
+
+// An update that keeps the value, as for RequireUnspent.
+var requireAttributes = writes(`UPDATE accounts SET id = id WHERE id = $1 AND attributes = $2`)
+
+func (w RequireAttributes) apply(ctx context.Context, t *transaction) error {
+	return t.must(ctx, requireAttributes, w.Account, attributes(w.Attributes))
+}
+
 // VerifyIdentifier notes that the person has shown to have the address, ByEmail
 // or ByPhone; shown before, nothing changes. Conflict: it is not the account's any
 // more.

@@ -63,6 +63,9 @@ func updatesOnOneState(f *fixture) {
 	f.apply(now, store.UpdateAccount{Account: next, Was: &was})
 	f.conflict("a second change of the same", now, store.UpdateAccount{Account: next, Was: &was})
 	f.apply(now, store.UpdateAccount{Account: was, Was: &next})
+	f.apply(now, store.RequireAttributes{Account: was.ID, Attributes: was.Attributes})
+	f.conflict("other attributes", now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"a": "1"}})
+	f.conflict("gone", now, store.RequireAttributes{Account: "2", Attributes: was.Attributes})
 }
 
 func identifiersTaken(f *fixture) {

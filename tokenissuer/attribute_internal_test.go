@@ -1,0 +1,62 @@
+package tokenissuer
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// TestRoleTakenAwayIsInNoTokenThatIsBeingMade: between the look at the account
+// and the token an operator takes its role away.
+func TestRoleTakenAwayIsInNoTokenThatIsBeingMade(t *testing.T) {
+	i, err := New(Config{
+		Issuer: "https://auth.example.com", OperatorAttributes: []string{"role"},
+		Clients: []Client{{ID: "app", Type: "mobile", Grants: []string{"password"}, Scopes: []string{"openid"}, Claims: []string{"role"}}},
+	}, openState(t, func(err error) { t.Error(err) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.AddUser(t.Context(), NewUser{Username: "alice", Password: "correct horse battery staple"}); err != nil {
+		t.Fatal(err)
+	}
+	set := func(role string) {
+		t.Helper()
+		if err := i.SetUserAttributes(t.Context(), "alice", map[string]string{"role": role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("admin")
+	byPassword, looks := i.grants[oauth.GrantPassword], 0
+	i.grants[oauth.GrantPassword] = func(ctx context.Context, q grant.Request) (*grant.Authorization, error) {
+		a, err := byPassword(ctx, q)
+		if looks++; looks == 2 {
+			set("")
+		}
+		return a, err
+	}
+	for _, want := range []bool{true, false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://auth.example.com/oauth2/token",
+			strings.NewReader("grant_type=password&client_id=app&auth_source_id=password&username=alice&password=correct+horse+battery+staple"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, r)
+		_, token, _ := strings.Cut(w.Body.String(), `"access_token":"`)
+		parts := strings.Split(token, ".")
+		if w.Code != http.StatusOK || len(parts) < 3 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err != nil || strings.Contains(string(payload), `"role":"admin"`) != want {
+			t.Errorf("role in the token: want %v: %s %v", want, payload, err)
+		}
+	}
+	if looks != 3 {
+		t.Errorf("the account was looked at %d times, want once, and twice", looks)
+	}
+}
