@@ -98,8 +98,8 @@ func (v *visit) showCode(status int, wrong *problem) error {
 // code takes the code.
 func (v *visit) code() error {
 	m, err := v.sent()
-	if err != nil {
-		return err
+	if err != nil || v.pressedTwice() {
+		return v.orElse(err, "/portal/continue")
 	}
 	code := v.form.Get("code")
 	if code == "" {

@@ -311,6 +311,28 @@ func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
 	w.person().signsIn("ann", "a new password").arrives("code", w.ann.ID)
 }
 
+// The button is pressed once more while the answer is on its way, with the cookie
+// that came with it.
+func TestCodeThatIsSentTwiceSignsIn(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Codes, o.Addresses = sender, addresses{sender} })
+	sender.who["ann@example.com"] = w.ann
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	p.goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "ann@example.com")
+	form := p.filled("/portal/code", "code", "1")
+	p.once("POST", "/portal/code", form)
+	sender.sent[0].To = "" // the code is spent
+	if p.send("POST", "/portal/code", form); p.status != 200 || p.at.Path != "/portal/continue" {
+		t.Fatalf("at %s with %d", p.at, p.status)
+	}
+	p.refresh().arrives("code", w.ann.ID)
+	w.ask(func(r *Request) { r.Prompt, r.Asked = []string{"login"}, w.now.Add(time.Second) })
+	p.goes("/authorize")
+	p.goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "ann@example.com")
+	p.submits("/portal/code", "code", "1").sees("/portal/code", 400, "not right") // the sign-in before is not the one asked for
+}
+
 // Ann's password has expired, and Bob left his session in the browser that she
 // sits down at: his ends as it does when somebody else signs in.
 func TestExpiredPasswordEndsTheSessionBefore(t *testing.T) {

@@ -129,8 +129,8 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 // open makes the account of who has the code, and signs in.
 func (v *visit) open() error {
 	m, err := v.opening()
-	if err != nil {
-		return err
+	if err != nil || v.pressedTwice() {
+		return v.orElse(err, "/portal/continue")
 	}
 	to, spend, wrong, err := v.owner()
 	switch {

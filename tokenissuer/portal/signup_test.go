@@ -26,7 +26,9 @@ func TestPersonOpensAnAccount(t *testing.T) {
 	if p.filled("/portal/signup/account").Get("code") != "1" {
 		t.Error("the code should be kept")
 	}
-	p.submits("/portal/signup/account", "code", "1", "new_password", "a new password").arrives("code", "")
+	form := p.filled("/portal/signup/account", "code", "1", "new_password", "a new password")
+	p.once("POST", "/portal/signup/account", form)
+	p.send("POST", "/portal/signup/account", form).refresh().arrives("code", "") // the button was pressed twice
 	who, err := w.st.FindAccount(t.Context(), store.ByEmail, "new@example.com")
 	if err != nil || !who.EmailVerified || who.State != store.Active {
 		t.Fatalf("%+v %v", who, err)
