@@ -9,12 +9,13 @@ func processBlockGeneric(out, in1, in2 *block, xor bool) {
 	for i := range t {
 		t[i] = in1[i] ^ in2[i]
 	}
-	for i := 0; i < blockLength; i += 16 { //nolint:gosec // i is 112 at most
+	for i := 0; i < blockLength; i += 16 {
+		v := (*[16]uint64)(t[i : i+16])
 		blamkaGeneric(
-			&t[i+0], &t[i+1], &t[i+2], &t[i+3],
-			&t[i+4], &t[i+5], &t[i+6], &t[i+7],
-			&t[i+8], &t[i+9], &t[i+10], &t[i+11],
-			&t[i+12], &t[i+13], &t[i+14], &t[i+15],
+			&v[0], &v[1], &v[2], &v[3],
+			&v[4], &v[5], &v[6], &v[7],
+			&v[8], &v[9], &v[10], &v[11],
+			&v[12], &v[13], &v[14], &v[15],
 		)
 	}
 	for i := 0; i < blockLength/8; i += 2 {
