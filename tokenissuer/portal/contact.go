@@ -23,8 +23,6 @@ const (
 	codePath  = "/code" // behind one of them
 )
 
-var contactPaths = map[store.IdentifierKind]string{store.ByEmail: emailPath, store.ByPhone: phonePath}
-
 // contact is one address of an account that is about to change.
 type contact struct {
 	kind     store.IdentifierKind
