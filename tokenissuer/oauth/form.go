@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -78,7 +79,10 @@ func (f Form) Sent() []string {
 }
 
 // String names the parameters and hides what they hold.
-func (f Form) String() string { return "form(" + strings.Join(f.Names(), " ") + ")" }
+func (f Form) String() string {
+	strange := func(name string) bool { return !isName(name) } // can be half a password that was not escaped
+	return "form(" + strings.Join(slices.DeleteFunc(f.Names(), strange), " ") + ")"
+}
 
 // GoString is String, so that %#v shows no secret either.
 func (f Form) GoString() string { return f.String() }
@@ -101,6 +105,7 @@ var (
 	errEscape    = errors.New("invalid percent escape")
 	errSemicolon = errors.New("semicolon as separator")
 	errName      = errors.New("not a parameter name")
+	errNames     = errors.New("no parameter name among them")
 	errMany      = errors.New("too many parameters")
 	errRead      = errors.New("body could not be read to its end")
 	errType      = errors.New("no content type that is read here")
@@ -135,9 +140,9 @@ func readAs(w http.ResponseWriter, r *http.Request, accept Media, value func(jso
 	case FormEncoded:
 		return ParseQuery(body)
 	case JSON:
-		return parseJSON(body, value)
+		return whole(parseJSON(body, value))
 	default:
-		return parseMultipart(body, contentType)
+		return whole(parseMultipart(body, contentType))
 	}
 }
 
@@ -191,7 +196,19 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 
 // ParseQuery parses application/x-www-form-urlencoded text: the body of a form,
 // or the query of an endpoint that reads one.
-func ParseQuery(text string) (Form, error) {
+func ParseQuery(text string) (Form, error) { return whole(parseQuery(text)) }
+
+// whole refuses a body none of whose names could be meant: with an = in it, JSON
+// or XML of one line can pass for a form.
+func whole(f Form, err error) (Form, error) {
+	meant := func(p parameter) bool { return isName(p.name) }
+	if err != nil || len(f.parameters) == 0 || slices.ContainsFunc(f.parameters, meant) {
+		return f, err
+	}
+	return Form{}, malformed(errNames)
+}
+
+func parseQuery(text string) (Form, error) {
 	f := Form{parameters: make([]parameter, 0, min(strings.Count(text, "&")+1, maxParameters))}
 	for text != "" {
 		var pair string
@@ -217,13 +234,16 @@ func ParseQuery(text string) (Form, error) {
 	return f, nil
 }
 
-// add appends one parameter. named says that an error may name it: a lone word
-// between two ampersands can be the rest of a password that was not escaped.
+// add appends one parameter. Names outside the grammar are kept like others, for
+// what is not recognised is to be ignored (RFC 6749 §3.2); who knows all names of
+// a form can refuse them. named says that there was a value: a lone word between
+// two ampersands can be the rest of a password that was not escaped, which no
+// error may repeat.
 func (f *Form) add(name, value string, named bool) error {
 	switch {
 	case len(f.parameters) == maxParameters:
 		return malformed(errMany)
-	case !isName(name):
+	case !isName(name) && (!named || name == "" || strings.ContainsFunc(name, unprintable)):
 		return malformed(errName)
 	case !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0:
 		return malformed(errUTF8)
@@ -233,7 +253,7 @@ func (f *Form) add(name, value string, named bool) error {
 			if f.parameters[i].name != name {
 				continue
 			}
-			if !named || len(name) > maxNamed {
+			if !named || len(name) > maxNamed || !isName(name) {
 				name = ""
 			}
 			return FailParam(InvalidRequest, RepeatedParameter, name)
@@ -242,6 +262,9 @@ func (f *Form) add(name, value string, named bool) error {
 	f.parameters = append(f.parameters, parameter{name, value})
 	return nil
 }
+
+// unprintable finds what no name has: control characters and broken UTF-8.
+func unprintable(c rune) bool { return c < ' ' || c == 0x7f || c == utf8.RuneError }
 
 // isName is param-name of RFC 6749 §8.2. It is also what finds a body that is
 // not what its type says: JSON, XML and prose have no such names.

@@ -103,6 +103,11 @@ func TestBadBodiesAreRefusedByName(t *testing.T) {
 		{"no name", formType, "=a", anyMedia, MalformedBody, ""},
 		{"JSON as form", formType, `{"grant_type":"password"}`, anyMedia, MalformedBody, ""},
 		{"multipart as form", formType, multipartBody("a", "b"), anyMedia, MalformedBody, ""},
+		{"JSON with an = as form", formType, `{"scope":"a=b"}`, anyMedia, MalformedBody, ""},
+		{"lone word that is no name", formType, "a=b&hunter2!", anyMedia, MalformedBody, ""},
+		{"control character in a name", formType, "a=b&c%0a=d", anyMedia, MalformedBody, ""},
+		{"broken UTF-8 in a name", formType, "a=b&%ff[]=d", anyMedia, MalformedBody, ""},
+		{"repeated, a strange name", formType, "a=b&hunter2!=c&hunter2!=d", anyMedia, RepeatedParameter, ""},
 		{"gzip as form", formType, "\x1f\x8b\x08\x00abc", anyMedia, MalformedBody, ""},
 
 		{"form as JSON", jsonType, "a=b", anyMedia, MalformedBody, ""},
@@ -145,6 +150,23 @@ func TestBadBodiesAreRefusedByName(t *testing.T) {
 		}
 		if len(form.parameters) != 0 {
 			t.Errorf("%s: parameters beside an error", c.name)
+		}
+	}
+}
+
+// RFC 6749 §3.2: what is not recognised is ignored, however it is called.
+func TestStrangeNamesAreNoReasonToRefuse(t *testing.T) {
+	for kind, body := range map[string]string{
+		formType:                          "tags%5B%5D=x&urn:x=1&scope=a&%E5%90%8D=b",
+		jsonType:                          `{"$meta":"x","scope":"a","urn:x":1}`,
+		"multipart/form-data; boundary=b": multipartBody("tags[]", "x", "scope", "a"),
+	} {
+		form, err := read(kind, body, anyMedia)
+		if err != nil || form.Get("scope") != "a" {
+			t.Errorf("%s: %v, %v", kind, form, err)
+		}
+		if form.String() != "form(scope)" {
+			t.Errorf("%s: prints %s", kind, form)
 		}
 	}
 }
