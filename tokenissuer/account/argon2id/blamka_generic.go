@@ -19,11 +19,12 @@ func processBlockGeneric(out, in1, in2 *block, xor bool) {
 		)
 	}
 	for i := 0; i < blockLength/8; i += 2 {
+		v := (*[114]uint64)(t[i:])
 		blamkaGeneric(
-			&t[i], &t[i+1], &t[16+i], &t[16+i+1],
-			&t[32+i], &t[32+i+1], &t[48+i], &t[48+i+1],
-			&t[64+i], &t[64+i+1], &t[80+i], &t[80+i+1],
-			&t[96+i], &t[96+i+1], &t[112+i], &t[112+i+1],
+			&v[0], &v[1], &v[16], &v[17],
+			&v[32], &v[33], &v[48], &v[49],
+			&v[64], &v[65], &v[80], &v[81],
+			&v[96], &v[97], &v[112], &v[113],
 		)
 	}
 	if xor {
