@@ -91,8 +91,6 @@ func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(answer)
 }
 
-var errState = errors.New("not in this state")
-
 func statusOf(err error) int {
 	for _, known := range []struct {
 		err    error
@@ -101,7 +99,7 @@ func statusOf(err error) int {
 		{tokenissuer.ErrNotFound, http.StatusNotFound},
 		{tokenissuer.ErrTaken, http.StatusConflict},
 		{tokenissuer.ErrAnnounced, http.StatusConflict},
-		{errState, http.StatusConflict},
+		{tokenissuer.ErrState, http.StatusConflict},
 		{tokenissuer.ErrInvalid, http.StatusBadRequest},
 		{store.ErrUnavailable, http.StatusServiceUnavailable},
 	} {
@@ -222,18 +220,15 @@ type changed struct {
 func setState(to, unless store.AccountState, instead string) operation {
 	return func(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 		name := r.PathValue("name")
-		user, err := i.User(r.Context(), name)
-		if err != nil {
+		was, err := i.SetUserState(r.Context(), name, to, unless)
+		switch {
+		case errors.Is(err, tokenissuer.ErrState) && was == unless:
+			return nil, fmt.Errorf("%w: %s ends that", err, instead)
+		case err != nil:
 			return nil, err
 		}
-		if user.State == string(unless) {
-			return nil, fmt.Errorf("%w: user %q is %s: %s ends that", errState, name, unless, instead)
-		}
-		if err := i.SetUserState(r.Context(), user.ID, to); err != nil {
-			return nil, err
-		}
-		after, err := i.User(r.Context(), user.ID)
-		return changed{after, user.State}, err
+		after, err := i.User(r.Context(), name)
+		return changed{after, string(was)}, err
 	}
 }
 

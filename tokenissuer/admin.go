@@ -17,6 +17,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrTaken    = errors.New("already taken")
 	ErrInvalid  = errors.New("not valid")
+	ErrState    = errors.New("not in this state")
 )
 
 // operator is who the administrative events name.
@@ -132,15 +133,26 @@ func (i *Issuer) SetUserPassword(ctx context.Context, name, password string) err
 	return i.apply(ctx, now, ErrNotFound, writes)
 }
 
-// SetUserState locks, freezes or activates an account. Unless it is activated,
-// all its sign-ins end, and its tokens are refused from this moment on.
-func (i *Issuer) SetUserState(ctx context.Context, name string, state store.AccountState) error {
-	a, err := i.find(ctx, name)
-	if err != nil {
-		return err
+// SetUserState locks, freezes or activates an account, and says in which state it
+// was. Unless it is activated, all its sign-ins end, and its tokens are refused
+// from this moment on. ErrState: it is in the state that must not be left this
+// way; "" is none.
+func (i *Issuer) SetUserState(ctx context.Context, name string, to, unless store.AccountState) (was store.AccountState, err error) {
+	for range mostUpdates {
+		a, err := i.find(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if a.State == unless {
+			return a.State, fmt.Errorf("%w: user %q is %s", ErrState, name, a.State)
+		}
+		now := time.Now()
+		err = i.state.store.Apply(ctx, now, i.accounts.SetState(now, operator, a, to)...)
+		if !errors.Is(err, store.ErrConflict) {
+			return a.State, err
+		}
 	}
-	now := time.Now()
-	return i.apply(ctx, now, ErrNotFound, i.accounts.SetState(now, operator, a, state))
+	return "", fmt.Errorf("%w: user %q is being changed", ErrState, name)
 }
 
 // RemoveUser deletes an account and ends its sign-ins. Its id is never used

@@ -105,7 +105,7 @@ func TestChangePasswordOfFrozenAndLocked(t *testing.T) {
 		name := "ann_" + string(state)
 		s.user(name, "")
 		token := s.access(name, password)
-		if err := s.issuer.SetUserState(t.Context(), name, state); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), name, state, ""); err != nil {
 			t.Fatal(err)
 		}
 		want(t, s.change(token, password, another), http.StatusBadRequest, body)
@@ -114,7 +114,7 @@ func TestChangePasswordOfFrozenAndLocked(t *testing.T) {
 		if got := s.userinfoStatus(token); got != http.StatusUnauthorized {
 			t.Errorf("userinfo: %d", got)
 		}
-		if err := s.issuer.SetUserState(t.Context(), name, store.Active); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), name, store.Active, ""); err != nil {
 			t.Fatal(err)
 		}
 		if a := s.change(token, password, another); a.status != http.StatusUnauthorized {
@@ -259,7 +259,7 @@ func TestResetPasswordRows(t *testing.T) {
 	proof := s.proof(p, "shop", "reset_password", "email", mailbox, mailbox)
 	token, code := proof[3], proof[5]
 	frozen := s.proof(p, "shop", "reset_password", "email", "ice@example.com", "ice@example.com")
-	if err := s.issuer.SetUserState(t.Context(), "ice", store.Frozen); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "ice", store.Frozen, ""); err != nil {
 		t.Fatal(err)
 	}
 	signup := s.proof(p, "shop", "signup", "email", "new@example.com", "new@example.com")

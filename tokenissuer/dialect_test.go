@@ -34,7 +34,7 @@ func TestIdaasRows(t *testing.T) {
 		s.user(n, "")
 	}
 	for _, n := range []string{"frozen", "locked"} {
-		if err := s.issuer.SetUserState(t.Context(), n, store.AccountState(n)); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), n, store.AccountState(n), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestRevokedOpaqueTokenIsDead(t *testing.T) {
 	if got := status(); got != http.StatusOK {
 		t.Fatal(got)
 	}
-	if err := s.issuer.SetUserState(t.Context(), "alice", store.Frozen); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "alice", store.Frozen, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := status(); got != http.StatusUnauthorized {
@@ -192,7 +192,7 @@ func TestOAuthRows(t *testing.T) {
 	for _, n := range []string{"alice", "frozen"} {
 		s.user(n, "")
 	}
-	if err := s.issuer.SetUserState(t.Context(), "frozen", store.Frozen); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "frozen", store.Frozen, ""); err != nil {
 		t.Fatal(err)
 	}
 	shop := s.good(form("grant_type", "client_credentials", "client_id", "shop", "client_secret", secret)).text(t, "access_token")

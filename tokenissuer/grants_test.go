@@ -136,10 +136,10 @@ func TestPasswordRows(t *testing.T) {
 	for _, n := range []string{"alice", "frozen", "locked"} {
 		s.user(n, n+"@example.com")
 	}
-	if err := s.issuer.SetUserState(t.Context(), "frozen", "frozen"); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "frozen", "frozen", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.issuer.SetUserState(t.Context(), "locked", "locked"); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "locked", "locked", ""); err != nil {
 		t.Fatal(err)
 	}
 	try := func(source, name, pass string, more ...string) string {
@@ -183,7 +183,7 @@ func TestUnlockForgivesWhatLockedTheName(t *testing.T) {
 	if a := s.token(signIn("spa", "alice")); !strings.Contains(a.body, "Abnormal user status") {
 		t.Fatalf("after five failures the right password gave %d %s", a.status, a.body)
 	}
-	if err := s.issuer.SetUserState(t.Context(), "alice", "active"); err != nil {
+	if _, err := s.issuer.SetUserState(t.Context(), "alice", "active", ""); err != nil {
 		t.Fatal(err)
 	}
 	s.good(signIn("spa", "alice"))

@@ -92,7 +92,7 @@ func TestOTPRows(t *testing.T) {
 	s.person(number, mailbox)
 	locked, frozen := s.person("13700000001", ""), s.person("13700000002", "")
 	for id, state := range map[string]store.AccountState{locked.ID: store.Locked, frozen.ID: store.Frozen} {
-		if err := s.issuer.SetUserState(t.Context(), id, state); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), id, state, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -362,11 +362,11 @@ func TestOTPOfOtherDialects(t *testing.T) {
 		s.check(t, "/oauth2/token", row{form: modern("phone_number", "13700000001", "otp_token", token, "otp", p.code("+8613700000001")), status: 400, body: invalidGrant})
 	})
 	t.Run("row 13", func(t *testing.T) {
-		if err := s.issuer.SetUserState(t.Context(), u.ID, store.Locked); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), u.ID, store.Locked, ""); err != nil {
 			t.Fatal(err)
 		}
 		s.check(t, "/oauth2/token", row{form: modern("phone_number", number, "otp_token", token, "otp", code), status: 400, body: invalidGrant})
-		if err := s.issuer.SetUserState(t.Context(), u.ID, store.Active); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), u.ID, store.Active, ""); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -84,7 +84,7 @@ func TestRefreshRows(t *testing.T) {
 	t.Run("none of that spent it", func(t *testing.T) { s.good(refresh("spa", a.text(t, "refresh_token"))) })
 	t.Run("frozen account", func(t *testing.T) {
 		b := s.good(signIn("spa", "bob"))
-		if err := s.issuer.SetUserState(t.Context(), "bob", "frozen"); err != nil {
+		if _, err := s.issuer.SetUserState(t.Context(), "bob", "frozen", ""); err != nil {
 			t.Fatal(err)
 		}
 		s.check(t, "/oauth2/token", row{form: refresh("spa", b.text(t, "refresh_token")), status: 400, body: invalidGrant})

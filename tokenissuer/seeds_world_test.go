@@ -46,7 +46,7 @@ func newDocumented(t *testing.T) documented {
 		}
 	}
 	for _, state := range []store.AccountState{store.Frozen, store.Locked} {
-		if err := d.issuer.SetUserState(t.Context(), string(state), state); err != nil {
+		if _, err := d.issuer.SetUserState(t.Context(), string(state), state, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

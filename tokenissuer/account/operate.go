@@ -132,9 +132,10 @@ func (a *Accounts) Find(ctx context.Context, name string) (store.Account, error)
 
 // SetState is the writes that lock, freeze or activate an account. The first two
 // end its sign-ins. The last also forgets the failures that locked its names, in
-// every network.
+// every network. They conflict when the account is no longer in the state it has
+// here: to unlock must not undo a freeze of the same moment.
 func (a *Accounts) SetState(now time.Time, actor string, account store.Account, state store.AccountState) []store.Write {
-	writes := []store.Write{store.SetState{Account: account.ID, State: state}}
+	writes := []store.Write{store.SetState{Account: account.ID, From: account.State, State: state}}
 	action := "account.unlock"
 	switch {
 	case state == store.Locked:

@@ -105,16 +105,18 @@ func (w VerifyIdentifier) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, verify, w.Account, w.Value, t.now)
 }
 
-// SetState locks, freezes or activates an account. Conflict: gone.
+// SetState locks, freezes or activates an account. Conflict: gone, or no longer
+// in the state From; "" is any.
 type SetState struct {
 	Account string
+	From    AccountState
 	State   AccountState
 }
 
-var setState = writes(`UPDATE accounts SET state = $2, updated = $3 WHERE id = $1`)
+var setState = writes(`UPDATE accounts SET state = $2, updated = $3 WHERE id = $1 AND (state = $4 OR $4 = '')`)
 
 func (w SetState) apply(ctx context.Context, t *transaction) error {
-	return t.must(ctx, setState, w.Account, string(w.State), t.now)
+	return t.must(ctx, setState, w.Account, string(w.State), t.now, string(w.From))
 }
 
 // RemoveAccount deletes an account. Conflict: gone. Revoke it in the same Apply,

@@ -130,6 +130,9 @@ func passwordReplaced(f *fixture) {
 	f.conflict("no such account", now, store.SetPassword{Account: "bob", Old: "*", New: "x"})
 	f.conflict("no such account", now, store.ExpirePassword{Account: "bob"})
 	f.conflict("no such account", now, store.SetState{Account: "bob", State: store.Locked})
+	f.apply(now, store.SetState{Account: "ann", State: store.Frozen})
+	f.conflict("another state", now, store.SetState{Account: "ann", From: store.Locked, State: store.Active})
+	f.apply(now, store.SetState{Account: "ann", From: store.Frozen, State: store.Active})
 }
 
 func accountRemoved(f *fixture) {

@@ -1,0 +1,45 @@
+package tokenissuer_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// Whichever comes first, a freeze and an unlock leave the account frozen: an
+// unlock that read "locked" must not undo the freeze that came after.
+func TestUnlockDoesNotUndoAFreezeOfTheSameMoment(t *testing.T) {
+	s := start(t, tokenissuer.Config{
+		Sources: []tokenissuer.Source{{ID: "staff", Type: "password", Identifiers: []string{"username"}}},
+		Clients: []tokenissuer.Client{{ID: "spa", Type: "spa", Grants: []string{"password"}, Scopes: []string{"openid"}, Sources: []string{"staff"}}},
+	})
+	s.user("alice", "alice@example.com")
+	set := func(to, unless store.AccountState) error {
+		_, err := s.issuer.SetUserState(t.Context(), "alice", to, unless)
+		return err
+	}
+	refused := 0
+	for range 100 {
+		if err := set(store.Locked, ""); err != nil {
+			t.Fatal(err)
+		}
+		var freeze, unlock error
+		var both sync.WaitGroup
+		both.Go(func() { freeze = set(store.Frozen, "") })
+		both.Go(func() { unlock = set(store.Active, store.Frozen) })
+		both.Wait()
+		if errors.Is(unlock, tokenissuer.ErrState) {
+			refused++
+		} else if unlock != nil {
+			t.Fatal(unlock)
+		}
+		user, err := s.issuer.User(t.Context(), "alice")
+		if err != nil || freeze != nil || user.State != string(store.Frozen) {
+			t.Fatalf("%s, %v, freeze %v, unlock %v", user.State, err, freeze, unlock)
+		}
+	}
+	t.Logf("%d of 100 unlocks came second", refused)
+}
