@@ -28,7 +28,7 @@ func TestAnAnswerIsPosted(t *testing.T) {
 		posted("Refused", "login_required by POST", "/oauth2/authorize", func(to string) { b.start(asked+"&prompt=none", to) })
 		b.start(asked, "/portal/login")
 		b.fill("username", name, "password", password)
-		posted("Signed in", " by POST", "/portal/", func(to string) { b.press("form button", to) })
+		posted("Signed in", " by POST", "/portal/return", func(to string) { b.press("form button", to) })
 		posted("Signed in", " by POST", "/oauth2/authorize", func(to string) { b.start(asked, to) })
 		b.start("client_id=shop", "/callback") // and in the address where nothing was asked
 		b.said("Signed in", " by GET")
