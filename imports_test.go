@@ -39,9 +39,7 @@ var places = map[string]place{
 	"tokenissuer/store/feed":      {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/storetest": {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 
-	"tokenissuer/account/argon2id": {},
-
-	"tokenissuer/account": {ours: []string{"tokenissuer/oauth", "tokenissuer/store", "tokenissuer/account/argon2id"}},
+	"tokenissuer/account": {ours: []string{"tokenissuer/oauth", "tokenissuer/store"}},
 	"tokenissuer/client":  {ours: []string{"tokenissuer/oauth", "tokenissuer/store", "tokenissuer/token"}},
 	// A grant decides. It cannot sign, because it does not import token, and it cannot answer, because it does not import net/http.
 	"tokenissuer/grant": {

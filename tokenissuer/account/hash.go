@@ -2,7 +2,6 @@ package account
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,8 +14,6 @@ import (
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
 	"github.com/go-crypt/crypt/algorithm/pbkdf2"
 	"github.com/go-crypt/crypt/algorithm/scrypt"
-
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/account/argon2id"
 )
 
 // OWASP's parameters for argon2id, and the least memory it names.
@@ -48,14 +45,13 @@ var errCost = fmt.Errorf("%w: its parameters", errHash)
 
 type hasher struct {
 	memory, passes uint32
+	argon2id       *argon2.Hasher
 	nobody         stored // costs what a real one costs, and matches nothing
 }
 
 // stored is a password hash that was decoded and whose cost is bounded.
 type stored struct {
 	digest algorithm.Digest
-	// Of an argon2id hash with one lane, which is computed here; 0 for others.
-	memory, passes uint32
 	// asSent: other systems hashed what the person typed; ours is normalised.
 	asSent bool
 	weak   bool // to be replaced when the password is next seen
@@ -70,25 +66,32 @@ func newHasher(memory, passes uint32) (*hasher, error) {
 	if h.passes == 0 {
 		h.passes = owaspPasses
 	}
-	random := make([]byte, 48)
-	rand.Read(random) // never fails: it ends the process
 	var err error
-	if h.nobody, err = h.decode(h.phc(random[:16], random[16:])); err != nil {
+	h.argon2id, err = argon2.New(argon2.WithVariantID(), argon2.WithM(h.memory), argon2.WithT(int(h.passes)),
+		argon2.WithP(1), argon2.WithK(32), argon2.WithS(16))
+	if err != nil {
+		return nil, fmt.Errorf("argon2id parameters: %w", err)
+	}
+	random := make([]byte, 48)
+	if _, err := rand.Read(random); err != nil {
+		return nil, fmt.Errorf("making a hash of nobody: %w", err)
+	}
+	b64 := base64.RawStdEncoding
+	h.nobody, err = h.decode(fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=1$%s$%s", h.memory, h.passes,
+		b64.EncodeToString(random[:16]), b64.EncodeToString(random[16:])))
+	if err != nil {
 		return nil, errors.New("argon2id parameters out of bounds")
 	}
 	return h, nil
 }
 
 // hash makes the PHC string of a normalised password.
-func (h *hasher) hash(password string) string {
-	salt := make([]byte, 16)
-	rand.Read(salt) // never fails: it ends the process
-	return h.phc(salt, argon2id.Key([]byte(password), salt, h.passes, h.memory, 32))
-}
-
-func (h *hasher) phc(salt, key []byte) string {
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=1$%s$%s", h.memory, h.passes, b64.EncodeToString(salt), b64.EncodeToString(key))
+func (h *hasher) hash(password string) (string, error) {
+	digest, err := h.argon2id.Hash(password)
+	if err != nil {
+		return "", errors.New("hashing a password failed") // the cause may say what was hashed
+	}
+	return digest.Encode(), nil
 }
 
 // decode reads a stored hash. Its parameters are checked here, before anything
@@ -107,9 +110,6 @@ func (h *hasher) decode(encoded string) (stored, error) {
 		// The decoder reads parameters beside the version too, so there may be none.
 		bounded = parts[2] == "v=19" && scan(parts, 3, "m=%d,t=%d,p=%d", &m, &t, &p) && argon2Bounded(m, t, p)
 		decode, s.asSent = argon2.Decode, false
-		if parts[1] == "argon2id" && p == 1 {
-			s.memory, s.passes = m, t
-		}
 		s.weak = parts[1] != "argon2id" || uint64(m)*uint64(t) < uint64(h.memory)*uint64(h.passes) || m < min(leastMemory, h.memory)
 	case "2a", "2b", "2y": // 2x is a broken variant of its own
 		cost, err := strconv.ParseUint(parts[2], 10, 8)
@@ -139,15 +139,6 @@ func (h *hasher) decode(encoded string) (stored, error) {
 	}
 	s.digest = digest
 	return s, nil
-}
-
-// matches hashes a password and compares.
-func (s stored) matches(password string) bool {
-	if s.memory == 0 {
-		return s.digest.Match(password)
-	}
-	key := s.digest.Key()
-	return subtle.ConstantTimeCompare(key, argon2id.Key([]byte(password), s.digest.Salt(), s.passes, s.memory, uint32(len(key)))) == 1
 }
 
 // scan reads part i by a format, and takes it only if it prints back the same.

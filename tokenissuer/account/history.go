@@ -62,6 +62,6 @@ func (a *Accounts) was(ctx context.Context, hash, password string) (bool, error)
 	}
 	defer leave()
 	same := false
-	err = a.queue.run(ctx, func() { same = found.matches(typed) })
+	err = a.queue.run(ctx, func() { same = found.digest.Match(typed) })
 	return same, err
 }

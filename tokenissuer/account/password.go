@@ -166,11 +166,14 @@ func (a *Accounts) check(ctx context.Context, account store.Account, password st
 		typed = password
 	}
 	err = a.queue.run(ctx, func() {
-		p.right = found.matches(typed) && somebody
+		p.right = found.digest.Match(typed) && somebody
 		if !p.right || !found.weak || !typeable || len(password) > found.reads {
 			return
 		}
-		p.hash = a.hasher.hash(clean)
+		// No reason to refuse a right password that the stronger hash fails.
+		if stronger, err := a.hasher.hash(clean); err == nil {
+			p.hash = stronger
+		}
 	})
 	return p, err
 }

@@ -53,8 +53,9 @@ func (a *Accounts) hashNew(ctx context.Context, src Source, account store.Accoun
 	}
 	defer leave()
 	var hash string
-	if err := a.queue.run(ctx, func() { hash = a.hasher.hash(clean) }); err != nil {
+	var failed error
+	if err := a.queue.run(ctx, func() { hash, failed = a.hasher.hash(clean) }); err != nil {
 		return "", refusal(err)
 	}
-	return hash, nil
+	return hash, failed
 }

@@ -42,7 +42,7 @@ func (a *Accounts) VerifyHash(ctx context.Context, encoded, secret string) (bool
 	}
 	defer leave()
 	right := false
-	err = a.queue.run(ctx, func() { right = found.matches(secret) })
+	err = a.queue.run(ctx, func() { right = found.digest.Match(secret) })
 	if errors.Is(err, errBusy) {
 		return false, oauth.Wrap(oauth.TemporarilyUnavailable, oauth.Overloaded, err)
 	}
