@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
@@ -47,9 +48,13 @@ func (g *Gate) compile() (gate.Config, error) {
 		c.Headers = append(c.Headers, gate.Header{Name: h.Name, Value: h.Value})
 	}
 	for _, i := range v.Issuer {
-		foreign, err := i.compile()
+		foreign, unused, err := i.compile()
 		if err != nil {
 			return c, err
+		}
+		for _, why := range unused {
+			g.logger.Warn("a key of the issuer is not used: "+why.Error(), zap.String("issuer", i.Issuer), zap.String("file", i.JWKSFile),
+				zapAt(i.Lines.of("jwks_file", "", i.At)))
 		}
 		c.Issuers = append(c.Issuers, foreign)
 	}
@@ -118,23 +123,23 @@ func (g *Gate) resolve(r *reader) *Gate {
 	return v
 }
 
-// compile reads the issuer's keys.
-func (i ForeignIssuer) compile() (gate.Issuer, error) {
-	out := gate.Issuer{Identifier: i.Issuer, Audiences: i.Audience, Leeway: i.leeway}
+// compile reads the issuer's keys, and says which of them are of no use.
+func (i ForeignIssuer) compile() (out gate.Issuer, unused []error, err error) {
+	out = gate.Issuer{Identifier: i.Issuer, Audiences: i.Audience, Leeway: i.leeway}
 	if out.Leeway == 0 {
 		out.Leeway = foreignLeeway
 	}
 	text, err := os.ReadFile(i.JWKSFile)
 	if err != nil {
-		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.Lines.of("jwks_file", "", i.At))
+		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.Lines.of("jwks_file", "", i.At))
 	}
 	keys, err := token.ParseJWKS(text)
 	if err != nil {
 		oneLine := strings.ReplaceAll(err.Error(), "\n", ": ")
-		return out, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.Lines.of("jwks_file", "", i.At))
+		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.Lines.of("jwks_file", "", i.At))
 	}
 	out.Keys = keys
-	return out, nil
+	return out, keys.LeftOut(), nil
 }
 
 // build makes the gate for the running issuer.

@@ -130,16 +130,21 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	g.app = app.(*App)
 	if g.MatcherSetsRaw != nil {
+		raw := g.MatcherSetsRaw
 		sets, err := ctx.LoadModule(g, "MatcherSetsRaw")
 		if err != nil {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
+		g.MatcherSetsRaw = raw // Caddy has emptied it, and the rules are judged by it
 		if err := g.matchers.FromInterface(sets); err != nil {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
 	}
 	if g.compiled, err = g.compile(); err != nil {
 		return err
+	}
+	for _, folder := range g.folders() {
+		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))
 	}
 	g.app.gates = append(g.app.gates, g)
 	return nil

@@ -342,6 +342,35 @@ func TestWeakSecretAndUnservedIssuerAreWarnings(t *testing.T) {
 	}
 }
 
+func TestHalfProtectionIsAWarning(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("BASIC_SECRET", "hunter2+hunter2%hunter2")
+	keys := filepath.Join(w.dir, "keys.json")
+	if err := os.WriteFile(keys, []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},{"kty":"oct","k":"c2VjcmV0"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.load(strings.Replace(oneIssuer, "{env.SHOP_SECRET}", "{env.BASIC_SECRET}", 1), strings.Replace(oneSite, "\ttoken_gate\n", `
+	token_gate /admin/* {
+		issuer https://login.partner.example {
+			audience api
+			jwks_file $DIR/keys.json
+		}
+	}
+`, 1))
+	log := w.logged()
+	for _, want := range []string{
+		"secret has + or %", "/admin/* does not match /admin itself", `"at":"Caddyfile:34"`,
+		"a key of the issuer is not used: key 1: a private or shared key",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s is not in the log:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "hunter2") || strings.Contains(log, "c2VjcmV0") {
+		t.Error("a secret is in the log")
+	}
+}
+
 func TestWrongKeyEncryptionKeyNamesItsOwnLine(t *testing.T) {
 	w := newWorld(t)
 	t.Setenv("KEK", "one key-encryption key of the operator")

@@ -51,6 +51,10 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 		"short encryption key": {"signing_algorithm ES256", "key_encryption_key {env.WRONG}", "", []string{"key_encryption_key: shorter than 16", "at Caddyfile:16"}},
 		"second client":        {"client phone", "client {env.SHOP}", "", []string{"client shop: client: this id is used twice", "at Caddyfile:23"}},
 		"store":                {"sqlite $DIR/store/issuer.db", "sqlite {env.EMPTY}", "", []string{"store: ", "at Caddyfile:15"}},
+		"issuer in capitals":   {"https://auth.example.com", "{env.CAPITALS}", "", []string{"must be in lower case: https://auth.example.com", "at Caddyfile:14"}},
+		"store in memory":      {"sqlite $DIR/store/issuer.db", "sqlite :memory:", "", []string{"store: expected the path of a file", "at Caddyfile:15"}},
+		"store at an address":  {"sqlite $DIR/store/issuer.db", "sqlite file:x?mode=ro", "", []string{"store: expected the path of a file", "at Caddyfile:15"}},
+		"store at home":        {"sqlite $DIR/store/issuer.db", "sqlite ~/issuer.db", "", []string{"store: expected the path of a file", "at Caddyfile:15"}},
 		"gate scope":           {"", "", "scope {env.WRONG}", []string{"token_gate: scope wrong: no client has this scope", "at Caddyfile:34"}},
 		"gate audience":        {"", "", "audience {env.WRONG}", []string{"token_gate: audience wrong: no client has this id", "at Caddyfile:34"}},
 		"gate claim":           {"", "", "claim {env.WRONG} x", []string{"token_gate: claim wrong: no access token can carry it", "at Caddyfile:34"}},
@@ -73,6 +77,7 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("SHOP", "shop")
+			t.Setenv("CAPITALS", "https://Auth.example.com")
 			t.Setenv("OFF", "off")
 			global := oneIssuer
 			if c.old != "" {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,25 @@ func (g *Gate) beside(exception string) []string {
 		}
 	}
 	return paths
+}
+
+// folders are the folders under which this gate judges everything while it does
+// not judge their own address: Caddy's /orders/* does not match /orders.
+func (g *Gate) folders() (open []string) {
+	for _, set := range g.MatcherSetsRaw {
+		var paths []string
+		if json.Unmarshal(set["path"], &paths) != nil {
+			continue
+		}
+		for _, path := range paths {
+			folder, below := strings.CutSuffix(path, "/*")
+			covers := func(p string) bool { return meet(strings.ToLower(p), strings.ToLower(folder)) }
+			if below && folder != "" && isPlain(folder) && !slices.ContainsFunc(paths, covers) {
+				open = append(open, folder)
+			}
+		}
+	}
+	return open
 }
 
 // isPlain reports whether a path means its letters and nothing else: no

@@ -2,10 +2,36 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 )
+
+// /orders/* leaves /orders open, which is where most backends have the list.
+func TestFolderWithoutItsOwnAddressIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ matcher, open string }{
+		{`{"path":["/orders/*"]}`, "/orders"},
+		{`{"path":["/a/*","/b","/b/*","/c/*"]}`, "/a /c"},
+		{`{"path":["/orders","/orders/*"]}`, ""},
+		{`{"path":["/Orders","/orders/*"]}`, ""},
+		{`{"path":["/orders*"]}`, ""},
+		{`{"path":["/orders/*","/ord*"]}`, ""},
+		{`{"path":["/*"]}`, ""},
+		{`{"path":["/{env.X}/*"]}`, ""},
+		{`{"method":["GET"]}`, ""},
+	} {
+		var matcher caddy.ModuleMap
+		if err := json.Unmarshal([]byte(c.matcher), &matcher); err != nil {
+			t.Fatal(err)
+		}
+		g := &Gate{MatcherSetsRaw: []caddy.ModuleMap{matcher}}
+		if got := strings.Join(g.folders(), " "); got != c.open {
+			t.Errorf("%s: %q is open, want %q", c.matcher, got, c.open)
+		}
+	}
+}
 
 // A matcher and an exception that nobody can be sure about are left alone.
 func TestOnlyExceptionsThatCannotMatchAreOutOfReach(t *testing.T) {

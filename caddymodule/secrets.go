@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -22,8 +23,12 @@ func (a *App) secrets(r *reader) (kek, file string) {
 	}
 	r.at, r.lines = a.Store.At, nil
 	kind, _ := r.text("store", a.Store.Type)
-	if file, _ = r.text("store", a.Store.Path); kind != "sqlite" || file == "" {
+	file, _ = r.text("store", a.Store.Path)
+	switch {
+	case kind != "sqlite" || file == "":
 		r.fail("store", a.Store.Path, "expected sqlite and a path")
+	case strings.HasPrefix(file, ":"), strings.HasPrefix(file, "file:"), strings.HasPrefix(file, "~"):
+		r.fail("store", a.Store.Path, "expected the path of a file, such as /var/lib/gatehouse/issuer.db; nothing in it is expanded")
 	}
 	return kek, file
 }
@@ -79,14 +84,19 @@ func (a *App) warnOfLiterals() {
 	}
 }
 
-// warnOfWeakSecrets says so when a client's secret can be tried out. Only whoever
-// has read the configuration could see that it is short; what it says is nobody's
-// business.
+// warnOfWeakSecrets says so when a client's secret can be tried out, or fails for
+// clients that send it as it is. Only whoever has read the configuration could see
+// that; what it says is nobody's business.
 func (a *App) warnOfWeakSecrets() {
 	for n, c := range a.resolved.Clients {
 		for _, secret := range c.Secrets {
 			if len(secret) < tokenissuer.WeakSecret {
 				a.logger.Warn("a client's secret is shorter than 16 characters and can be tried out; make one with: openssl rand -hex 16",
+					zapClient(c.ID), zapAt(a.Clients[n].Lines.of("secret", "", a.Clients[n].At)))
+			}
+			if strings.ContainsAny(secret, "+%") {
+				// RFC 6749 §2.3.1 has Basic carry it percent-encoded, which curl -u and many clients do not do.
+				a.logger.Warn("a client's secret has + or %, which Basic authentication reads as an escape; make one without: openssl rand -hex 16",
 					zapClient(c.ID), zapAt(a.Clients[n].Lines.of("secret", "", a.Clients[n].At)))
 			}
 		}

@@ -60,12 +60,10 @@ func (i *Issuer) metadata(f family) metadata {
 		IDTokenAlgorithms: i.algorithms(),
 		Scopes:            i.scopes(f),
 	}
+	m.ChallengeMethods = []string{oauth.S256}
 	if i.portal != nil {
-		m.ChallengeMethods, m.ResponseModes, m.ISSParameter = []string{oauth.S256}, []string{"query", "form_post"}, i.config.ISSParameter
-		if f == oauth2 {
-			m.EndSessionEndpoint = base + "/logout"
-			m.BackchannelLogout, m.BackchannelSession = true, true
-		}
+		m.ResponseModes, m.ISSParameter = []string{"query", "form_post"}, i.config.ISSParameter
+		m.BackchannelLogout, m.BackchannelSession = f == oauth2, f == oauth2
 	}
 	if f == apiV1 {
 		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/authorize", base+"/token"
@@ -77,6 +75,7 @@ func (i *Issuer) metadata(f family) metadata {
 	}
 	m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/authorize", base+"/oauth2/token"
 	m.JWKSURI, m.UserinfoEndpoint = base+"/oauth2/jwks", base+"/userinfo"
+	m.EndSessionEndpoint = base + "/logout"
 	m.RevocationEndpoint, m.RevocationAuthMethods = base+"/oauth2/revoke", m.TokenAuthMethods
 	m.IntrospectionEndpoint, m.IntrospectionAuthMethods = base+"/oauth2/introspect", m.TokenAuthMethods[:2]
 	return m

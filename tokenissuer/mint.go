@@ -26,6 +26,10 @@ type minted struct {
 	lifetime time.Duration
 }
 
+// String and GoString keep the tokens out of logs.
+func (m *minted) String() string   { return "tokens of " + m.grant }
+func (m *minted) GoString() string { return m.String() }
+
 // expiresIn is one second less than the lifetime, whatever the clock's
 // fraction: what the documented servers answer.
 func (m *minted) expiresIn() int64 { return int64(m.lifetime/time.Second) - 1 }

@@ -42,6 +42,10 @@ type KeyRules struct {
 	EncryptionKey string
 }
 
+// String and GoString keep the key out of logs.
+func (r KeyRules) String() string   { return "key rules for " + r.Algorithm }
+func (r KeyRules) GoString() string { return r.String() }
+
 // OpenState takes the store over and makes ready what requests need from it:
 // keys are read or made, revocations loaded. report is told of what goes wrong in
 // the background. Close gives everything back, the store too; when OpenState

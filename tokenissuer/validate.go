@@ -176,6 +176,9 @@ func issuerMend(issuer string) string {
 		return fmt.Sprintf("%q is not an address such as https://auth.example.com", issuer)
 	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil || strings.HasSuffix(issuer, "#"):
 		return fmt.Sprintf("%q must be scheme and host alone, without path, slash at the end, query or user", issuer)
+	case issuer != strings.ToLower(issuer):
+		// Clients compare iss letter by letter, and many write the host in lower case first.
+		return fmt.Sprintf("%q must be in lower case: %s", issuer, strings.ToLower(issuer))
 	case u.Scheme == "https":
 		return ""
 	case u.Scheme == "http" && isLoopback(u.Hostname()):

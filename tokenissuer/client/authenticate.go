@@ -45,6 +45,10 @@ type credentials struct {
 	basic  bool
 }
 
+// String and GoString keep the secret out of logs.
+func (c credentials) String() string   { return "credentials of " + c.id }
+func (c credentials) GoString() string { return c.String() }
+
 // Authenticate finds the one client that a request proves to come from. The
 // order of its checks is the contract's: the first rule that fits answers, and
 // the grant is looked at only to tell which rule that is. With an error the client

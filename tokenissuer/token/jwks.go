@@ -12,12 +12,14 @@ import (
 // Set is the key set of a foreign issuer. It implements Keys.
 type Set struct {
 	byID map[string]Public
-	only *Public // of a set of one: tokens may leave out its kid
+	only *Public // of a set of one: nothing else can be meant
+	left []error
 }
 
-// Key finds a key by its id. A token that names no key means the only one.
+// Key finds a key by its id. A token that names no key means the only one, and so
+// does any where the only one has no name.
 func (s *Set) Key(kid string) (Public, bool) {
-	if kid == "" && s.only != nil {
+	if s.only != nil && (kid == "" || s.only.ID == "") {
 		return *s.only, true
 	}
 	p, ok := s.byID[kid]
@@ -26,6 +28,9 @@ func (s *Set) Key(kid string) (Public, bool) {
 
 // Len is the number of keys that can verify.
 func (s *Set) Len() int { return len(s.byID) }
+
+// LeftOut says which keys of the set are not used, and why.
+func (s *Set) LeftOut() []error { return s.left }
 
 // ParseJWKS reads a JWK set (RFC 7517 §5). A key that cannot verify access
 // tokens (symmetric, weak, for encryption, of an unknown kind) is left out,
@@ -38,24 +43,27 @@ func ParseJWKS(text []byte) (*Set, error) {
 		return nil, fmt.Errorf("reading a JWK set: %w", err)
 	}
 	out := &Set{byID: make(map[string]Public, len(set.Keys))}
-	var why error
 	for i, raw := range set.Keys {
 		p, err := parseJWK(raw)
+		if _, twice := out.byID[p.ID]; err == nil && twice {
+			// The first stays. Nothing could tell them apart later.
+			err = fmt.Errorf("an earlier key has the kid %q too", p.ID)
+		}
 		if err != nil {
-			why = errors.Join(why, fmt.Errorf("key %d: %w", i, err))
+			out.left = append(out.left, fmt.Errorf("key %d: %w", i, err))
 			continue
 		}
-		// Two keys of one name: the first. Nothing could tell them apart later.
-		if _, twice := out.byID[p.ID]; !twice {
-			out.byID[p.ID] = p
-		}
+		out.byID[p.ID] = p
 	}
 	if len(out.byID) == 0 {
-		return nil, errors.Join(errors.New("no key of the JWK set can verify"), why)
+		return nil, errors.Join(append([]error{errors.New("no key of the JWK set can verify")}, out.left...)...)
 	}
-	if len(out.byID) == 1 {
-		for _, p := range out.byID {
+	for id, p := range out.byID {
+		switch {
+		case len(out.byID) == 1:
 			out.only = &p
+		case id == "":
+			out.left = append(out.left, errors.New("the key without a kid: no token can name it"))
 		}
 	}
 	return out, nil
@@ -72,6 +80,10 @@ func parseJWK(raw []byte) (Public, error) {
 	if ops := key.KeyOps(); len(ops) > 0 && !mayVerify(ops) {
 		return Public{}, errors.New("not for verifying")
 	}
+	switch key.(type) {
+	case jwk.RSAPrivateKey, jwk.ECDSAPrivateKey, jwk.OKPPrivateKey, jwk.SymmetricKey:
+		return Public{}, errors.New("a private or shared key: whoever can read the set could sign; put the public key there")
+	}
 	var public crypto.PublicKey
 	if err := key.Raw(&public); err != nil {
 		return Public{}, fmt.Errorf("no public key in it: %w", err)
@@ -83,7 +95,6 @@ func parseJWK(raw []byte) (Public, error) {
 	if _, ok := verifiers[alg]; !ok {
 		return Public{}, errors.New("not for an algorithm that is accepted")
 	}
-	// Symmetric and private keys fit nothing: whoever can read the set could sign.
 	if err := alg.fits(public); err != nil {
 		return Public{}, err
 	}

@@ -229,6 +229,9 @@ func TestForeignKeySets(t *testing.T) {
 		if _, ok := set.Key(other.ID); !ok {
 			t.Errorf("%s took the good key with it", c.name)
 		}
+		if left := len(set.LeftOut()); left != 1 && (!c.accepted || c.name == "without kid") || left > 1 {
+			t.Errorf("%s: %v are left out", c.name, set.LeftOut())
+		}
 	}
 	for _, text := range []string{"", "{}", `{"keys":[]}`, `{"keys":{}}`, "[]", "null", `{"Keys":1}`} {
 		if _, err := token.ParseJWKS([]byte(text)); err == nil {
@@ -248,6 +251,13 @@ func TestTokenWithoutKidMeansTheOnlyKey(t *testing.T) {
 	if _, err := token.Verify(raw, one, leniency, testNow); err != nil {
 		t.Errorf("one key: %v", err)
 	}
+	nameless, err := token.ParseJWKS(bytes.Replace(token.NewRing([]*token.Key{f.rsa}).JWKS(testNow), []byte(`"kid":"`+f.rsa.ID+`",`), nil, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.Verify(forge(f.header(nil), payload(nil), f.rs256), nameless, leniency, testNow); err != nil {
+		t.Errorf("one key without a name, a token that names one: %v", err)
+	}
 	// Of several it could mean any, even where one of them has no name either.
 	two := f.keys.JWKS(testNow)
 	for _, text := range [][]byte{two, bytes.Replace(two, []byte(`"kid":"`+f.rsa.ID+`",`), nil, 1)} {
@@ -258,6 +268,17 @@ func TestTokenWithoutKidMeansTheOnlyKey(t *testing.T) {
 		if _, err := token.Verify(raw, keys, leniency, testNow); !errors.Is(err, token.ErrUnknownKey) {
 			t.Errorf("two keys: %v", err)
 		}
+	}
+}
+
+// Nothing could tell two keys of one name apart: the first is used, and the other
+// is not lost in silence.
+func TestSecondKeyOfOneNameIsLeftOut(t *testing.T) {
+	jwks := token.NewRing([]*token.Key{generate(t, token.EdDSA)}).JWKS(testNow)
+	key := bytes.TrimSuffix(bytes.TrimPrefix(jwks, []byte(`{"keys":[`)), []byte("]}"))
+	set, err := token.ParseJWKS(bytes.Join([][]byte{[]byte(`{"keys":[`), key, []byte(","), key, []byte("]}")}, nil))
+	if err != nil || set.Len() != 1 || len(set.LeftOut()) != 1 {
+		t.Fatal(set, err)
 	}
 }
 

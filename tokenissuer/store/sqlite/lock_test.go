@@ -11,6 +11,23 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
+// A hard link has another log and another lock than the file it leads to.
+func TestStoreHasOneName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	st, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = st.Close() }()
+	other := filepath.Join(filepath.Dir(path), "other.db")
+	if err := os.Link(path, other); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlite.Open(t.Context(), other)
+	checkOne(t, "Open", err, other, "has 2 names (hard links)")
+	checkOne(t, "Check", sqlite.Check(t.Context(), other), other, "has 2 names (hard links)")
+}
+
 // TestStoreIsOpenInOneProcess: the second would go on accepting what the first
 // has revoked.
 func TestStoreIsOpenInOneProcess(t *testing.T) {

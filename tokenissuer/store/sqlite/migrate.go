@@ -60,6 +60,9 @@ func (s schema) inspect(ctx context.Context, path string) (int64, error) {
 		return 0, err
 	case !info.Mode().IsRegular():
 		return 0, errors.New("is not a regular file")
+	case named(info) > 1:
+		// Each name would have a log and a lock of its own (sqlite.org/howtocorrupt.html, section 2.5).
+		return 0, fmt.Errorf("has %d names (hard links), each of which could be opened beside the others: keep one", named(info))
 	case info.Size() == 0:
 		return 0, nil
 	}
