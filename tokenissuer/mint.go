@@ -26,8 +26,10 @@ type minted struct {
 	lifetime time.Duration
 }
 
-// String and GoString keep the tokens out of logs.
-func (m *minted) String() string   { return "tokens of " + m.grant }
+// String keeps the tokens out of logs.
+func (m *minted) String() string { return "tokens of " + m.grant }
+
+// GoString is String, for %#v.
 func (m *minted) GoString() string { return m.String() }
 
 // expiresIn is one second less than the lifetime, whatever the clock's

@@ -42,8 +42,10 @@ type KeyRules struct {
 	EncryptionKey string
 }
 
-// String and GoString keep the key out of logs.
-func (r KeyRules) String() string   { return "key rules for " + r.Algorithm }
+// String keeps the key out of logs.
+func (r KeyRules) String() string { return "key rules for " + r.Algorithm }
+
+// GoString is String, for %#v.
 func (r KeyRules) GoString() string { return r.String() }
 
 // OpenState takes the store over and makes ready what requests need from it:

@@ -45,8 +45,10 @@ type credentials struct {
 	basic  bool
 }
 
-// String and GoString keep the secret out of logs.
-func (c credentials) String() string   { return "credentials of " + c.id }
+// String keeps the secret out of logs.
+func (c credentials) String() string { return "credentials of " + c.id }
+
+// GoString is String, for %#v.
 func (c credentials) GoString() string { return c.String() }
 
 // Authenticate finds the one client that a request proves to come from. The

@@ -47,8 +47,10 @@ type Authorization struct {
 	Writes []store.Write
 }
 
-// String and GoString keep the refresh token out of logs.
-func (a *Authorization) String() string   { return "authorization of " + a.Subject }
+// String keeps the refresh token out of logs.
+func (a *Authorization) String() string { return "authorization of " + a.Subject }
+
+// GoString is String, for %#v.
 func (a *Authorization) GoString() string { return a.String() }
 
 // Func is one grant. A refusal is an *oauth.Error, or a *Refused around one.

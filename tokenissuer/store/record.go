@@ -39,8 +39,10 @@ type Account struct {
 	Updated        time.Time
 }
 
-// String and GoString keep the password hash, and who it is, out of logs.
-func (a Account) String() string   { return "account " + a.ID }
+// String keeps the password hash, and who it is, out of logs.
+func (a Account) String() string { return "account " + a.ID }
+
+// GoString is String, for %#v.
 func (a Account) GoString() string { return a.String() }
 
 // IdentifierKind is the column an identifier is looked up in.
