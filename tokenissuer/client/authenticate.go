@@ -46,10 +46,10 @@ type credentials struct {
 }
 
 // String keeps the secret out of logs.
-func (c credentials) String() string { return "credentials of " + c.id }
+func (cred credentials) String() string { return "credentials of " + cred.id }
 
 // GoString is String, for %#v.
-func (c credentials) GoString() string { return c.String() }
+func (cred credentials) GoString() string { return cred.String() }
 
 // Authenticate finds the one client that a request proves to come from. The
 // order of its checks is the contract's: the first rule that fits answers, and
