@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -39,7 +40,11 @@ func (i *Issuer) authorize(r *request) error {
 		r.w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
-	return i.portal.Begin(r.w, r.tagged(), r.now, q)
+	err = i.portal.Begin(r.w, r.tagged(), r.now, q)
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Reason == portal.RequestTooLong {
+		return i.deny(r, q, err) // the page for it has no address that fits
+	}
+	return err
 }
 
 func authorizeForm(r *request) (oauth.Form, error) {

@@ -2,6 +2,7 @@ package tokenissuer_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -154,6 +155,20 @@ func TestStateComesBackByteEqual(t *testing.T) {
 	})
 }
 
+// Parts that each may be as long can be too long together for the address of the
+// page to sign in: the client learns it, not a person.
+func TestRequestTooLongForAPageGoesBackToTheClient(t *testing.T) {
+	s := start(t, authorizing())
+	state := strings.Repeat("s", 4096)
+	path := "/oauth2/authorize?" + form("response_type", "code", "client_id", "shop", "redirect_uri", callback, "scope", "openid",
+		"state", state, "nonce", strings.Repeat("n", 4096), "login_hint", strings.Repeat("h", 3000))
+	a := s.browser().get(path)
+	to, err := url.Parse(a.header.Get("Location"))
+	if err != nil || a.status != http.StatusFound || !strings.HasPrefix(to.String(), callback) || to.Query().Get("error") != "invalid_request" || to.Query().Get("state") != state {
+		t.Errorf("%d %.300s %s", a.status, to, a.body)
+	}
+}
+
 func TestLogoutRows(t *testing.T) {
 	s := start(t, authorizing())
 	s.user("alice", "")
@@ -164,6 +179,7 @@ func TestLogoutRows(t *testing.T) {
 		{"client_id unknown", form("client_id", "nobody"), invalidRequest},
 		{"E12 address unregistered", form("client_id", "shop", "logout_redirect_uri", "https://evil.example/"), invalidRequest},
 		{"hint of another client", form("client_id", "spa", "id_token_hint", hint), invalidRequest},
+		{"state of 4,097", form("client_id", "shop", "state", strings.Repeat("s", 4097)), invalidRequest},
 		{"hint that is an access token", form("id_token_hint", "x.y.z"), invalidRequest},
 	} {
 		t.Run(r.name, func(t *testing.T) {

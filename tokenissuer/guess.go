@@ -1,6 +1,10 @@
 package tokenissuer
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
 
 // guess is what refused requests of a route may have tried out. Where there is
 // nothing to find out, nobody is limited: an address is shared, and any page that
@@ -31,7 +35,11 @@ func (i *Issuer) scripted(r *request, e *route) bool {
 
 // count remembers a refusal. A client that proved its secret stands for many people:
 // who guesses through it is counted by name (account), and must not stop the others.
+// Guesses at one-time codes have bounds of their own, whose answers are documented.
 func (i *Issuer) count(r *request) {
+	if oauth.Reason(r.event.Reason) == oauth.WrongOTP || oauth.Reason(r.event.Reason) == oauth.UnknownOTPToken {
+		return
+	}
 	if s := r.event.Status; r.guesses && !r.proven && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
 		i.limit.failed(party{from: r.event.From}, r.now)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -52,7 +53,11 @@ func (i *Issuer) logout(r *request) error {
 	case !signedIn && r.Method == http.MethodPost:
 		// A form of another site comes without our cookie, which is SameSite=Lax. It
 		// comes with the redirect, and whoever has none is sent on from there.
-		return r.leave(departure{to: i.config.Issuer + "/logout" + again(form)}, "")
+		to := i.config.Issuer + "/logout" + again(form)
+		if len(to) > maxAddress {
+			return oauth.Fail(oauth.InvalidRequest, portal.RequestTooLong)
+		}
+		return r.leave(departure{to: to}, "")
 	case signedIn && d.hint != nil && !vouchedBy(d.hint, session):
 		// RP-Initiated Logout §2: "MUST ask the End-User … if the supplied ID Token does
 		// not belong to the current OP session". It vouches for nobody here, so nobody
@@ -76,6 +81,9 @@ func again(form oauth.Form) string {
 
 func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
 	d := departure{state: form.Get("state")}
+	if len(d.state) > maxState {
+		return d, oauth.FailParam(oauth.InvalidRequest, oauth.BadParameter, "state")
+	}
 	id, err := i.leaver(form, &d)
 	if err != nil {
 		return d, err

@@ -115,6 +115,10 @@ func TestPostedLogoutArrivesWithItsCookie(t *testing.T) {
 	if b.isSignedIn() {
 		t.Error("still signed in")
 	}
+	long := s.browser().do(http.MethodPost, "https://auth.example.com/logout", form("client_id", "shop", "ui_locales", strings.Repeat("l", 30_000)))
+	if long.status != http.StatusBadRequest || long.header.Get("Location") != "" {
+		t.Errorf("more than an address holds: %d %.100s", long.status, long.header.Get("Location"))
+	}
 	b.hintOf(s, "shop", "alice")
 	b.do(http.MethodPost, "https://auth.example.com/logout", form("client_id", "shop")).goesTo(t, bye)
 	if b.isSignedIn() {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -260,6 +261,28 @@ func TestCodesCannotBeGuessed(t *testing.T) {
 		name: "another number is not concerned", status: 400, body: notFound,
 		form: form("grant_type", sms, "client_id", "second", "client_secret", secret, "auth_source_id", "sms", "phone_number", "13700000008", "otp_token", other, "otp", p.code("+8613700000008")),
 	})
+}
+
+// C25: never 429. What bounds the guesses has answers of its own, and the limit
+// per address is not one of them.
+func TestWrongCodesAreNotOfTheLimitPerAddress(t *testing.T) {
+	p := newPost(t)
+	config := p.otp()
+	config.FailuresPerAddress, config.FailuresWindow = 3, time.Hour
+	s := start(t, config)
+	s.person(number, "")
+	sent := s.send(http.MethodPost, sendPath, object("client_id", "open", "phone_number", number, "auth_source_id", "sms"), asJSON)
+	token := sent.text(t, "otp_token")
+	public := func(code string) string {
+		return form("grant_type", sms, "client_id", "open", "auth_source_id", "sms", "phone_number", number, "otp_token", token, "otp", code)
+	}
+	for n := range 8 {
+		want := unknownOTP
+		if n >= 5 {
+			want = unknownToken
+		}
+		s.check(t, "/oauth2/token", row{name: fmt.Sprint(n), form: public(wrong(p.code(e164))), status: 400, body: want})
+	}
 }
 
 // Strangers who use up the tries at a number do not keep out who signed in from
