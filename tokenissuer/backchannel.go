@@ -26,38 +26,23 @@ type logoutNotice struct {
 // most two minutes in the future".
 const noticeFor = 2 * time.Minute
 
-// ended is told when a person signs out of a browser: what the clients want to
-// end with it ends, and those that want to be told are told.
-func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) error {
+// ended is what is written when a person signs out of a browser: what the clients
+// want to end with it ends, and those that want to be told are told.
+func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
 	writes, err := i.notices(ctx, now, s, func(string) bool { return true })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ending := i.endWithSession(); len(ending) > 0 {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: ending})
 	}
-	if len(writes) == 0 {
-		return nil
-	}
-	if err := i.state.store.Apply(ctx, now, writes...); err != nil {
-		return err
-	}
-	i.state.wake()
-	return nil
+	return writes, nil
 }
 
-// withdrawn is told when a person takes back what one client has: for that client
-// a session of the browser is over, though for the others it goes on.
-func (i *Issuer) withdrawn(ctx context.Context, now time.Time, s store.Session, client string) error {
-	writes, err := i.notices(ctx, now, s, func(id string) bool { return id == client })
-	if err != nil || len(writes) == 0 {
-		return err
-	}
-	if err := i.state.store.Apply(ctx, now, writes...); err != nil {
-		return err
-	}
-	i.state.wake()
-	return nil
+// withdrawn is what is written when a person takes back what one client has: for
+// that client a session of the browser is over, though for the others it goes on.
+func (i *Issuer) withdrawn(ctx context.Context, now time.Time, s store.Session, client string) ([]store.Write, error) {
+	return i.notices(ctx, now, s, func(id string) bool { return id == client })
 }
 
 // notices are those to the clients that got a sign-in in a session.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -82,12 +83,14 @@ func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.
 		if err != nil {
 			return err
 		}
-		if err := i.endSessions(r.Context(), r, r.event.Account); err != nil {
+		ending, err := i.endingAll(r.Context(), r.now, r.event.Account)
+		if err != nil {
 			return err
 		}
-		err = i.state.store.Apply(r.Context(), r.now, writes...)
+		err = i.state.store.Apply(r.Context(), r.now, append(writes, ending...)...)
 		switch {
 		case err == nil:
+			i.state.wake()
 			r.empty()
 			return nil
 		case !errors.Is(err, store.ErrConflict):
@@ -98,18 +101,21 @@ func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.
 	}
 }
 
-// endSessions tells of the browser sessions that a new password ends.
-func (i *Issuer) endSessions(ctx context.Context, r *request, who string) error {
-	sessions, err := i.state.store.SessionsOf(ctx, r.now, who)
+// endingAll is what ends with every browser session of an account; who ends them
+// adds it.
+func (i *Issuer) endingAll(ctx context.Context, now time.Time, who string) (writes []store.Write, err error) {
+	sessions, err := i.state.store.SessionsOf(ctx, now, who)
 	if err != nil {
-		return fmt.Errorf("reading sessions: %w", err)
+		return nil, fmt.Errorf("reading sessions: %w", err)
 	}
 	for _, s := range sessions {
-		if err := i.ended(ctx, r.now, s); err != nil {
-			return err
+		with, err := i.ended(ctx, now, s)
+		if err != nil {
+			return nil, err
 		}
+		writes = append(writes, with...)
 	}
-	return nil
+	return writes, nil
 }
 
 // whoseToken says of a bearer token that was refused what the documented API says

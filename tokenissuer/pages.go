@@ -30,7 +30,7 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))
 		},
-		End: i.ended, Withdraw: i.withdrawn,
+		End: i.ended, Withdraw: i.withdrawn, Ended: i.state.wake,
 		Refused: func(hr *http.Request, status int, err *oauth.Error) {
 			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {
 				r.note(err)

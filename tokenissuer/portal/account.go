@@ -190,7 +190,7 @@ func (v *visit) endBrowser() error {
 	}
 	for _, s := range sessions { // another account's is not among them
 		if s.ID == v.form.Get("end") && s.ID != v.session.ID {
-			if err := v.p.expel(v.r.Context(), v.now, s); err != nil {
+			if err := v.p.end(v.r.Context(), v.now, s, store.RevokeSession{ID: s.ID, All: true}); err != nil {
 				return err
 			}
 			return v.done()

@@ -172,12 +172,12 @@ func TestPersonEndsAnApp(t *testing.T) {
 func TestAppKeepsItsAccessWhereItCannotBeTold(t *testing.T) {
 	told, fails := []string{}, true
 	w := newWorld(t, func(o *Options) {
-		o.Withdraw = func(_ context.Context, _ time.Time, s store.Session, client string) error {
+		o.Withdraw = func(_ context.Context, _ time.Time, s store.Session, client string) ([]store.Write, error) {
 			told = append(told, s.ID+" "+s.Account+" "+client)
 			if fails {
-				return oauth.Fail(oauth.TemporarilyUnavailable, oauth.StoreUnavailable)
+				return nil, oauth.Fail(oauth.TemporarilyUnavailable, oauth.StoreUnavailable)
 			}
-			return nil
+			return nil, nil
 		}
 	})
 	p := w.home("ann", right)
@@ -239,8 +239,8 @@ func TestSessionStaysWhereItsEndCannotBeTold(t *testing.T) {
 	failing := errors.New("no")
 	w := newWorld(t, nil)
 	p := w.home("ann", right).goes("/portal/logout")
-	w.p.o.End = func(context.Context, time.Time, store.Session) error {
-		return oauth.Wrap(oauth.TemporarilyUnavailable, oauth.StoreUnavailable, failing)
+	w.p.o.End = func(context.Context, time.Time, store.Session) ([]store.Write, error) {
+		return nil, oauth.Wrap(oauth.TemporarilyUnavailable, oauth.StoreUnavailable, failing)
 	}
 	p.submits("/portal/logout").sees("/portal/logout", 503)
 	if len(w.sessions(w.ann.ID)) != 1 {

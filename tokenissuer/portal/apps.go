@@ -104,10 +104,11 @@ func (v *visit) endApp() error {
 		return err
 	}
 	app := list[i]
-	if err := v.withdraw(app); err != nil {
+	notices, err := v.withdraw(app)
+	if err != nil {
 		return err
 	}
-	writes := []store.Write{store.RemoveConsent{Account: v.session.Account, Client: app.Client}}
+	writes := append(notices, store.RemoveConsent{Account: v.session.Account, Client: app.Client})
 	for _, s := range sessions {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: []string{app.Client}})
 	}
@@ -117,19 +118,22 @@ func (v *visit) endApp() error {
 	if err := v.p.o.Store.Apply(ctx, v.now, writes...); err != nil {
 		return err
 	}
+	v.p.ended()
 	return v.done()
 }
 
-// withdraw arranges that the app is told, of sessions that are over as well: its
-// sign-ins go on for longer than a browser's.
-func (v *visit) withdraw(app *grantee) error {
+// withdraw is what tells the app, of sessions that are over as well: its sign-ins
+// go on for longer than a browser's.
+func (v *visit) withdraw(app *grantee) (writes []store.Write, err error) {
 	if v.p.o.Withdraw == nil {
-		return nil
+		return nil, nil
 	}
 	for _, id := range app.sessions {
-		if err := v.p.o.Withdraw(v.r.Context(), v.now, store.Session{ID: id, Account: v.session.Account}, app.Client); err != nil {
-			return err
+		notices, err := v.p.o.Withdraw(v.r.Context(), v.now, store.Session{ID: id, Account: v.session.Account}, app.Client)
+		if err != nil {
+			return nil, err
 		}
+		writes = append(writes, notices...)
 	}
-	return nil
+	return writes, nil
 }

@@ -49,10 +49,15 @@ func (v *visit) give() error {
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	if at, lookErr := v.usedAt(); lookErr == nil && !at.IsZero() {
+	at, err := v.usedAt()
+	switch {
+	case err != nil:
+		return err
+	case !at.IsZero():
 		return oauth.Fail(oauth.InvalidRequest, UsedState)
 	}
-	return err
+	// What step saw is over, the session perhaps: it is judged as it is now.
+	return v.see(v.href("/portal/continue"))
 }
 
 // deny sends the person back to the app with an error, which is harmless twice.

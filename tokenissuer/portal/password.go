@@ -163,14 +163,19 @@ func (v *visit) change(c change) (bool, error) {
 	if err != nil {
 		return false, v.changeRefused(c, err)
 	}
-	if err := v.p.endAll(ctx, v.now, c.who.ID); err != nil {
+	ending, err := v.p.endingAll(ctx, v.now, c.who.ID)
+	if err != nil {
 		return false, err
 	}
-	who := proved{c.who, c.m.id, []string{"pwd"}, writes}
+	who := proved{c.who, c.m.id, []string{"pwd"}, append(writes, ending...)}
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
 		return true, v.p.enterAfter(v, v.session, who)
 	}
-	return true, v.p.enterAnew(v, who)
+	err = v.p.enterAnew(v, who)
+	if err == nil {
+		v.p.ended()
+	}
+	return true, err
 }
 
 func (v *visit) changeRefused(c change, err error) error {

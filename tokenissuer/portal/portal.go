@@ -81,14 +81,17 @@ type Options struct {
 	// OpenID Connect Core §3.1.2.6).
 	Deny func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, code string) error
 
-	// End is called before a session is removed because its person wants that. With
-	// an error the session stays.
-	End func(ctx context.Context, now time.Time, s store.Session) error
+	// End says what is written together with the end of a session that its person
+	// wants. With an error the session stays.
+	End func(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error)
 
-	// Withdraw is called for each session in which a client got a sign-in, before a
-	// person takes back what that client has. With an error nothing is taken back.
-	// Default: nobody is told.
-	Withdraw func(ctx context.Context, now time.Time, s store.Session, client string) error
+	// Withdraw is End for one client, asked for each session in which it got a
+	// sign-in when a person takes back what that client has. With an error nothing
+	// is taken back. Default: nothing is written.
+	Withdraw func(ctx context.Context, now time.Time, s store.Session, client string) ([]store.Write, error)
+
+	// Ended, when set, is called once writes of End or Withdraw are durable.
+	Ended func()
 
 	// Refused, when set, is told why a page said no. The answer is given already.
 	Refused func(r *http.Request, status int, err *oauth.Error)
@@ -193,31 +196,42 @@ func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, re
 	req.Asked = req.Asked.Truncate(time.Millisecond) // as exact as the session's times
 	v := p.visit(w, r, now)
 	v.pending = pending{Request: req, Expires: now.Add(pendingFor)}
-	if v.session, v.signedIn, err = p.Session(r.Context(), r, now); err != nil {
-		return err
+	for try := 0; ; try++ {
+		if v.session, v.signedIn, err = p.Session(r.Context(), r, now); err != nil {
+			return err
+		}
+		step, code, err := v.step()
+		switch {
+		case err != nil:
+			return err
+		case step == deny:
+			return p.o.Deny(w, r, now, req, code)
+		case step != finish:
+			return v.begin(step)
+		}
+		// A conflict means that what step saw is over, the session perhaps: it is
+		// judged as it is now.
+		if err = p.o.Finish(w, r, now, req, v.session); !errors.Is(err, store.ErrConflict) || try > 0 {
+			return err
+		}
 	}
-	step, code, err := v.step()
-	switch {
-	case err != nil:
-		return err
-	case step == finish:
-		return p.o.Finish(w, r, now, req, v.session)
-	case step == deny:
-		return p.o.Deny(w, r, now, req, code)
-	}
-	v.browser = p.browserOf(w, r)
+}
+
+// begin leads to the first page of a request.
+func (v *visit) begin(first step) error {
+	v.browser = v.p.browserOf(v.w, v.r)
 	v.pending.Request.ID = secret()
 	if err := v.reseal(); err != nil {
 		return err
 	}
 	path := "/portal/login"
-	if step == consent {
+	if first == consent {
 		path = "/portal/consent"
 	}
-	h := w.Header()
+	h := v.w.Header()
 	pageHeaders(h)
-	h.Set("Location", p.o.Issuer+path+"?p_state="+v.state)
+	h.Set("Location", v.p.o.Issuer+path+"?p_state="+v.state)
 	h.Set("Content-Length", "0")
-	w.WriteHeader(http.StatusFound)
+	v.w.WriteHeader(http.StatusFound)
 	return nil
 }

@@ -139,13 +139,18 @@ func (v *visit) setOnce(m method) (bool, error) {
 	if err != nil {
 		return false, v.setRefused(m, err)
 	}
-	if err := v.p.endAll(ctx, v.now, who.ID); err != nil {
+	ending, err := v.p.endingAll(ctx, v.now, who.ID)
+	if err != nil {
 		return false, err
 	}
 	// The hash took its time: whoever proved an address that the account has given
 	// up meanwhile proved nothing about it.
 	still := store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}
-	return true, v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, []store.Write{still})...)
+	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, ending, []store.Write{still})...)
+	if err == nil {
+		v.p.ended()
+	}
+	return true, err
 }
 
 func (v *visit) setRefused(m method, err error) error {

@@ -64,11 +64,16 @@ func (p *Portal) enter(v *visit, who proved) error {
 
 // enterAfter is enterAnew where somebody else sits down: the one before leaves.
 func (p *Portal) enterAfter(v *visit, before store.Session, who proved) error {
-	if err := p.o.End(v.r.Context(), v.now, before); err != nil {
+	ending, err := p.ending(v.r.Context(), v.now, before)
+	if err != nil {
 		return err
 	}
-	who.writes = append(who.writes, store.EndSession{Hash: before.Hash})
-	return p.enterAnew(v, who)
+	who.writes = append(who.writes, ending...)
+	if err := p.enterAnew(v, who); err != nil {
+		return err
+	}
+	p.ended()
+	return nil
 }
 
 // enterAnew begins a session, after who.writes.
@@ -107,34 +112,60 @@ func (p *Portal) SignOut(w http.ResponseWriter, r *http.Request, now time.Time) 
 	return s, signedIn, nil
 }
 
-// end ends a session. What its clients must be told is arranged first: once the
-// session is gone nobody could ask for it again.
-func (p *Portal) end(ctx context.Context, now time.Time, s store.Session) error {
-	if err := p.o.End(ctx, now, s); err != nil {
-		return err
-	}
-	return p.o.Store.Apply(ctx, now, store.EndSession{Hash: s.Hash})
-}
+// mostEnds is how often the end of a session is tried again, each time because it
+// has got something new to end.
+const mostEnds = 5
 
-// expel ends a session with every sign-in that began in it.
-func (p *Portal) expel(ctx context.Context, now time.Time, s store.Session) error {
-	if err := p.o.End(ctx, now, s); err != nil {
-		return err
-	}
-	return p.o.Store.Apply(ctx, now, store.RevokeSession{ID: s.ID, All: true}, store.EndSession{Hash: s.Hash})
-}
-
-// endAll arranges for every session of an account what must be done before it
-// ends. The sessions are still there.
-func (p *Portal) endAll(ctx context.Context, now time.Time, account string) error {
-	sessions, err := p.o.Store.SessionsOf(ctx, now, account)
-	if err != nil {
-		return err
-	}
-	for _, s := range sessions {
-		if err := p.o.End(ctx, now, s); err != nil {
+// end ends a session, with more. One that has ended meanwhile is what was asked
+// for, and its clients are told by whoever was first.
+func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more ...store.Write) error {
+	for try := 0; ; try++ {
+		ending, err := p.ending(ctx, now, s)
+		if err != nil {
+			return err
+		}
+		err = p.o.Store.Apply(ctx, now, append(ending, more...)...)
+		switch {
+		case err == nil:
+			p.ended()
+			return nil
+		case !errors.Is(err, store.ErrConflict), try == mostEnds:
+			return err
+		}
+		if _, err := p.o.Store.SessionByID(ctx, s.ID); errors.Is(err, store.ErrNotFound) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// ending is the writes that end a session, and what ends with it. The session
+// goes first and in the same Apply: a code that is asked for meanwhile finds no
+// session, or is there to be ended. Conflict: somebody else has ended it.
+func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
+	with, err := p.o.End(ctx, now, s)
+	return append([]store.Write{store.EndSessionByID{ID: s.ID, Account: s.Account}}, with...), err
+}
+
+// endingAll is what ends with every session of an account; who ends them adds it.
+func (p *Portal) endingAll(ctx context.Context, now time.Time, account string) (writes []store.Write, err error) {
+	sessions, err := p.o.Store.SessionsOf(ctx, now, account)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sessions {
+		with, err := p.o.End(ctx, now, s)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, with...)
+	}
+	return writes, nil
+}
+
+func (p *Portal) ended() {
+	if p.o.Ended != nil {
+		p.o.Ended()
+	}
 }

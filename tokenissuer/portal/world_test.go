@@ -81,11 +81,11 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 		Deny: func(rw http.ResponseWriter, r *http.Request, _ time.Time, req Request, code string) error {
 			return answer(rw, r, req, "error", code)
 		},
-		End: func(_ context.Context, _ time.Time, s store.Session) error {
+		End: func(_ context.Context, _ time.Time, s store.Session) ([]store.Write, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.ended = append(w.ended, s.ID)
-			return nil
+			return nil, nil
 		},
 		Refused: func(_ *http.Request, _ int, e *oauth.Error) {
 			w.mu.Lock()
