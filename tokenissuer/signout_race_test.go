@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -98,6 +99,35 @@ func TestOneOfFiftySignOutsIsTold(t *testing.T) {
 			t.Errorf("told twice: %s", notice)
 		} else {
 			sessions[sid] = true
+		}
+	}
+}
+
+// Whoever takes an app's access back while the app asks for codes has no sign-in
+// left of it.
+func TestWithdrawalLeavesNoCodeThatWasAskedForMeanwhile(t *testing.T) {
+	s := start(t, authorizing())
+	s.user("alice", "")
+	b := s.browser()
+	b.signedIn(authorizePath("shop"), "alice")
+	for range 6 {
+		b.follow(b.submit(b.follow(b.get(authorizePath("other"))), "decision", "allow"))
+		apps := b.get("/portal/account/apps")
+		_, apps.body, _ = strings.Cut(apps.body, "<strong>other</strong>")
+		answers := crowd(50, func(n int) answer {
+			if n == 0 {
+				return b.submit(apps, "end", "other")
+			}
+			return s.at(b, authorizePath("other", "prompt", "none"))
+		})
+		if answers[0].status != http.StatusSeeOther {
+			t.Errorf("%d %s", answers[0].status, answers[0].body)
+		}
+		for _, code := range codesOf(t, answers[1:], "consent_required") {
+			a := s.token(form("client_id", "other", "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback))
+			if a.status != http.StatusBadRequest {
+				t.Errorf("a code outlives the withdrawal: %d", a.status)
+			}
 		}
 	}
 }

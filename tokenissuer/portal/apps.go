@@ -18,8 +18,7 @@ type grantee struct {
 	Scopes       []string
 	Since        time.Time // the last sign-in, zero where none goes on
 
-	families []string
-	sessions []string // that the families began in
+	sessions []string // that its sign-ins began in
 }
 
 // grantees are the apps of an account, by name.
@@ -57,7 +56,6 @@ func (v *visit) grantees(ctx context.Context) ([]*grantee, error) {
 	for _, f := range families {
 		g := of(f.Client)
 		add(g, f.Scopes)
-		g.families = append(g.families, f.ID)
 		if f.Session != "" && !slices.Contains(g.sessions, f.Session) {
 			g.sessions = append(g.sessions, f.Session)
 		}
@@ -99,23 +97,17 @@ func (v *visit) endApp() error {
 	if i < 0 {
 		return oauth.Fail(oauth.InvalidRequest, NoSuchEntry)
 	}
-	sessions, err := v.p.o.Store.SessionsOf(ctx, v.now, v.session.Account)
-	if err != nil {
-		return err
-	}
 	app := list[i]
 	notices, err := v.withdraw(app)
 	if err != nil {
 		return err
 	}
-	writes := append(notices, store.RemoveConsent{Account: v.session.Account, Client: app.Client})
-	for _, s := range sessions {
-		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: []string{app.Client}})
+	// Consent first: a code that relies on it comes before, and is ended, or never.
+	writes := []store.Write{
+		store.RemoveConsent{Account: v.session.Account, Client: app.Client},
+		store.RevokeClientOf{Account: v.session.Account, Client: app.Client},
 	}
-	for _, f := range app.families {
-		writes = append(writes, store.RevokeFamilyOf{Family: f, Account: v.session.Account})
-	}
-	if err := v.p.o.Store.Apply(ctx, v.now, writes...); err != nil {
+	if err := v.p.o.Store.Apply(ctx, v.now, append(writes, notices...)...); err != nil {
 		return err
 	}
 	v.p.ended()

@@ -45,7 +45,7 @@ func (v *visit) resumeLate() error {
 
 // give sends the person back to the app with a code.
 func (v *visit) give() error {
-	err := v.p.o.Finish(v.w, v.r, v.now, v.pending.Request, v.session, v.once())
+	err := v.p.o.Finish(v.w, v.r, v.now, v.pending.Request, v.session, append(v.relies, v.once())...)
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}

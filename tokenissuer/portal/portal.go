@@ -72,8 +72,8 @@ type Options struct {
 	SessionLifetime time.Duration
 
 	// Finish answers the redirect that ends an authorization request with a code.
-	// The writes use the request up, and are applied with the code's: where they
-	// conflict the error is store.ErrConflict, unless the code of this very request
+	// The writes use the request up and ask for what it relies on, and are applied
+	// with the code's: where they conflict the error is store.ErrConflict, unless the code of this very request
 	// and session still waits to be fetched.
 	Finish func(w http.ResponseWriter, r *http.Request, now time.Time, req Request, s store.Session, writes ...store.Write) error
 
@@ -211,7 +211,7 @@ func (p *Portal) Begin(w http.ResponseWriter, r *http.Request, now time.Time, re
 		}
 		// A conflict means that what step saw is over, the session perhaps: it is
 		// judged as it is now.
-		if err = p.o.Finish(w, r, now, req, v.session); !errors.Is(err, store.ErrConflict) || try > 0 {
+		if err = p.o.Finish(w, r, now, req, v.session, v.relies...); !errors.Is(err, store.ErrConflict) || try > 0 {
 			return err
 		}
 	}

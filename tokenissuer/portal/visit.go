@@ -29,7 +29,8 @@ type visit struct {
 	lang    string         // as the person chose it, "" where nobody did
 	state   string         // p_state
 	pending pending
-	method  string // the source that the page is about, where the person chose it
+	method  string        // the source that the page is about, where the person chose it
+	relies  []store.Write // what step has seen that must be so when the code is written
 }
 
 // route is one page. Its POST has these fields and no others.
@@ -235,7 +236,10 @@ func (v *visit) step() (step, string, error) {
 		request: v.pending.Request, denied: v.pending.Denied,
 		signedIn: v.signedIn, session: v.session, sources: v.p.sourcesOf(app), trusted: app == nil || app.FirstParty,
 	}
+	v.relies = nil
 	if v.signedIn && !f.trusted {
+		// Whoever takes consent back at this moment must not find a code later.
+		v.relies = []store.Write{store.RequireConsent{Account: v.session.Account, Client: app.ID, Scopes: v.pending.Request.Scopes}}
 		if f.given, err = v.p.consentTo(v.r.Context(), v.session.Account, app.ID); err != nil {
 			return 0, "", err
 		}

@@ -28,8 +28,33 @@ func (w PutConsent) apply(ctx context.Context, t *transaction) error {
 	return nil
 }
 
+// RequireConsent asks that an account still lets a client have these scopes, and
+// changes nothing. Conflict: one of them was taken back.
+type RequireConsent struct {
+	Account string
+	Client  string
+	Scopes  []string
+}
+
+// An update that keeps the value, as for RequireUnspent.
+var requireConsent = writes(`UPDATE consents SET updated = updated WHERE account = $1 AND client = $2 AND ($3 = '' OR scope = $3)`)
+
+func (w RequireConsent) apply(ctx context.Context, t *transaction) error {
+	scopes := w.Scopes
+	if len(scopes) == 0 {
+		scopes = []string{""} // any consent is one to sign in
+	}
+	for _, scope := range scopes {
+		if err := t.must(ctx, requireConsent, w.Account, w.Client, scope); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RemoveConsent takes back all that an account lets a client have; nothing is
-// no conflict. Sign-ins go on: see RevokeFamilyOf.
+// no conflict. Sign-ins go on: see RevokeClientOf, which comes after in the same
+// Apply.
 type RemoveConsent struct{ Account, Client string }
 
 var deleteConsent = writes(`DELETE FROM consents WHERE account = $1 AND client = $2`)

@@ -44,20 +44,6 @@ func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
 	return t.revoke(ctx, revokeFamily, w.Family, t.now)
 }
 
-// RevokeFamilyOf is RevokeFamily on the word of an account. Conflict: unknown,
-// or another account's.
-type RevokeFamilyOf struct{ Family, Account string }
-
-var endFamilyOf = writes(`
-UPDATE families SET revoked = CASE WHEN revoked = 0 THEN $3 ELSE revoked END WHERE id = $1 AND account = $2`)
-
-func (w RevokeFamilyOf) apply(ctx context.Context, t *transaction) error {
-	if err := t.must(ctx, endFamilyOf, w.Family, w.Account, t.now); err != nil {
-		return err
-	}
-	return t.revoke(ctx, revokeFamily, w.Family, t.now)
-}
-
 // RevokeSession ends what began in a browser session: its sign-ins, with their
 // tokens, and its codes. The session itself goes with EndSession.
 type RevokeSession struct {
@@ -136,6 +122,33 @@ func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
 		return err
 	}
 	return t.revoke(ctx, revokeAccount, w.Account, t.now)
+}
+
+// RevokeClientOf ends what a client has of an account: its sign-ins, with their
+// tokens, and its codes. Nothing is no conflict.
+type RevokeClientOf struct{ Account, Client string }
+
+var (
+	endCodesOfClientOf = writes(`DELETE FROM codes WHERE account = $1 AND client = $2 AND spent = 0`)
+
+	endFamiliesOfClientOf = writes(`UPDATE families SET revoked = $3 WHERE account = $1 AND client = $2 AND revoked = 0`)
+
+	revokeClientOf = writes(`
+INSERT INTO revoked_tokens (id, expires)
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
+WHERE f.account = $1 AND f.client = $2 AND t.expires > $3
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+)
+
+func (w RevokeClientOf) apply(ctx context.Context, t *transaction) error {
+	// Codes first, as in RevokeSession.
+	if err := t.may(ctx, endCodesOfClientOf, w.Account, w.Client); err != nil {
+		return err
+	}
+	if err := t.may(ctx, endFamiliesOfClientOf, w.Account, w.Client, t.now); err != nil {
+		return err
+	}
+	return t.revoke(ctx, revokeClientOf, w.Account, w.Client, t.now)
 }
 
 // RevokeTokensOf refuses the access tokens that an account has now. Its sign-ins

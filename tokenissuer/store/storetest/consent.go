@@ -34,6 +34,83 @@ func consentsAdded(f *fixture) {
 	absent(f.Consent(f.Context(), "ann", "app"))(f, "a consent to a client that is gone")
 }
 
+func consentRequired(f *fixture) {
+	f.ann()
+	require := func(scopes ...string) store.Write {
+		return store.RequireConsent{Account: "ann", Client: "shop", Scopes: scopes}
+	}
+	f.conflict("nothing was given", now, require())
+	f.apply(now, store.PutConsent{Account: "ann", Client: "shop", Scopes: []string{"openid", "email"}},
+		store.PutConsent{Account: "ann", Client: "app"})
+	before := consent(f, "shop")
+	later := now.Add(time.Hour)
+	for _, scopes := range [][]string{nil, {"openid"}, {"email", "openid"}} {
+		f.apply(later, require(scopes...))
+	}
+	f.same("the consent", consent(f, "shop"), before)
+	f.apply(later, store.RequireConsent{Account: "ann", Client: "app"})
+	f.conflict("one of two was given", later, require("openid", "profile"))
+	f.conflict("another's", later, store.RequireConsent{Account: "bob", Client: "shop", Scopes: []string{"openid"}})
+	f.apply(later, store.RemoveConsent{Account: "ann", Client: "shop"})
+	f.conflict("it was taken back", later, require("openid"))
+	f.conflict("all was taken back", later, require())
+}
+
+// withdrawalRacesCode: of fifty that rely on a consent, none has a code once it was
+// taken back.
+func withdrawalRacesCode(f *fixture) {
+	f.ann()
+	for round := range 10 {
+		f.apply(now, store.PutConsent{Account: "ann", Client: "shop", Scopes: []string{"openid"}})
+		var given []int
+		f.race(func(i int) []store.Write {
+			if i == rivals/2 {
+				return []store.Write{store.RemoveConsent{Account: "ann", Client: "shop"}, store.RevokeClientOf{Account: "ann", Client: "shop"}}
+			}
+			return []store.Write{
+				store.RequireConsent{Account: "ann", Client: "shop", Scopes: []string{"openid"}},
+				store.PutCode{Code: store.Code{Hash: hash(round, i), Client: "shop", Account: "ann", Expires: now.Add(time.Minute)}},
+			}
+		})
+		for i := range rivals {
+			if _, err := f.Code(f.Context(), hash(round, i)); err == nil {
+				given = append(given, i)
+			}
+		}
+		if given != nil {
+			f.Fatalf("round %d: the codes %v live on", round, given)
+		}
+	}
+}
+
+func clientOfAccountRevoked(f *fixture) {
+	f.ann("f", "g")
+	family := func(id, account, client string) store.Write {
+		return store.PutFamily{Family: store.Family{ID: id, Account: account, Client: client, Expires: now.Add(time.Hour)}}
+	}
+	code := func(name, account, client string) store.Write {
+		return store.PutCode{Code: store.Code{Hash: hash(name), Account: account, Client: client, Expires: now.Add(time.Minute)}}
+	}
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "bob", State: store.Active}},
+		family("bobs", "bob", "shop"), family("other", "ann", "app"),
+		putToken("t", "f", now.Add(time.Hour)), putToken("bobs", "bobs", now.Add(time.Hour)), putToken("other", "other", now.Add(time.Hour)),
+		code("waiting", "ann", "shop"), code("spent", "ann", "shop"), code("bobs", "bob", "shop"), code("other", "ann", "app"),
+		store.SpendCode{Hash: hash("spent"), Family: "f"})
+	f.apply(now, store.RevokeClientOf{Account: "ann", Client: "app's"})
+	f.wantRevoked(now)
+	f.apply(now, store.RevokeClientOf{Account: "ann", Client: "shop"})
+	f.wantRevoked(now, "t")
+	for id, ended := range map[string]bool{"f": true, "g": true, "bobs": false, "other": false} {
+		if got := must(f.Family(f.Context(), id))(f).Revoked; got.IsZero() == ended {
+			f.Errorf("%s ended at %v, want ended %v", id, got, ended)
+		}
+	}
+	absent(f.Code(f.Context(), hash("waiting")))(f, "a code on its way")
+	for _, name := range []string{"spent", "bobs", "other"} {
+		must(f.Code(f.Context(), hash(name)))(f)
+	}
+}
+
 // consent reads one; no scopes are nil.
 func consent(f *fixture, client string) store.Consent {
 	f.Helper()

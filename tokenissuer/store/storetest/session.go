@@ -221,23 +221,6 @@ func signOutRacesCode(f *fixture) {
 	}
 }
 
-func familyOfAccountRevoked(f *fixture) {
-	f.ann("f", "g")
-	f.apply(now, putToken("t", "f", now.Add(time.Hour)))
-	f.conflict("bob ends ann's sign-in", now, store.RevokeFamilyOf{Family: "f", Account: "bob"})
-	f.conflict("an unknown sign-in", now, store.RevokeFamilyOf{Family: "x", Account: "ann"})
-	f.wantRevoked(now)
-	f.apply(now, store.RevokeFamilyOf{Family: "f", Account: "ann"})
-	f.wantRevoked(now, "t")
-	f.apply(now.Add(time.Second), store.RevokeFamilyOf{Family: "f", Account: "ann"}) // a button pressed twice
-	if got := must(f.Family(f.Context(), "f"))(f).Revoked; !got.Equal(now) {
-		f.Errorf("revoked at %v, want %v", got, now)
-	}
-	if !must(f.Family(f.Context(), "g"))(f).Revoked.IsZero() {
-		f.Error("the other sign-in is revoked too")
-	}
-}
-
 func codeOfSession(f *fixture) {
 	f.ann()
 	over := anns("over")
