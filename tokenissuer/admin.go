@@ -130,7 +130,7 @@ func (i *Issuer) SetUserPassword(ctx context.Context, name, password string) err
 	if err != nil {
 		return invalid(err)
 	}
-	return i.apply(ctx, now, ErrNotFound, writes)
+	return i.expel(ctx, now, a.ID, ErrNotFound, writes)
 }
 
 // SetUserState locks, freezes or activates an account, and says in which state it
@@ -147,7 +147,12 @@ func (i *Issuer) SetUserState(ctx context.Context, name string, to, unless store
 			return a.State, fmt.Errorf("%w: user %q is %s", ErrState, name, a.State)
 		}
 		now := time.Now()
-		err = i.state.store.Apply(ctx, now, i.accounts.SetState(now, operator, a, to)...)
+		writes := i.accounts.SetState(now, operator, a, to)
+		if to == store.Active {
+			err = i.apply(ctx, now, store.ErrConflict, writes)
+		} else {
+			err = i.expel(ctx, now, a.ID, store.ErrConflict, writes)
+		}
 		if !errors.Is(err, store.ErrConflict) {
 			return a.State, err
 		}
@@ -163,7 +168,21 @@ func (i *Issuer) RemoveUser(ctx context.Context, name string) error {
 		return err
 	}
 	now := time.Now()
-	return i.apply(ctx, now, ErrNotFound, i.accounts.Remove(now, operator, a))
+	return i.expel(ctx, now, a.ID, ErrNotFound, i.accounts.Remove(now, operator, a))
+}
+
+// expel is apply for writes that end every session of an account: its clients are
+// told as of a sign-out.
+func (i *Issuer) expel(ctx context.Context, now time.Time, account string, conflict error, writes []store.Write) error {
+	ending, err := i.endingAll(ctx, now, account)
+	if err != nil {
+		return err
+	}
+	if err := i.apply(ctx, now, conflict, append(writes, ending...)); err != nil {
+		return err
+	}
+	i.state.wake()
+	return nil
 }
 
 // apply gives a conflict the name it has for the operator.

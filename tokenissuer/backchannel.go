@@ -3,7 +3,6 @@ package tokenissuer
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +28,11 @@ const noticeFor = 2 * time.Minute
 // ended is what is written when a person signs out of a browser: what the clients
 // want to end with it ends, and those that want to be told are told.
 func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
-	writes, err := i.notices(ctx, now, s, func(string) bool { return true })
+	clients, err := i.state.store.ClientsOfSession(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	writes, err := i.notices(now, s, clients...)
 	if err != nil {
 		return nil, err
 	}
@@ -41,23 +44,17 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]s
 
 // withdrawn is what is written when a person takes back what one client has: for
 // that client a session of the browser is over, though for the others it goes on.
-func (i *Issuer) withdrawn(ctx context.Context, now time.Time, s store.Session, client string) ([]store.Write, error) {
-	return i.notices(ctx, now, s, func(id string) bool { return id == client })
+func (i *Issuer) withdrawn(now time.Time, s store.Session, client string) ([]store.Write, error) {
+	return i.notices(now, s, client)
 }
 
-// notices are those to the clients that got a sign-in in a session.
-func (i *Issuer) notices(ctx context.Context, now time.Time, s store.Session, to func(client string) bool) (writes []store.Write, err error) {
-	families, err := i.state.store.FamiliesOfSession(ctx, now, s.ID)
-	if err != nil {
-		return nil, err
-	}
-	var told []string
-	for _, f := range families {
-		c, known := i.client(f.Client)
-		if !known || c.BackchannelLogoutURI == "" || slices.Contains(told, c.ID) || !to(c.ID) {
+// notices are those to the clients that want to be told of the end of a session.
+func (i *Issuer) notices(now time.Time, s store.Session, clients ...string) (writes []store.Write, err error) {
+	for _, id := range clients {
+		c, known := i.client(id)
+		if !known || c.BackchannelLogoutURI == "" {
 			continue
 		}
-		told = append(told, c.ID)
 		body, err := json.Marshal(logoutNotice{Issuer: i.base(familyOfClient(c)), Subject: s.Account, Audience: c.ID, Session: s.ID})
 		if err != nil {
 			return nil, err

@@ -172,7 +172,7 @@ func TestPersonEndsAnApp(t *testing.T) {
 func TestAppKeepsItsAccessWhereItCannotBeTold(t *testing.T) {
 	told, fails := []string{}, true
 	w := newWorld(t, func(o *Options) {
-		o.Withdraw = func(_ context.Context, _ time.Time, s store.Session, client string) ([]store.Write, error) {
+		o.Withdraw = func(_ time.Time, s store.Session, client string) ([]store.Write, error) {
 			told = append(told, s.ID+" "+s.Account+" "+client)
 			if fails {
 				return nil, oauth.Fail(oauth.TemporarilyUnavailable, oauth.StoreUnavailable)

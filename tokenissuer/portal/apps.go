@@ -120,12 +120,36 @@ func (v *visit) withdraw(app *grantee) (writes []store.Write, err error) {
 	if v.p.o.Withdraw == nil {
 		return nil, nil
 	}
-	for _, id := range app.sessions {
-		notices, err := v.p.o.Withdraw(v.r.Context(), v.now, store.Session{ID: id, Account: v.session.Account}, app.Client)
+	sessions, err := v.toldSessions(app)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range sessions {
+		notices, err := v.p.o.Withdraw(v.now, store.Session{ID: id, Account: v.session.Account}, app.Client)
 		if err != nil {
 			return nil, err
 		}
 		writes = append(writes, notices...)
 	}
 	return writes, nil
+}
+
+// toldSessions are those that the app's sign-ins began in, and those that remember
+// it though its sign-in is over: the app's own session may go on.
+func (v *visit) toldSessions(app *grantee) ([]string, error) {
+	ids := app.sessions
+	sessions, err := v.p.o.Store.SessionsOf(v.r.Context(), v.now, v.session.Account)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sessions {
+		clients, err := v.p.o.Store.ClientsOfSession(v.r.Context(), s.ID)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(clients, app.Client) && !slices.Contains(ids, s.ID) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids, nil
 }

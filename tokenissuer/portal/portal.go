@@ -88,7 +88,7 @@ type Options struct {
 	// Withdraw is End for one client, asked for each session in which it got a
 	// sign-in when a person takes back what that client has. With an error nothing
 	// is taken back. Default: nothing is written.
-	Withdraw func(ctx context.Context, now time.Time, s store.Session, client string) ([]store.Write, error)
+	Withdraw func(now time.Time, s store.Session, client string) ([]store.Write, error)
 
 	// Ended, when set, is called once writes of End or Withdraw are durable.
 	Ended func()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// PutFamily begins a sign-in. Conflict: the account is not active, or is gone.
+// PutFamily begins a sign-in, and notes its client at its session. Conflict: the account is not active, or is gone.
 type PutFamily struct{ Family Family }
 
 var insertFamily = writes(`
@@ -14,10 +14,20 @@ SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11
 FROM accounts a WHERE a.id = $2 AND a.state = 'active'
 ON CONFLICT DO NOTHING`)
 
+// A sign-in ends before its session does where it is revoked or grows old: who is
+// told of a sign-out is remembered apart from it.
+var insertSessionClient = writes(`
+INSERT INTO session_clients (session, client) SELECT n, $2 FROM sessions WHERE id = $1
+ON CONFLICT DO NOTHING`)
+
 func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 	f := &w.Family
-	return t.must(ctx, insertFamily, f.ID, f.Account, f.Client, f.Source, words(f.AMR), words(f.Scopes),
+	err := t.must(ctx, insertFamily, f.ID, f.Account, f.Client, f.Source, words(f.AMR), words(f.Scopes),
 		millis(f.AuthTime), millis(f.Created), millis(f.Expires), f.Session, f.Claims)
+	if err != nil || f.Session == "" {
+		return err
+	}
+	return t.may(ctx, insertSessionClient, f.Session, f.Client)
 }
 
 // A token is minted for a family that is alive at that instant: a revocation
@@ -113,16 +123,6 @@ WHERE f.account = $1 AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created`)
 // FamiliesOf lists the living sign-ins of an account, the oldest first.
 func (s *Store) FamiliesOf(ctx context.Context, now time.Time, account string) ([]Family, error) {
 	return all(ctx, s, "families", selectFamiliesOf, scanFamily, account, millis(now))
-}
-
-// The index has no row for "", which is no session.
-var selectFamiliesOfSession = reads(`SELECT ` + familyColumns + ` FROM families f
-WHERE f.session = $1 AND f.session <> '' AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created`)
-
-// FamiliesOfSession lists the living sign-ins that a browser session began, the
-// oldest first.
-func (s *Store) FamiliesOfSession(ctx context.Context, now time.Time, session string) ([]Family, error) {
-	return all(ctx, s, "families", selectFamiliesOfSession, scanFamily, session, millis(now))
 }
 
 var selectRefresh = reads(`SELECT r.hash, r.position, r.spent, ` + familyColumns + `

@@ -125,13 +125,17 @@ func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
 }
 
 // RevokeClientOf ends what a client has of an account: its sign-ins, with their
-// tokens, and its codes. Nothing is no conflict.
+// tokens, and its codes. The account's sessions forget the client. Nothing is no
+// conflict.
 type RevokeClientOf struct{ Account, Client string }
 
 var (
 	endCodesOfClientOf = writes(`DELETE FROM codes WHERE account = $1 AND client = $2 AND spent = 0`)
 
 	endFamiliesOfClientOf = writes(`UPDATE families SET revoked = $3 WHERE account = $1 AND client = $2 AND revoked = 0`)
+
+	forgetClientOf = writes(`
+DELETE FROM session_clients WHERE client = $2 AND session IN (SELECT n FROM sessions WHERE account = $1)`)
 
 	revokeClientOf = writes(`
 INSERT INTO revoked_tokens (id, expires)
@@ -146,6 +150,9 @@ func (w RevokeClientOf) apply(ctx context.Context, t *transaction) error {
 		return err
 	}
 	if err := t.may(ctx, endFamiliesOfClientOf, w.Account, w.Client, t.now); err != nil {
+		return err
+	}
+	if err := t.may(ctx, forgetClientOf, w.Account, w.Client); err != nil {
 		return err
 	}
 	return t.revoke(ctx, revokeClientOf, w.Account, w.Client, t.now)

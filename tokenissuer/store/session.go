@@ -121,3 +121,15 @@ func (s *Store) SessionByID(ctx context.Context, id string) (Session, error) {
 func (s *Store) SessionsOf(ctx context.Context, now time.Time, account string) ([]Session, error) {
 	return all(ctx, s, "sessions", selectSessionsOf, scanSession, account, millis(now))
 }
+
+var selectClientsOfSession = reads(`
+SELECT c.client FROM session_clients c JOIN sessions s ON s.n = c.session WHERE s.id = $1 ORDER BY c.client`)
+
+// ClientsOfSession lists the clients that got a sign-in in a session that is still
+// there, also where the sign-in is over.
+func (s *Store) ClientsOfSession(ctx context.Context, session string) ([]string, error) {
+	return all(ctx, s, "clients of a session", selectClientsOfSession, func(row scanner) (client string, err error) {
+		err = row.Scan(&client)
+		return client, err
+	}, session)
+}

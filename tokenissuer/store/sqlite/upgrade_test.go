@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,8 +53,8 @@ func TestRowsOfVersion1AreGoodInVersion2(t *testing.T) {
 	if err := st.Apply(t.Context(), early, store.RevokeSession{All: true}); err != nil {
 		t.Error(err)
 	}
-	if r, err := st.FamiliesOfSession(t.Context(), early, ""); err != nil || len(r) != 0 {
-		t.Errorf("families of no session: %+v, %v", r, err)
+	if f, err := st.Family(t.Context(), "t2"); err != nil || f.Revoked.UnixMilli() != 2 {
+		t.Errorf("family %+v, %v", f, err)
 	}
 	db := raw(t, path)
 	var sent, codes, tokens int
@@ -61,5 +62,20 @@ func TestRowsOfVersion1AreGoodInVersion2(t *testing.T) {
 		(SELECT COUNT(*) FROM codes WHERE session = '' AND claims = '' AND acr = ''), (SELECT COUNT(*) FROM tokens)`).Scan(&sent, &codes, &tokens)
 	if err != nil || sent != 3 || codes != 3 || tokens != 3 {
 		t.Errorf("%d codes were sent, %d codes, %d tokens; %v; want 3 of each", sent, codes, tokens, err)
+	}
+}
+
+// TestSignInsOfVersion3AreToldOfTheirSignOut looks at the sessions that were there
+// before their clients were noted.
+func TestSignInsOfVersion3AreToldOfTheirSignOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	at(t, path, current(), 3) // the session t2 with a sign-in of the client t2
+	st, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = st.Close() }()
+	if got, err := st.ClientsOfSession(t.Context(), "t2"); err != nil || !slices.Equal(got, []string{"t2"}) {
+		t.Errorf("%q, %v", got, err)
 	}
 }

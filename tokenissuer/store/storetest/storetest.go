@@ -71,6 +71,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"ReplacedPasswordsAreRemembered", passwordsRemembered},
 		{"RemovedAccountIsGone", accountRemoved},
 		{"SessionIsProvenAgainByItsAccount", sessionProvenAgain},
+		{"ClientsOfASessionAreRememberedWithIt", clientsRemembered},
 		{"SessionsAreListedAndEndedByTheirAccount", sessionsListed},
 		{"ConsentsGrow", consentsAdded},
 		{"ConsentIsRequired", consentRequired},
