@@ -169,9 +169,9 @@ func (v *visit) change(c change) (bool, error) {
 	}
 	who := proved{c.who, c.m.id, []string{"pwd"}, append(writes, ending...)}
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
-		return true, v.p.enterAfter(v, v.session, who)
+		return true, v.p.enterAfter(v, secret(), v.session, who)
 	}
-	err = v.p.enterAnew(v, who)
+	err = v.p.enterAnew(v, secret(), who)
 	if err == nil {
 		v.p.ended()
 	}

@@ -129,6 +129,7 @@ type Portal struct {
 	secure    bool // the issuer is on https
 	sealer    cipher.AEAD
 	formKey   []byte
+	cookieKey []byte
 	cross     *http.CrossOriginProtection
 	languages *languages
 	style     *asset
@@ -172,6 +173,9 @@ func New(o Options) (*Portal, error) {
 		return nil, err
 	}
 	if p.formKey, err = derive(o.Key, "form"); err != nil {
+		return nil, err
+	}
+	if p.cookieKey, err = derive(o.Key, "session cookie"); err != nil {
 		return nil, err
 	}
 	if p.languages, err = newLanguages(o.Locales); err != nil {

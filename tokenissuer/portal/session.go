@@ -2,8 +2,11 @@ package portal
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,18 +47,55 @@ type proved struct {
 
 // enter makes the browser a signed-in one: with a new cookie always, so that one
 // planted before is worth nothing after (session fixation).
+//
+// One form begins one session: posted again while it is being answered it gets
+// the same cookie, for nobody knows which of the answers the browser keeps.
 func (p *Portal) enter(v *visit, who proved) error {
-	ctx := v.r.Context()
-	before, signedIn, err := p.Session(ctx, v.r, v.now)
+	cookie, once := v.formCookie(who.account.ID)
+	first := who
+	first.writes = append([]store.Write{once}, who.writes...)
+	err := p.seat(v, cookie, first)
+	if !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	used, lookErr := p.o.Store.Quota(v.r.Context(), v.now, once.Key)
+	if lookErr != nil || used.Taken == 0 {
+		return errors.Join(err, lookErr) // lost against something else
+	}
+	s, lookErr := p.o.Store.Session(v.r.Context(), hashOf(cookie))
+	switch {
+	case errors.Is(lookErr, store.ErrNotFound), lookErr == nil && v.now.Sub(s.AuthTime) >= repeatFor:
+		// That session is over. Its cookie must not open another one.
+		return p.seat(v, secret(), who)
+	case lookErr != nil:
+		return lookErr
+	}
+	p.setCookie(v.w, sessionCookie, cookie)
+	return nil
+}
+
+// formCookie is the one session cookie that a form can lead to for an account in
+// a browser as it is, and what makes that happen once.
+func (v *visit) formCookie(account string) (string, store.TakeQuota) {
+	mac := hmac.New(sha256.New, v.p.cookieKey)
+	for _, field := range []string{v.form.Get("p_state"), v.p.cookie(v.r, sessionCookie), account} {
+		_, _ = mac.Write([]byte(strconv.Itoa(len(field)) + ":" + field)) // never fails
+	}
+	cookie := encoding.EncodeToString(mac.Sum(nil))
+	return cookie, store.TakeQuota{Key: v.p.o.Accounts.QuotaKey("form", cookie), Most: 1, Window: pendingFor}
+}
+
+// seat gives the browser a session with this cookie.
+func (p *Portal) seat(v *visit, cookie string, who proved) error {
+	before, signedIn, err := p.Session(v.r.Context(), v.r, v.now)
 	switch {
 	case err != nil:
 		return err
 	case !signedIn:
-		return p.enterAnew(v, who)
+		return p.enterAnew(v, cookie, who)
 	case before.Account != who.account.ID:
-		return p.enterAfter(v, before, who)
+		return p.enterAfter(v, cookie, before, who)
 	}
-	cookie := secret()
 	return p.carry(v, cookie, append(who.writes, store.ProveSession{
 		Old: before.Hash, New: hashOf(cookie), Account: who.account.ID, Source: who.source, AMR: who.amr,
 		AuthTime: v.now, Expires: v.now.Add(p.o.SessionLifetime),
@@ -63,13 +103,13 @@ func (p *Portal) enter(v *visit, who proved) error {
 }
 
 // enterAfter is enterAnew where somebody else sits down: the one before leaves.
-func (p *Portal) enterAfter(v *visit, before store.Session, who proved) error {
+func (p *Portal) enterAfter(v *visit, cookie string, before store.Session, who proved) error {
 	ending, err := p.ending(v.r.Context(), v.now, before)
 	if err != nil {
 		return err
 	}
 	who.writes = append(who.writes, ending...)
-	if err := p.enterAnew(v, who); err != nil {
+	if err := p.enterAnew(v, cookie, who); err != nil {
 		return err
 	}
 	p.ended()
@@ -77,8 +117,7 @@ func (p *Portal) enterAfter(v *visit, before store.Session, who proved) error {
 }
 
 // enterAnew begins a session, after who.writes.
-func (p *Portal) enterAnew(v *visit, who proved) error {
-	cookie := secret()
+func (p *Portal) enterAnew(v *visit, cookie string, who proved) error {
 	return p.carry(v, cookie, append(who.writes, store.PutSession{Session: store.Session{
 		Hash: hashOf(cookie), ID: uuid.NewString(), Device: device(v.r.UserAgent()), Account: who.account.ID, Source: who.source,
 		AMR: who.amr, AuthTime: v.now, Created: v.now, Seen: v.now, Expires: v.now.Add(p.o.SessionLifetime),
@@ -92,80 +131,4 @@ func (p *Portal) carry(v *visit, cookie string, writes []store.Write) error {
 	}
 	p.setCookie(v.w, sessionCookie, cookie)
 	return nil
-}
-
-// SignOut ends the browser's session, with End, and clears its cookie. false:
-// there was none.
-func (p *Portal) SignOut(w http.ResponseWriter, r *http.Request, now time.Time) (store.Session, bool, error) {
-	s, signedIn, err := p.Session(r.Context(), r, now)
-	if err != nil {
-		return store.Session{}, false, err
-	}
-	if signedIn {
-		if err := p.end(r.Context(), now, s); err != nil {
-			return store.Session{}, false, err
-		}
-	}
-	if _, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
-		p.setCookie(w, sessionCookie, "")
-	}
-	return s, signedIn, nil
-}
-
-// mostEnds is how often the end of a session is tried again, each time because it
-// has got something new to end.
-const mostEnds = 5
-
-// end ends a session, with more. One that has ended meanwhile is what was asked
-// for, and its clients are told by whoever was first.
-func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more ...store.Write) error {
-	for try := 0; ; try++ {
-		ending, err := p.ending(ctx, now, s)
-		if err != nil {
-			return err
-		}
-		err = p.o.Store.Apply(ctx, now, append(ending, more...)...)
-		switch {
-		case err == nil:
-			p.ended()
-			return nil
-		case !errors.Is(err, store.ErrConflict), try == mostEnds:
-			return err
-		}
-		if _, err := p.o.Store.SessionByID(ctx, s.ID); errors.Is(err, store.ErrNotFound) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-}
-
-// ending is the writes that end a session, and what ends with it. The session
-// goes first and in the same Apply: a code that is asked for meanwhile finds no
-// session, or is there to be ended. Conflict: somebody else has ended it.
-func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
-	with, err := p.o.End(ctx, now, s)
-	return append([]store.Write{store.EndSessionByID{ID: s.ID, Account: s.Account}}, with...), err
-}
-
-// endingAll is what ends with every session of an account; who ends them adds it.
-func (p *Portal) endingAll(ctx context.Context, now time.Time, account string) (writes []store.Write, err error) {
-	sessions, err := p.o.Store.SessionsOf(ctx, now, account)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sessions {
-		with, err := p.o.End(ctx, now, s)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, with...)
-	}
-	return writes, nil
-}
-
-func (p *Portal) ended() {
-	if p.o.Ended != nil {
-		p.o.Ended()
-	}
 }

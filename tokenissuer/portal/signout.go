@@ -1,6 +1,13 @@
 package portal
 
-import "net/http"
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
 
 // logoutPage asks whether to sign out: a link from elsewhere must not do it.
 func (v *visit) logoutPage() error {
@@ -19,4 +26,80 @@ func (v *visit) logout() error {
 		return err
 	}
 	return v.see(v.href("/portal/logout"))
+}
+
+// SignOut ends the browser's session, with End, and clears its cookie. false:
+// there was none.
+func (p *Portal) SignOut(w http.ResponseWriter, r *http.Request, now time.Time) (store.Session, bool, error) {
+	s, signedIn, err := p.Session(r.Context(), r, now)
+	if err != nil {
+		return store.Session{}, false, err
+	}
+	if signedIn {
+		if err := p.end(r.Context(), now, s); err != nil {
+			return store.Session{}, false, err
+		}
+	}
+	if _, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
+		p.setCookie(w, sessionCookie, "")
+	}
+	return s, signedIn, nil
+}
+
+// mostEnds is how often the end of a session is tried again, each time because it
+// has got something new to end.
+const mostEnds = 5
+
+// end ends a session, with more. One that has ended meanwhile is what was asked
+// for, and its clients are told by whoever was first.
+func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more ...store.Write) error {
+	for try := 0; ; try++ {
+		ending, err := p.ending(ctx, now, s)
+		if err != nil {
+			return err
+		}
+		err = p.o.Store.Apply(ctx, now, append(ending, more...)...)
+		switch {
+		case err == nil:
+			p.ended()
+			return nil
+		case !errors.Is(err, store.ErrConflict), try == mostEnds:
+			return err
+		}
+		if _, err := p.o.Store.SessionByID(ctx, s.ID); errors.Is(err, store.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// ending is the writes that end a session, and what ends with it. The session
+// goes first and in the same Apply: a code that is asked for meanwhile finds no
+// session, or is there to be ended. Conflict: somebody else has ended it.
+func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
+	with, err := p.o.End(ctx, now, s)
+	return append([]store.Write{store.EndSessionByID{ID: s.ID, Account: s.Account}}, with...), err
+}
+
+// endingAll is what ends with every session of an account; who ends them adds it.
+func (p *Portal) endingAll(ctx context.Context, now time.Time, account string) (writes []store.Write, err error) {
+	sessions, err := p.o.Store.SessionsOf(ctx, now, account)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sessions {
+		with, err := p.o.End(ctx, now, s)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, with...)
+	}
+	return writes, nil
+}
+
+func (p *Portal) ended() {
+	if p.o.Ended != nil {
+		p.o.Ended()
+	}
 }
