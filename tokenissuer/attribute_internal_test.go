@@ -3,8 +3,10 @@ package tokenissuer
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,5 +60,44 @@ func TestRoleTakenAwayIsInNoTokenThatIsBeingMade(t *testing.T) {
 	}
 	if looks != 3 {
 		t.Errorf("the account was looked at %d times, want once, and twice", looks)
+	}
+}
+
+// TestWhatPeopleWriteHoldsNoTokenUp: an app with a token of somebody changes a text
+// of theirs each time another app is about to get its tokens.
+func TestWhatPeopleWriteHoldsNoTokenUp(t *testing.T) {
+	i, err := New(Config{
+		Issuer: "https://auth.example.com", Attributes: []string{"team"}, OperatorAttributes: []string{"role"},
+		Clients: []Client{{ID: "app", Type: "mobile", Grants: []string{"password"}, Scopes: []string{"openid"}, Claims: []string{"role"}}},
+	}, openState(t, func(err error) { t.Error(err) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.AddUser(t.Context(), NewUser{Username: "alice", Password: "correct horse battery staple"}); err != nil {
+		t.Fatal(err)
+	}
+	byPassword := i.grants[oauth.GrantPassword]
+	for _, c := range []struct {
+		attribute string
+		looks     int // how often the account is looked at
+		status    int
+	}{
+		{"team", 1, http.StatusOK},
+		{"role", 1 + mostUpdates, http.StatusServiceUnavailable}, // and never invalid_grant
+	} {
+		looks := 0
+		i.grants[oauth.GrantPassword] = func(ctx context.Context, q grant.Request) (*grant.Authorization, error) {
+			a, err := byPassword(ctx, q)
+			looks++
+			return a, errors.Join(err, i.SetUserAttributes(ctx, "alice", map[string]string{c.attribute: strconv.Itoa(looks)}))
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://auth.example.com/oauth2/token",
+			strings.NewReader("grant_type=password&client_id=app&auth_source_id=password&username=alice&password=correct+horse+battery+staple"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, r)
+		if w.Code != c.status || looks != c.looks {
+			t.Errorf("%s: %d %s after %d looks", c.attribute, w.Code, w.Body, looks)
+		}
 	}
 }

@@ -126,11 +126,18 @@ func (i *Issuer) accessTokenClaims(c *client.Client, who *store.Account) map[str
 	return claims
 }
 
-// tellsOperatorAttribute reports whether a client's access tokens can hold what
-// an operator writes.
-func (i *Issuer) tellsOperatorAttribute(c *client.Client) bool {
-	return c.AccessToken != client.Opaque &&
-		slices.ContainsFunc(c.Claims, func(n string) bool { return slices.Contains(i.config.OperatorAttributes, n) })
+// operatorAttributesOf are what a client's access tokens say of an account in an
+// operator's word, by the keys they are kept under; "" for one it does not have.
+func (i *Issuer) operatorAttributesOf(c *client.Client, who *store.Account) (told map[string]string) {
+	if who == nil || c.AccessToken == client.Opaque {
+		return nil
+	}
+	for _, n := range c.Claims {
+		if slices.Contains(i.config.OperatorAttributes, n) {
+			told = with(told, byOperator+n, who.Attributes[byOperator+n])
+		}
+	}
+	return told
 }
 
 func wantsAuthTime(a *grant.Authorization) bool {

@@ -59,10 +59,11 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 	if record != nil {
 		writes = append(writes, record)
 	}
-	if a.Account != nil && i.tellsOperatorAttribute(c) {
+	if told := i.operatorAttributesOf(c, a.Account); len(told) > 0 {
 		// Whoever takes a role away refuses the tokens that are there: one that is being
-		// made must not come after.
-		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: a.Account.Attributes})
+		// made must not come after. What people write is not asked for: any app with a
+		// token of theirs could keep them out of the others by changing it.
+		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: told})
 	}
 	if a.Account == nil {
 		return m, writes, nil

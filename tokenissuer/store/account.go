@@ -69,18 +69,24 @@ func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
 		flag(a.EmailVerified), flag(a.PhoneVerified), attributes(a.Attributes))
 }
 
-// RequireAttributes asks that an account still has these attributes, and changes
-// nothing. Conflict: gone, or it has others.
+// RequireAttributes asks that an account still has these attributes, "" for one
+// that it must not have, and changes nothing. Those that are not named may change
+// meanwhile. Conflict: gone, or one of them is another.
 type RequireAttributes struct {
 	Account    string
 	Attributes map[string]string
 }
 
 // An update that keeps the value, as for RequireUnspent.
-var requireAttributes = writes(`UPDATE accounts SET id = id WHERE id = $1 AND attributes = $2`)
+var requireAttributes = writes(`UPDATE accounts SET id = id WHERE id = $1 AND coalesce(json_extract(attributes, $2), '') = $3`)
 
 func (w RequireAttributes) apply(ctx context.Context, t *transaction) error {
-	return t.must(ctx, requireAttributes, w.Account, attributes(w.Attributes))
+	for name, value := range w.Attributes {
+		if err := t.must(ctx, requireAttributes, w.Account, `$."`+name+`"`, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // VerifyIdentifier notes that the person has shown to have the address, ByEmail

@@ -64,7 +64,10 @@ func updatesOnOneState(f *fixture) {
 	f.conflict("a second change of the same", now, store.UpdateAccount{Account: next, Was: &was})
 	f.apply(now, store.UpdateAccount{Account: was, Was: &next})
 	f.apply(now, store.RequireAttributes{Account: was.ID, Attributes: was.Attributes})
-	f.conflict("other attributes", now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"a": "1"}})
+	f.apply(now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"a": "1", "operator/c": ""}}) // b is nobody's business
+	f.conflict("another value", now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"a": "1", "b": "1"}})
+	f.conflict("one that is not there", now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"operator/a": "1"}})
+	f.conflict("one that is there", now, store.RequireAttributes{Account: was.ID, Attributes: map[string]string{"a": ""}})
 	f.conflict("gone", now, store.RequireAttributes{Account: "2", Attributes: was.Attributes})
 }
 
