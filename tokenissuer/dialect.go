@@ -38,6 +38,9 @@ type dialect struct {
 	person      func(who *store.Account, claims map[string]any) any
 	personType  string // media type of that answer
 	personScope string // a scope that opens userinfo as openid does, "" for none
+
+	// personClaims are what personScope gives.
+	personClaims []string
 }
 
 // bearerWords is how a dialect refuses a bearer token.

@@ -29,6 +29,8 @@ var idaas = &dialect{
 		oauth.PublicWithSecret:      badClient,
 		oauth.SecretRequired:        badClient,
 		oauth.ClientMismatch:        {description: "Given client ID does not match authenticated client"},
+		oauth.UnsupportedMediaType:  {description: "Unsupported content type"},
+		oauth.RepeatedParameter:     parameter,
 		oauth.UnknownGrantType:      {description: "Unsupported grant type"},
 		oauth.GrantNotAllowed:       {description: "Unauthorized grant type"},
 		oauth.AudienceNotGranted:    {code: oauth.AccessDenied, description: "Service not enabled within ", param: true},
@@ -76,6 +78,7 @@ var idaas = &dialect{
 	},
 	tokens: idaasTokenAnswer,
 	person: idaasPerson, personType: jsonUTF8, personScope: "get_user_info",
+	personClaims: []string{"preferred_username", "phone_number", "email", "name"},
 }
 
 var (
@@ -115,6 +118,9 @@ type idaasUser struct {
 	Name     string `json:"name,omitempty"`
 }
 
-func idaasPerson(who *store.Account, _ map[string]any) any {
-	return idaasUser{ID: who.ID, UserName: who.Username, Mobile: account.Dashed(who.Phone), Email: who.Email, Name: who.Name}
+func idaasPerson(who *store.Account, info map[string]any) any {
+	told := func(name string) string { text, _ := info[name].(string); return text }
+	return idaasUser{
+		ID: who.ID, UserName: told("preferred_username"), Mobile: account.Dashed(told("phone_number")), Email: told("email"), Name: told("name"),
+	}
 }

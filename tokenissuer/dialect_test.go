@@ -2,6 +2,7 @@ package tokenissuer_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -53,8 +54,10 @@ func TestIdaasRows(t *testing.T) {
 		{name: "secret in the body, wrong", form: sign("alice", password) + "&client_id=legacy&client_secret=wrong", status: 401, body: bad},
 		{name: "no credentials", form: sign("alice", password), status: 401, body: bad},
 		{name: "client_id alone (C11)", form: sign("alice", password) + "&client_id=legacy", status: 401, body: bad},
-		{name: "JSON (C01)", form: `{"grant_type":"password"}`, headers: append([]string{"Content-Type: application/json"}, auth...), status: 400, body: invalidRequest},
-		{name: "text (C01)", form: "grant_type=password", headers: append([]string{"Content-Type: text/plain"}, auth...), status: 400, body: invalidRequest},
+		{name: "JSON (C01)", form: `{"grant_type":"password"}`, headers: append([]string{"Content-Type: application/json"}, auth...), status: 400, body: said("invalid_request", "Unsupported content type")},
+		{name: "parameter twice (4.1, C05)", form: sign("alice", password) + "&username=alice", headers: auth, status: 400, body: `{"error":"invalid_request","error_description":"OAuth 2.0 Parameter: username","error_uri":"https://datatracker.ietf.org/doc/html/rfc6749#section-5.2"}`},
+		{name: "client_credentials, scope of people (C21)", form: form("grant_type", "client_credentials", "scope", "get_user_info"), headers: auth, status: 400, body: invalidScope},
+		{name: "text (C01)", form: "grant_type=password", headers: append([]string{"Content-Type: text/plain"}, auth...), status: 400, body: said("invalid_request", "Unsupported content type")},
 		{name: "grant_type missing", form: form("username", "alice"), headers: auth, status: 400, body: said("invalid_request", "Missing grant type")},
 		{name: "grant_type unknown", form: form("grant_type", "magic"), headers: auth, status: 400, body: said("unsupported_grant_type", "Unsupported grant type")},
 		{name: "username empty (seed 18)", form: sign("", password), headers: auth, status: 400, body: said("invalid_request", "An authorization username must be supplied.")},
@@ -117,8 +120,12 @@ func TestIdaasAnswers(t *testing.T) {
 	}
 	t.Run("client_credentials", func(t *testing.T) {
 		a := s.send(http.MethodPost, idaasToken, form("grant_type", "client_credentials"), raw("legacy", secret))
-		if got := keys(t, a.body); got != "access_token token_type expires_in scope" || a.text(t, "token_type") != "Bearer" {
+		if got := keys(t, a.body); got != "access_token token_type expires_in scope" || a.text(t, "token_type") != "Bearer" || a.text(t, "scope") != "orders:read" {
 			t.Errorf("%d %s", a.status, a.body)
+		}
+		info := s.send(http.MethodGet, "/api/v1/oauth2/userinfo", "", "Authorization: Bearer "+a.text(t, "access_token"))
+		if info.status != http.StatusForbidden {
+			t.Errorf("C21: userinfo: %d %s", info.status, info.body)
 		}
 	})
 	t.Run("openid gives an ID token of this API's issuer", func(t *testing.T) {
@@ -126,10 +133,21 @@ func TestIdaasAnswers(t *testing.T) {
 		if _, claims := decoded(t, a.text(t, "id_token")); !strings.Contains(claims, `"iss":"https://auth.example.com/api/v1/oauth2"`) {
 			t.Error(claims)
 		}
+		// 2.2.2: the whole mapping is what get_user_info gives.
+		info := s.send(http.MethodGet, "/api/v1/oauth2/userinfo", "", "Authorization: Bearer "+a.text(t, "access_token"))
+		if want := `{"id":"` + u.ID + `"}`; info.status != 200 || info.body != want {
+			t.Errorf("userinfo: %d %s", info.status, info.body)
+		}
+		for _, name := range []string{"access_token", "refresh_token"} {
+			r := s.send(http.MethodPost, "/oauth2/introspect", form("token", a.text(t, name)), basic("robot", secret)).json(t)
+			if r["iss"] != "https://auth.example.com/api/v1/oauth2" {
+				t.Errorf("introspection of the %s: %v", name, r)
+			}
+		}
 	})
 	t.Run("discovery", func(t *testing.T) {
 		m := s.send(http.MethodGet, "/api/v1/oauth2/.well-known/openid-configuration", "").json(t)
-		if m["issuer"] != "https://auth.example.com/api/v1/oauth2" || m["jwks_uri"] != "https://auth.example.com/api/v1/oauth2/jwks" {
+		if m["issuer"] != "https://auth.example.com/api/v1/oauth2" || m["jwks_uri"] != "https://auth.example.com/api/v1/oauth2/jwks" || fmt.Sprint(m["scopes_supported"]) != "[openid get_user_info]" {
 			t.Errorf("%v", m)
 		}
 	})

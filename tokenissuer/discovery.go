@@ -97,6 +97,9 @@ func (i *Issuer) algorithms() []string {
 // operator's own names are nobody's business.
 func (i *Issuer) scopes(f family) []string {
 	all := []string{"openid"}
+	if f == apiV1 {
+		all = append(all, idaas.personScope)
+	}
 	for _, s := range []string{"profile", "email", "phone"} {
 		if slices.ContainsFunc(i.clients[f].All(), func(c *client.Client) bool { return c.Scopes.Has(s) }) {
 			all = append(all, s)

@@ -84,6 +84,6 @@ func (i *Issuer) inspectRefresh(ctx context.Context, t store.Refresh, f store.Fa
 	}
 	return introspection{
 		Active: true, Scope: oauth.Scopes(f.Scopes).String(), ClientID: f.Client, Expires: f.Expires.Unix(),
-		IssuedAt: f.Created.Unix(), Subject: f.Account, Issuer: i.config.Issuer,
+		IssuedAt: f.Created.Unix(), Subject: f.Account, Issuer: i.base(familyOfClient(c)),
 	}, nil
 }

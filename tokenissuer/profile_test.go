@@ -106,6 +106,7 @@ func TestPatchRows(t *testing.T) {
 		body string
 	}{
 		{"unknown", s.patch(token, "shoe_size", "42"), errorOf("invalid_request", unknownAttr)},
+		{"unknown, with a name that no form has", s.patch(token, "operator/role", "x"), errorOf("invalid_request", unknownAttr)},
 		{"unknown beside unsupported", s.patch(token, "username", "eve", "shoe_size", "42"), errorOf("invalid_request", unknownAttr)},
 		{"username", s.patch(token, "username", "eve"), errorOf("invalid_request", unsupported)},
 		{"password", s.patch(token, "password", another), errorOf("invalid_request", unsupported)},

@@ -55,7 +55,13 @@ func (i *Issuer) tellPerson(r *request, c *client.Client, claims *token.Claims, 
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("reading the sign-in: %w", err)
 	}
-	return r.json(r.dialect.personType, r.dialect.person(who, i.userinfoClaims(who, c, claims.Scopes, readAsked(sign.Claims))))
+	info := i.userinfoClaims(who, c, claims.Scopes, readAsked(sign.Claims))
+	if oauth.Scopes(claims.Scopes).Has(r.dialect.personScope) {
+		for _, n := range r.dialect.personClaims {
+			i.tell(info, who, n)
+		}
+	}
+	return r.json(r.dialect.personType, r.dialect.person(who, info))
 }
 
 // standardClaims is userinfo as OpenID Connect has it: `sub` always, the rest

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,12 +70,19 @@ func sameButPort(known, asked string) bool {
 		return false
 	}
 	a, err := url.Parse(asked)
-	if err != nil || a.Port() == "" || a.User != nil || a.Hostname() != k.Hostname() {
+	if err != nil || !isPort(a.Port()) || a.User != nil || a.Hostname() != k.Hostname() {
 		return false
 	}
 	// The text, not what a parser makes of it: it drops an empty fragment.
 	path, ok := strings.CutPrefix(asked, "http://"+a.Host)
 	return ok && path == strings.TrimPrefix(known, "http://"+k.Host)
+}
+
+// isPort reports whether a text is a port that an app can listen on, written in
+// the one way there is.
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0 && text == strconv.FormatUint(n, 10)
 }
 
 // originProblem says why a text is no origin as browsers send it, or "".

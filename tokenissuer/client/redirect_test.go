@@ -11,6 +11,7 @@ func TestLoopbackAddressMayDifferInItsPortAlone(t *testing.T) {
 		"http://127.0.0.1:5000/cb#": false, "http://127.0.0.1:5000/cb?": false, "http://127.0.0.1:5000/%63b": false, "http://127.0.0.1:5000/cb/": false,
 		"http://127.0.0.1:5000": false, "http://127.0.0.2:5000/cb": false, "http://localhost:5000/cb": false, "https://127.0.0.1:5000/cb": false,
 		"HTTP://127.0.0.1:5000/cb": false, "http://u@127.0.0.1:5000/cb": false, "http://127.0.0.1:5000@evil.example/cb": false, "http://127.0.0.1:/cb": false,
+		"http://127.0.0.1:65535/cb": true, "http://127.0.0.1:65536/cb": false, "http://127.0.0.1:99999999/cb": false, "http://127.0.0.1:080/cb": false, "http://127.0.0.1:0/cb": false,
 		"com.example.app:/cb#": false, "": false,
 	} {
 		if _, ok := app.Redirect(asked); ok != want {

@@ -59,6 +59,10 @@ func (r Registration) Lifetime() time.Duration {
 // never given one of them.
 var OfPeople = oauth.Scopes{"openid", "profile", "email", "phone", "address", "offline_access"}
 
+// OfPerson reports whether a scope says something about a person in the client's
+// dialect.
+func (r Rules) OfPerson(scope string) bool { return scope == r.PersonScope || OfPeople.Has(scope) }
+
 // Givable are the scopes that the client's tokens may have. A registered scope
 // that no grant of the client's can give is not among them.
 func (r Registration) Givable() []string {
@@ -73,7 +77,7 @@ func (r Registration) Givable() []string {
 	}
 	people, itself := code || password && rules[dialect].AnyScope, r.HasGrant(oauth.GrantClientCredentials)
 	for _, s := range r.Scopes {
-		if (people || itself && !OfPeople.Has(s)) && !slices.Contains(all, s) {
+		if (people || itself && !rules[dialect].OfPerson(s)) && !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}

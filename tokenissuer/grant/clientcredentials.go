@@ -19,7 +19,7 @@ func ClientCredentials(_ context.Context, r Request) (*Authorization, error) {
 		scopes = ownScopes(r.Client)
 	}
 	for _, s := range scopes {
-		if !r.Client.Scopes.Has(s) || client.OfPeople.Has(s) {
+		if !r.Client.Scopes.Has(s) || r.Client.Rules.OfPerson(s) {
 			return nil, oauth.FailParam(oauth.InvalidScope, oauth.ScopeNotAllowed, "scope")
 		}
 	}
@@ -48,7 +48,7 @@ func audienceOf(r Request) (string, error) {
 func ownScopes(c *client.Client) oauth.Scopes {
 	own := make(oauth.Scopes, 0, len(c.Scopes))
 	for _, s := range c.Scopes {
-		if !client.OfPeople.Has(s) {
+		if !c.Rules.OfPerson(s) {
 			own = append(own, s)
 		}
 	}

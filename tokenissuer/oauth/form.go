@@ -117,11 +117,12 @@ func malformed(cause error) *Error { return Wrap(InvalidRequest, MalformedBody, 
 // else: RFC 6749 §2.3.1 forbids credentials in the request URI, so the query is
 // not looked at.
 func ReadForm(w http.ResponseWriter, r *http.Request, accept Media) (Form, error) {
-	return readAs(w, r, accept, jsonValue)
+	return whole(readAs(w, r, accept, jsonValue))
 }
 
 // ReadTexts is ReadForm for what is stored as it was sent: in JSON every member
-// is a text, for 012 and 12 are two texts and one number.
+// is a text, for 012 and 12 are two texts and one number. A name that no form has is
+// kept even alone: who knows all names says what is wrong with it.
 func ReadTexts(w http.ResponseWriter, r *http.Request, accept Media) (Form, error) {
 	return readAs(w, r, accept, jsonText)
 }
@@ -140,7 +141,7 @@ func readAs(w http.ResponseWriter, r *http.Request, accept Media, value func(jso
 	case FormEncoded:
 		return ParseQuery(body)
 	case JSON:
-		return whole(parseJSON(body, value))
+		return parseJSON(body, value)
 	default:
 		return whole(parseMultipart(body, contentType))
 	}
