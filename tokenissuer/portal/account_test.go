@@ -272,3 +272,21 @@ func TestZones(t *testing.T) {
 		}
 	}
 }
+
+// A client that gets its first sign-in while the end is being arranged is asked
+// for again, so that it is told.
+func TestSignOutSeesTheClientThatCameMeanwhile(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right).goes("/portal/logout")
+	asked := 0
+	w.p.o.End = func(_ context.Context, _ time.Time, s store.Session) ([]store.Write, error) {
+		if asked++; asked == 1 {
+			w.apply(store.PutFamily{Family: store.Family{ID: "f", Account: w.ann.ID, Client: "shop", Session: s.ID, Expires: noon.Add(time.Hour)}})
+		}
+		return nil, nil
+	}
+	p.submits("/portal/logout").sees("/portal/logout", 200, "You are signed out")
+	if asked != 2 || len(w.sessions(w.ann.ID)) != 0 {
+		t.Errorf("asked %d times, want twice", asked)
+	}
+}

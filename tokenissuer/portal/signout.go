@@ -76,10 +76,18 @@ func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more .
 
 // ending is the writes that end a session, and what ends with it. The session
 // goes first and in the same Apply: a code that is asked for meanwhile finds no
-// session, or is there to be ended. Conflict: somebody else has ended it.
+// session, or is there to be ended. Conflict: somebody else has ended it, or a client that End
+// did not see got a sign-in in it.
 func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
+	clients, err := p.o.Store.ClientsOfSession(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
 	with, err := p.o.End(ctx, now, s)
-	return append([]store.Write{store.EndSessionByID{ID: s.ID, Account: s.Account}}, with...), err
+	return append([]store.Write{
+		store.RequireClients{Session: s.ID, Count: len(clients)},
+		store.EndSessionByID{ID: s.ID, Account: s.Account},
+	}, with...), err
 }
 
 // endingAll is what ends with every session of an account; who ends them adds it.

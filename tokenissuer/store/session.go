@@ -122,6 +122,28 @@ func (s *Store) SessionsOf(ctx context.Context, now time.Time, account string) (
 	return all(ctx, s, "sessions", selectSessionsOf, scanSession, account, millis(now))
 }
 
+// RequireClients asks that a session is there with as many clients as were read,
+// and changes nothing. Conflict: it has ended, or another client got a sign-in.
+type RequireClients struct {
+	Session string
+	Count   int
+}
+
+// Updates that keep the value, as for RequireUnspent. The row alone first: where
+// writers run side by side, the count must be of what they have committed.
+var (
+	holdSession    = writes(`UPDATE sessions SET id = id WHERE id = $1`)
+	requireClients = writes(`
+UPDATE sessions SET id = id WHERE id = $1 AND (SELECT COUNT(*) FROM session_clients WHERE session = sessions.n) = $2`)
+)
+
+func (w RequireClients) apply(ctx context.Context, t *transaction) error {
+	if err := t.must(ctx, holdSession, w.Session); err != nil {
+		return err
+	}
+	return t.must(ctx, requireClients, w.Session, w.Count)
+}
+
 var selectClientsOfSession = reads(`
 SELECT c.client FROM session_clients c JOIN sessions s ON s.n = c.session WHERE s.id = $1 ORDER BY c.client`)
 

@@ -256,7 +256,9 @@ func clientsRemembered(f *fixture) {
 	want("s", "app", "shop")
 	want("over")
 
-	f.apply(now, store.RenewSession{Old: hash("s"), New: hash("new cookie")})
+	f.apply(now, store.RequireClients{Session: "s", Count: 2}, store.RenewSession{Old: hash("s"), New: hash("new cookie")})
+	f.conflict("there is one more", now, store.RequireClients{Session: "s", Count: 1})
+	f.conflict("the session is over", now, store.RequireClients{Session: "over"})
 	want("s", "app", "shop")
 	f.apply(now, store.RevokeClientOf{Account: "ann", Client: "shop"})
 	want("s", "app")
