@@ -45,7 +45,7 @@ func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
 }
 
 // RevokeSession ends what began in a browser session: its sign-ins, with their
-// tokens, and its codes. The session itself goes with EndSession.
+// tokens, and its codes. The session itself goes with EndSessionByID.
 type RevokeSession struct {
 	ID      string
 	All     bool     // of every client

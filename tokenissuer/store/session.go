@@ -65,18 +65,8 @@ func (w TouchSession) apply(ctx context.Context, t *transaction) error {
 	return t.may(ctx, touchSession, w.Hash[:], t.now, millis(t.at.Add(-SeenAfter)))
 }
 
-// EndSession removes a session; an unknown one is no conflict. Sign-ins that
-// began in it go on: see RevokeSession.
-type EndSession struct{ Hash Hash }
-
-var deleteSession = writes(`DELETE FROM sessions WHERE hash = $1`)
-
-func (w EndSession) apply(ctx context.Context, t *transaction) error {
-	return t.may(ctx, deleteSession, w.Hash[:])
-}
-
-// EndSessionByID is EndSession on the word of an account. Conflict: unknown, or
-// another account's.
+// EndSessionByID removes a session of an account. Sign-ins that began in it go on:
+// see RevokeSession. Conflict: unknown, or another account's.
 type EndSessionByID struct{ ID, Account string }
 
 var deleteSessionOf = writes(`DELETE FROM sessions WHERE id = $1 AND account = $2`)

@@ -43,6 +43,6 @@ func sessionExpires(f *fixture) {
 	if got := must(f.Session(f.Context(), hash("b")))(f).Account; got != "ann" {
 		f.Errorf("the renewed session is %q's", got)
 	}
-	f.apply(now, store.EndSession{Hash: hash("b")}, store.EndSession{Hash: hash("unknown")})
+	f.apply(now, store.EndSessionByID{ID: "a", Account: "ann"})
 	absent(f.Session(f.Context(), hash("b")))(f, "the ended session")
 }

@@ -158,7 +158,7 @@ func sessionRevoked(f *fixture) {
 		want(nil, "s/app", "s/shop", "s/wiki")
 	}
 
-	f.apply(now, store.EndSession{Hash: hash("s")})
+	f.apply(now, store.EndSessionByID{ID: "s", Account: "ann"})
 	want(nil, "s/app", "s/shop", "s/wiki")
 	f.apply(now, store.RevokeSession{ID: "s", Clients: []string{"shop"}})
 	want([]string{"t/s/shop"}, "s/app", "s/wiki")
@@ -234,7 +234,7 @@ func clientsRemembered(f *fixture) {
 		return store.PutFamily{Family: store.Family{ID: id, Account: "ann", Client: "shop", Session: session, Expires: now.Add(time.Minute)}}
 	}
 	f.apply(now, store.PutAccount{Account: store.Account{ID: "bob", State: store.Active}})
-	for _, id := range []string{"s", "cookie", "id", "account", "over"} {
+	for _, id := range []string{"s", "id", "account", "over"} {
 		v := anns(id)
 		if id == "over" {
 			v.Expires = now.Add(time.Minute)
@@ -252,7 +252,7 @@ func clientsRemembered(f *fixture) {
 	want("")
 	want("unknown")
 	f.apply(now, again("s", "again"), again("unknown", "late"), store.RevokeFamily{Family: "s/app"}, store.RevokeSession{ID: "s", All: true})
-	f.swept(now.Add(2*time.Minute), 1+5*4+2) // the session that is over, a code and a token of each sign-in, and two sign-ins
+	f.swept(now.Add(2*time.Minute), 1+4*4+2) // the session that is over, a code and a token of each sign-in, and two sign-ins
 	want("s", "app", "shop")
 	want("over")
 
@@ -265,8 +265,7 @@ func clientsRemembered(f *fixture) {
 	want("bobs", "shop")
 	f.apply(now, again("s", "anew"))
 	want("s", "app", "shop")
-	f.apply(now, store.EndSession{Hash: hash("cookie")}, store.EndSessionByID{ID: "id", Account: "ann"})
-	want("cookie")
+	f.apply(now, store.EndSessionByID{ID: "id", Account: "ann"})
 	want("id")
 	want("account", "app")
 	f.apply(now, store.RevokeAccount{Account: "ann"})
@@ -280,7 +279,7 @@ func codeOfSession(f *fixture) {
 	over := anns("over")
 	over.Expires = now.Add(time.Minute)
 	f.apply(now, store.PutSession{Session: anns("s")}, store.PutSession{Session: over},
-		store.PutSession{Session: anns("ended")}, store.EndSession{Hash: hash("ended")})
+		store.PutSession{Session: anns("ended")}, store.EndSessionByID{ID: "ended", Account: "ann"})
 	put := func(session, account string) store.PutCode {
 		return store.PutCode{Code: store.Code{Hash: hash("code", session), Account: account, Session: session, Expires: now.Add(time.Hour)}}
 	}
