@@ -100,12 +100,9 @@ func (c *codes) send(ctx context.Context, now time.Time, p parcel) (token string
 		return "", malformed(p.Kind)
 	}
 	p.To = to
-	token, code, record, err := c.accounts.NewCode(now, p.Sending, p.digits, p.lifetime, !p.decoy)
-	if err != nil {
-		return "", err
-	}
-	if err := c.book(ctx, now, p, record); err != nil {
-		return "", err
+	token, code, record, fresh, err := c.prepare(ctx, now, p)
+	if err != nil || !fresh {
+		return token, err
 	}
 	// Sent or not is settled even if the client hangs up; the sender has a time
 	// limit of its own.
@@ -130,6 +127,39 @@ func (c *codes) send(ctx context.Context, now time.Time, p parcel) (token string
 		return "", unsent(p.Kind, err)
 	}
 	return token, nil
+}
+
+// prepare makes a code and books its message. Where the limits refuse one to a
+// button that has sent one already, which is good, it is that one's otp_token, and
+// not fresh: the button was pressed twice.
+func (c *codes) prepare(ctx context.Context, now time.Time, p parcel) (token, code string, record store.PutOneTimeCode, fresh bool, err error) {
+	another := func() (err error) {
+		token, code, record, err = c.accounts.NewCode(now, p.Sending, p.digits, p.lifetime, !p.decoy)
+		return err
+	}
+	if err = another(); err != nil {
+		return "", "", record, false, err
+	}
+	first, hash := token, record.Code.Hash
+	if p.Once != "" {
+		switch _, err = c.state.store.OneTimeCode(ctx, hash); {
+		case err == nil: // sent: another one needs another otp_token
+			p.Once = ""
+			err = another()
+		case errors.Is(err, store.ErrNotFound):
+			err = nil
+		}
+		if err != nil {
+			return "", "", record, false, err
+		}
+	}
+	if err = c.book(ctx, now, p, record); err == nil {
+		return token, code, record, true, nil
+	}
+	if before, lookErr := c.state.store.OneTimeCode(ctx, hash); lookErr == nil && now.Before(before.CodeExpires) {
+		return first, "", record, false, nil
+	}
+	return "", "", record, false, err
 }
 
 func (c *codes) message(now time.Time, p parcel, code string) message.Message {

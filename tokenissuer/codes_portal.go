@@ -24,16 +24,17 @@ func (c *codes) Kind(source string) (store.IdentifierKind, bool) {
 
 // Send sends a code for a sign-in at the portal. A browser proves nothing, so
 // its address is held to account.
-func (c *codes) Send(ctx context.Context, now time.Time, d portal.Destination) (token string, err error) {
+func (c *codes) Send(ctx context.Context, now time.Time, d portal.Destination) (portal.Sent, error) {
 	s, err := c.sending(d)
 	if err != nil {
-		return "", err
+		return portal.Sent{}, err
 	}
 	source := c.sources[d.Source]
 	s.Usage = account.ForLogin
-	return c.send(ctx, now, parcel{
+	token, err := c.send(ctx, now, parcel{
 		Sending: s, by: source.ID, digits: source.Digits, lifetime: source.Lifetime, locale: d.Locale, from: d.From, unproven: true,
 	})
+	return portal.Sent{Token: token, Lifetime: source.Lifetime}, err
 }
 
 // Check proves a person with the code.
@@ -50,7 +51,7 @@ func (c *codes) sending(d portal.Destination) (account.Sending, error) {
 	if !ok {
 		return account.Sending{}, oauth.Fail(oauth.InvalidAuthSource, oauth.SourceNotAssociated)
 	}
-	return account.Sending{Client: d.Client, Source: d.Source, Kind: source.Kind, To: d.To}, nil
+	return account.Sending{Client: d.Client, Source: d.Source, Kind: source.Kind, To: d.To, Once: d.Once}, nil
 }
 
 // addresses is portal.Addresses.
@@ -73,16 +74,16 @@ func (c addresses) Kinds() (kinds []store.IdentifierKind) {
 
 // SendTo sends a code. One for a new password goes to nobody where nobody has
 // the address, and how that ends is not waited for.
-func (c addresses) SendTo(ctx context.Context, now time.Time, d portal.Destination) (token string, err error) {
+func (c addresses) SendTo(ctx context.Context, now time.Time, d portal.Destination) (portal.Sent, error) {
 	to, ok := c.accounts.Reachable(d.Kind, d.To)
 	if !ok {
-		return "", malformed(d.Kind)
+		return portal.Sent{}, malformed(d.Kind)
 	}
 	p := parcel{Sending: c.purpose(d), locale: d.Locale, from: d.From, unproven: true}
 	if d.Usage == account.ForReset {
-		_, err = c.state.store.FindAccount(ctx, d.Kind, to)
+		_, err := c.state.store.FindAccount(ctx, d.Kind, to)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return "", err
+			return portal.Sent{}, err
 		}
 		p.decoy, p.apart = err != nil, true
 	}
@@ -91,11 +92,12 @@ func (c addresses) SendTo(ctx context.Context, now time.Time, d portal.Destinati
 		of = &client.Client{} // at the portal itself
 	}
 	if err := c.lend(&p, of); err != nil {
-		return "", err
+		return portal.Sent{}, err
 	}
 	// A person types it from a mailbox: the operator's lifetime, not the API's.
 	p.digits, p.lifetime = c.sources[p.by].Digits, c.sources[p.by].Lifetime
-	return c.send(ctx, now, p)
+	token, err := c.send(ctx, now, p)
+	return portal.Sent{Token: token, Lifetime: p.lifetime}, err
 }
 
 // Prove takes the code.
@@ -104,5 +106,5 @@ func (c addresses) Prove(ctx context.Context, now time.Time, d portal.Destinatio
 }
 
 func (addresses) purpose(d portal.Destination) account.Sending {
-	return account.Sending{Client: d.Client, Usage: d.Usage, Kind: d.Kind, To: d.To}
+	return account.Sending{Client: d.Client, Usage: d.Usage, Kind: d.Kind, To: d.To, Once: d.Once}
 }

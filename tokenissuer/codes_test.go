@@ -157,6 +157,40 @@ func TestRatesOfANumber(t *testing.T) {
 	}
 }
 
+// A button that is pressed twice sends one code, and both answers are about it.
+func TestPortalSendsOneCodeToAButton(t *testing.T) {
+	var got []message.Message
+	i := developing(t, Config{Inbox: func(m message.Message) { got = append(got, m) }})
+	d := portal.Destination{Source: "mail", To: "ann@example.com", Once: "a button"}
+	send := func(at time.Time, d portal.Destination) (string, oauth.Reason) {
+		t.Helper()
+		sent, err := i.codes.Send(t.Context(), at, d)
+		if err != nil {
+			return "", oauth.AsError(err).Reason
+		}
+		return sent.Token, ""
+	}
+	first, _ := send(noon, d)
+	if again, refused := send(noon.Add(time.Second), d); again != first || refused != "" || len(got) != 1 {
+		t.Errorf("pressed twice: the same %v, %s, %d messages", again == first, refused, len(got))
+	}
+	for name, other := range map[string]portal.Destination{
+		"another button": {Source: "mail", To: d.To, Once: "another"}, "no button": {Source: "mail", To: d.To},
+	} {
+		if token, refused := send(noon.Add(time.Second), other); token != "" || refused != oauth.MailboxUsedUp {
+			t.Errorf("%s: %q %s", name, token, refused)
+		}
+	}
+	// After the pause the same page sends another one.
+	later, refused := send(noon.Add(31*time.Second), d)
+	if later == "" || later == first || len(got) != 2 {
+		t.Fatalf("after the pause: %q %s, %d messages", later, refused, len(got))
+	}
+	if _, _, err := i.codes.Check(t.Context(), noon.Add(32*time.Second), d, later, got[1].Code); oauth.AsError(err).Reason != oauth.UnknownUser {
+		t.Errorf("its code: %v", err)
+	}
+}
+
 // The portal signs people in with the same codes.
 func TestPortalSendsAndChecksCodes(t *testing.T) {
 	var got []message.Message
@@ -173,11 +207,11 @@ func TestPortalSendsAndChecksCodes(t *testing.T) {
 		t.Error("an unknown source sends codes")
 	}
 	d := portal.Destination{Source: "mail", To: "Ann@example.com", Locale: "zh"}
-	token, err := codes.Send(t.Context(), noon, d)
+	sent, err := codes.Send(t.Context(), noon, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := got[0]
+	token, m := sent.Token, got[0]
 	if m.To != "ann@example.com" || m.Locale != "zh" || m.ClientID != "" || len(got) != 1 {
 		t.Errorf("%v to %s in %s", got, m.To, m.Locale)
 	}

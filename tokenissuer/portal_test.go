@@ -59,7 +59,7 @@ func TestPersonSignsInAtThePortalByCode(t *testing.T) {
 		b = s.browser()
 		page = b.follow(b.get(toPortal))
 	}
-	if a := b.submit(b.click(page, "source=mail"), "username", "not an address"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "could not be sent") {
+	if a := b.submit(b.click(page, "source=mail"), "username", "not an address"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "That is no e-mail address") {
 		t.Errorf("malformed: %d %s", a.status, a.body)
 	}
 }

@@ -64,6 +64,10 @@ type Sending struct {
 	Usage  string
 	Kind   store.IdentifierKind
 	To     string
+
+	// Once, a secret, makes asking again with the same give the same otp_token, of
+	// which there can be one; "" gives another each time.
+	Once string
 }
 
 // NewCode makes a one-time code, the otp_token that goes with it, and the record
@@ -72,6 +76,11 @@ type Sending struct {
 func (a *Accounts) NewCode(now time.Time, s Sending, digits int, lifetime time.Duration, sent bool) (token, code string, record store.PutOneTimeCode, err error) {
 	var b [48]byte
 	rand.Read(b[:])
+	if s.Once != "" {
+		digest := a.digest("otp_token", s.Once, s.Client, s.Source, s.Usage, string(s.Kind), s.To)
+		copy(b[:], digest[:])
+		clear(b[len(digest):])
+	}
 	token = base64.RawURLEncoding.EncodeToString(b[:])
 	n, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -14,9 +15,9 @@ type Addresses interface {
 	// Kinds is where codes can be sent; none: no page offers what needs them.
 	Kinds() []store.IdentifierKind
 
-	// SendTo sends a code and returns the otp_token that belongs to it. Whether
-	// anybody has an account with the address must not show.
-	SendTo(ctx context.Context, now time.Time, d Destination) (token string, err error)
+	// SendTo sends a code. Whether anybody has an account with the address must not
+	// show. One that is on its way for the same Once is not sent again.
+	SendTo(ctx context.Context, now time.Time, d Destination) (Sent, error)
 
 	// Prove returns the address of who has the code, as it is stored. The writes use
 	// the code up, and are applied with what it is for.
@@ -40,6 +41,16 @@ func (v *visit) list(kinds []store.IdentifierKind) string {
 	return strings.Join(names, v.words.T("or"))
 }
 
+// typedName is the name without the spaces around it, and a phone number without
+// those in it.
+func (v *visit) typedName(field string) string {
+	name := strings.TrimSpace(v.form.Get(field))
+	if number := strings.Join(strings.Fields(name), ""); account.KindOf(number) == store.ByPhone {
+		return number
+	}
+	return name
+}
+
 // addressField asks for an address of these kinds.
 func (v *visit) addressField(kinds []store.IdentifierKind, to, hint string) field {
 	f := field{Name: "username", Label: capital(v.list(kinds)), Value: to, Type: "text", Autocomplete: "username", Hint: hint}
@@ -55,18 +66,21 @@ var keyboards = map[store.IdentifierKind]string{store.ByEmail: "email", store.By
 // sendTo sends a code and keeps in p_state that it is on its way.
 func (v *visit) sendTo(usage string, kind store.IdentifierKind, to string) (*problem, error) {
 	d := v.destination("", to)
-	d.Usage, d.Kind = usage, kind
-	token, err := v.p.o.Addresses.SendTo(v.r.Context(), v.now, d)
+	next := sentCode{To: to, Usage: usage, Kind: kind}
+	d.Usage, d.Kind, d.Once = usage, kind, v.button()
+	sent, err := v.p.o.Addresses.SendTo(v.r.Context(), v.now, d)
 	if err != nil {
+		if v.sentLately(err, next) {
+			return nil, nil
+		}
 		return v.unsent(err)
 	}
-	v.pending.Code = sentCode{To: to, Token: token, Usage: usage, Kind: kind}
-	return nil, v.reseal()
+	return nil, v.keep(sent, next)
 }
 
 // owner takes the code that was sent.
 func (v *visit) owner() (to string, writes []store.Write, wrong *problem, err error) {
-	sent, code := v.pending.Code, v.form.Get("code")
+	sent, code := v.pending.Code, v.typedCode()
 	if code == "" {
 		return "", nil, &problem{"code", v.words.T("code.empty")}, nil
 	}

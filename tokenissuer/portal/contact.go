@@ -108,7 +108,7 @@ func (v *visit) contact() error {
 	if !ok {
 		return err
 	}
-	to := strings.TrimSpace(v.form.Get(string(c.kind)))
+	to := v.typedName(string(c.kind))
 	switch {
 	case to == "":
 		text := v.words.T("login.empty.name", v.words.T("kind."+string(c.kind)))
@@ -160,7 +160,7 @@ func (v *visit) showContactCode(status int, c contact, wrong *problem) error {
 	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Problem: wrong, Data: struct {
 		Lead, Action, Button, Back, BackText string
 		Fields                               []field
-	}{v.words.T("code.sent", v.pending.Code.To), c.path + codePath, v.words.T("save"), v.href(c.path), v.words.T("code.again"), fields}})
+	}{v.codeSent("code.sent"), c.path + codePath, v.words.T("save"), v.href(c.path), v.words.T("code.again"), fields}})
 }
 
 // contactCode takes the code. A conflict means that the account or the code

@@ -14,13 +14,19 @@ type OneTimeCodes interface {
 	// codes.
 	Kind(source string) (store.IdentifierKind, bool)
 
-	// Send sends a code and returns the otp_token that belongs to it. Whether
-	// anybody has the address must not show.
-	Send(ctx context.Context, now time.Time, d Destination) (token string, err error)
+	// Send sends a code. Whether anybody has the address must not show. One that is
+	// on its way for the same Once is not sent again.
+	Send(ctx context.Context, now time.Time, d Destination) (Sent, error)
 
 	// Check proves a person with the code. The writes use it up, and are applied
 	// with the sign-in.
 	Check(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error)
+}
+
+// Sent is the otp_token that belongs to a code, and how long the code is good.
+type Sent struct {
+	Token    string
+	Lifetime time.Duration
 }
 
 // Destination is where a code goes, and for whom.
@@ -32,4 +38,5 @@ type Destination struct {
 	To     string               // as the person typed it
 	Locale string
 	From   netip.Addr
+	Once   string // of a sending: a secret by which the same button is known again
 }

@@ -49,7 +49,7 @@ func (v *visit) reset() error {
 	if _, err := v.resetting(); err != nil {
 		return err
 	}
-	to := v.form.Get("username")
+	to := v.typedName("username")
 	kind := account.KindOf(to)
 	if to == "" || !slices.Contains(v.p.addressable(), kind) {
 		return v.showReset(http.StatusBadRequest, to, &problem{"username", v.words.T("login.empty.name", v.list(v.p.addressable()))})
@@ -89,9 +89,9 @@ func (v *visit) showSet(status int, m method, wrong *problem) error {
 	}
 	mark(fields, wrong, "")
 	return v.show(status, "set", view{Problem: wrong, Data: struct {
-		To, Again string
-		Fields    []field
-	}{v.pending.Code.To, v.href("/portal/reset"), fields}})
+		Lead, To, Again string
+		Fields          []field
+	}{v.codeSent("reset.sent"), v.pending.Code.To, v.href("/portal/reset"), fields}})
 }
 
 // set sets the new password of who has the code. It signs nobody in: to have the

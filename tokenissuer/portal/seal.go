@@ -44,6 +44,8 @@ type sentCode struct {
 	Source, To, Token string
 	Usage             string               // "" for a sign-in
 	Kind              store.IdentifierKind // of To, but for a sign-in
+	Lifetime          time.Duration
+	At                time.Time // when it was sent
 }
 
 // oldPassword is a sign-in with a password that was right and has expired.

@@ -126,7 +126,7 @@ func (v *visit) login() error {
 		return oauth.Fail(oauth.InvalidRequest, oauth.SourceNotAssociated)
 	}
 	v.method = v.form.Get("source")
-	name, password := v.form.Get("username"), v.form.Get("password")
+	name, password := v.typedName("username"), v.form.Get("password")
 	switch {
 	case name == "":
 		return v.showLogin(http.StatusBadRequest, m.id, "", &problem{"username", v.words.T("login.empty.name", v.names(m))})

@@ -54,9 +54,9 @@ func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, 
 	fields := []field{v.addressField(kinds, to, v.words.T("signup.hint"))}
 	mark(fields, wrong, "")
 	return v.show(status, "signup", view{Problem: wrong, Data: struct {
-		To, Action, Button, Back, BackText string
-		Fields                             []field
-	}{to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), fields}})
+		Lead, To, Action, Button, Back, BackText string
+		Fields                                   []field
+	}{"", to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), fields}})
 }
 
 // signup sends a code, to an address that has an account too: only its owner
@@ -66,7 +66,7 @@ func (v *visit) signup() error {
 	if err != nil {
 		return err
 	}
-	to := v.form.Get("username")
+	to := v.typedName("username")
 	kind := account.KindOf(to)
 	if to == "" || !slices.Contains(kinds, kind) {
 		return v.showSignup(http.StatusBadRequest, kinds, to, &problem{"username", v.words.T("login.empty.name", v.list(kinds))})
@@ -121,9 +121,9 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 	}
 	mark(fields, wrong, "")
 	return v.show(status, "signup", view{Problem: wrong, Data: struct {
-		To, Action, Button, Back, BackText string
-		Fields                             []field
-	}{v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
+		Lead, To, Action, Button, Back, BackText string
+		Fields                                   []field
+	}{v.codeSent("code.sent"), v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
 }
 
 // open makes the account of who has the code, and signs in.

@@ -171,6 +171,8 @@ type codes struct {
 	sent []Destination
 	who  map[string]store.Account // by address
 	fail error
+
+	buttons []string // the Once of each sending
 }
 
 func (c *codes) Kind(source string) (store.IdentifierKind, bool) {
@@ -178,14 +180,16 @@ func (c *codes) Kind(source string) (store.IdentifierKind, bool) {
 	return kind, ok
 }
 
-func (c *codes) Send(_ context.Context, _ time.Time, d Destination) (string, error) {
+func (c *codes) Send(_ context.Context, _ time.Time, d Destination) (Sent, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fail != nil {
-		return "", c.fail
+		return Sent{}, c.fail
 	}
+	c.buttons = append(c.buttons, d.Once)
+	d.Once = ""
 	c.sent = append(c.sent, d)
-	return "token-" + strconv.Itoa(len(c.sent)), nil
+	return Sent{"token-" + strconv.Itoa(len(c.sent)), time.Minute}, nil
 }
 
 func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {
@@ -205,7 +209,7 @@ type addresses struct{ *codes }
 
 func (addresses) Kinds() []store.IdentifierKind { return []store.IdentifierKind{store.ByEmail} }
 
-func (a addresses) SendTo(ctx context.Context, now time.Time, d Destination) (string, error) {
+func (a addresses) SendTo(ctx context.Context, now time.Time, d Destination) (Sent, error) {
 	return a.Send(ctx, now, d)
 }
 
