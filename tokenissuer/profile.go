@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -17,6 +18,9 @@ func (i *Issuer) updateUserinfo(r *request) error {
 	claims, c, who, err := i.personOfToken(r)
 	if err != nil {
 		return err
+	}
+	if !mayWrite(c, claims.Scopes) {
+		return oauth.Fail(oauth.InsufficientScope, oauth.MissingScope)
 	}
 	form, err := oauth.ReadTexts(r.w, r.Request, oauth.JSON)
 	if err != nil {
@@ -33,7 +37,15 @@ func (i *Issuer) updateUserinfo(r *request) error {
 		if len(writes) == 0 {
 			return i.tellPerson(r, c, claims, &next)
 		}
-		err = i.state.store.Apply(r.Context(), r.now, writes...)
+		// Each change leaves an event, which is kept for a year: a token must not be a way
+		// to fill the store.
+		take := store.TakeQuota{Key: i.accounts.QuotaKey("profile changes", who.ID), Most: mostChanges, Window: time.Hour}
+		err = i.state.store.Apply(r.Context(), r.now, append(writes, take)...)
+		if errors.Is(err, store.ErrConflict) {
+			if refused := i.changesUsedUp(r, take); refused != nil {
+				return refused
+			}
+		}
 		switch {
 		case err == nil:
 			return i.tellPerson(r, c, claims, &next)
@@ -51,6 +63,28 @@ func (i *Issuer) updateUserinfo(r *request) error {
 
 // mostUpdates is how often a change gives way to others of the same account.
 const mostUpdates = 5
+
+// mostChanges is how often an hour apps may change one account's profile.
+const mostChanges = 60
+
+// changesUsedUp is the refusal where an account was changed too often, or nil.
+func (i *Issuer) changesUsedUp(r *request, take store.TakeQuota) error {
+	taken, err := i.state.store.Quota(r.Context(), r.now, take.Key)
+	if err != nil || taken.Taken < take.Most {
+		return err
+	}
+	refused := oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
+	refused.Retry = taken.Ends.Sub(r.now)
+	return refused
+}
+
+// mayWrite reports whether a client may change the profile with a token of these
+// scopes: one that the operator trusts with people's proofs, or one that its person
+// let see the profile. Somebody else's app with openid alone was let know who they
+// are, and the consent page named nothing more.
+func mayWrite(c *client.Client, granted oauth.Scopes) bool {
+	return mayMove(c) || granted.Has("profile")
+}
 
 // updatable judges which attributes were sent, not what they hold.
 func (i *Issuer) updatable(form oauth.Form) error {

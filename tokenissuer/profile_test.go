@@ -177,3 +177,19 @@ func TestPatchesDoNotUndoEachOther(t *testing.T) {
 		}
 	}
 }
+
+// TestATokenDoesNotFillTheStore: each change of a profile is an event that is kept.
+func TestATokenDoesNotFillTheStore(t *testing.T) {
+	s := start(t, newPost(t).accounts())
+	s.user("ann", mailbox)
+	token := s.access("ann", password)
+	for n := range 61 {
+		a := s.patch(token, "nickname", fmt.Sprint(n))
+		if last := n == 60; last != (a.status == http.StatusTooManyRequests) || last && a.header.Get("Retry-After") == "" {
+			t.Fatalf("change %d: %d %s", n, a.status, a.body)
+		}
+	}
+	if a := s.patch(token, "nickname", "59"); a.status != http.StatusOK {
+		t.Errorf("what changes nothing: %d %s", a.status, a.body)
+	}
+}
