@@ -196,5 +196,8 @@ func (v *visit) endBrowser() error {
 			return v.done()
 		}
 	}
-	return oauth.Fail(oauth.InvalidRequest, NoSuchEntry)
+	if v.form.Get("end") == v.session.ID { // this one has a page of its own
+		return oauth.Fail(oauth.InvalidRequest, NoSuchEntry)
+	}
+	return v.done()
 }

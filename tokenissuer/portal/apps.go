@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -95,7 +94,7 @@ func (v *visit) endApp() error {
 	}
 	i := slices.IndexFunc(list, func(g *grantee) bool { return g.Client == v.form.Get("end") })
 	if i < 0 {
-		return oauth.Fail(oauth.InvalidRequest, NoSuchEntry)
+		return v.done() // gone already, which is what was asked for
 	}
 	app := list[i]
 	notices, err := v.withdraw(app)

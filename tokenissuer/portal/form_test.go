@@ -161,3 +161,51 @@ func TestChangedCookiesCountAsNone(t *testing.T) {
 		}
 	}
 }
+
+// A page stays open in one tab while the person signs out in another, and a
+// button is pressed twice.
+func TestFormsOfWhoHasLeftLeadOn(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right).goes("/portal/logout")
+	form := p.filled("/portal/logout")
+	for range 2 {
+		p.send("POST", "/portal/logout", form).sees("/portal/logout", 200, "You are signed out")
+	}
+	for n := range p.page.Descendants() {
+		if attr(n, "href") == "/portal/" {
+			p.goes(attr(n, "href")).sees("/portal/login", 200)
+			form = nil
+			break
+		}
+	}
+	if form != nil {
+		t.Error("no way to sign in again")
+	}
+	p = w.person().signsIn("ann", right)
+	form = p.filled("/portal/consent", "decision", "allow")
+	p.goes("/portal/logout").submits("/portal/logout")
+	p.send("POST", "/portal/consent", form).sees("/portal/login", 200)
+	if _, err := w.st.Consent(t.Context(), w.ann.ID, "shop"); err == nil {
+		t.Error("nobody has consented")
+	}
+}
+
+// What ends nowhere says where to go on.
+func TestEveryEndLeadsOn(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, path := range []string{"/portal/login", "/portal/code", "/portal/consent", "/portal/continue"} {
+		w.person().goes(path).sees("/portal/login", 200)
+	}
+	for path, text := range map[string]string{"/portal/nothing": "There is no such page", "/portal/login?p_state=x": "Go back to the app"} {
+		p := w.person().goes(path)
+		if p.status < 400 || !strings.Contains(p.body, text) || !strings.Contains(p.body, `<a href="/portal/account">`) {
+			t.Errorf("%s: %d\n%s", path, p.status, p.body)
+		}
+	}
+	p := w.person().goes("/portal")
+	w.later(pendingFor)
+	p.goes(p.at.String()).sees("/portal/login", 400, "took too long", "My account")
+	if strings.Contains(p.body, "Go back to the app") {
+		t.Error("there is no app")
+	}
+}

@@ -242,7 +242,7 @@ func TestMarkupIsText(t *testing.T) {
 func TestFailIsAPage(t *testing.T) {
 	w := newWorld(t, nil)
 	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.p.Fail(rw, r, noon, http.StatusBadRequest, oauth.UnknownClient)
+		w.p.Fail(rw, r, noon, http.StatusBadRequest, oauth.UnknownAuthClient)
 	})
 	p := w.person().goes("/oauth2/authorize?client_id=" + url.QueryEscape(attack) + "&lang=zh")
 	p.sees("/oauth2/authorize", 400, "您使用的应用不存在或已停用", "unknown_client")

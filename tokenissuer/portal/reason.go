@@ -6,6 +6,7 @@ import "github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 const (
 	ForeignState   oauth.Reason = "p_state_of_another_browser"
 	ExpiredState   oauth.Reason = "expired_p_state"
+	ExpiredHere    oauth.Reason = "expired_sign_in"
 	UsedState      oauth.Reason = "used_p_state"
 	RequestTooLong oauth.Reason = "request_too_long"
 	ForeignForm    oauth.Reason = "form_of_another_page"

@@ -17,6 +17,7 @@ var answers = map[oauth.Reason]struct {
 }{
 	ForeignState:               {http.StatusBadRequest, "error.start_again"},
 	ExpiredState:               {http.StatusBadRequest, "error.start_again"},
+	ExpiredHere:                {http.StatusBadRequest, "error.too_late"},
 	UsedState:                  {http.StatusBadRequest, "finished.text"},
 	oauth.LostRace:             {http.StatusConflict, "error.form"},
 	ForeignForm:                {http.StatusForbidden, "error.form"},
@@ -31,9 +32,8 @@ var answers = map[oauth.Reason]struct {
 	oauth.TooManyRequests:      {http.StatusTooManyRequests, "error.busy"},
 	oauth.StoreUnavailable:     {http.StatusServiceUnavailable, "error.busy"},
 	oauth.Overloaded:           {http.StatusServiceUnavailable, "error.busy"},
+	oauth.UnknownAuthClient:    {http.StatusBadRequest, "error.app"},
 	UnknownApp:                 {http.StatusBadRequest, "error.app"},
-	oauth.UnknownClient:        {http.StatusBadRequest, "error.app"},
-	oauth.DisabledClient:       {http.StatusBadRequest, "error.app"},
 	oauth.SignUpNotEnabled:     {http.StatusBadRequest, "error.source"},
 	NoSource:                   {http.StatusBadRequest, "error.source"},
 	oauth.SourceNotAssociated:  {http.StatusBadRequest, "error.source"},
@@ -48,6 +48,9 @@ func (v *visit) refuse(err error) error {
 		err = oauth.Wrap(oauth.InvalidRequest, oauth.LostRace, err)
 	}
 	e := oauth.AsError(err)
+	if e.Reason == oauth.MissingParameter && e.Param == "p_state" && v.r.Method != http.MethodPost {
+		return v.see(v.href("/portal/")) // typed, or kept as a bookmark: no app is there to go back to
+	}
 	status := http.StatusBadRequest
 	if known, ok := answers[e.Reason]; ok {
 		status = known.status

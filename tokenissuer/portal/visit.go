@@ -147,8 +147,8 @@ func (v *visit) read(page route) (err error) {
 		return err
 	}
 	v.browser = v.p.browserOf(v.w, v.r)
-	if !post || !v.signedIn && strings.HasPrefix(v.r.URL.Path, accountPath) {
-		return nil // nobody's form does nothing: it leads to the sign-in
+	if !post || !v.signedIn && leadsOn(v.r.URL.Path) {
+		return nil // nobody's form does nothing
 	}
 	for _, name := range v.form.Names() {
 		if !slices.Contains(common, name) && !slices.Contains(page.fields, name) {
@@ -159,6 +159,12 @@ func (v *visit) read(page route) (err error) {
 		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
 	}
 	return nil
+}
+
+// leadsOn reports whether nobody's form leads to the sign-in, or says that nobody
+// is signed in: the page was open when the person left in another tab.
+func leadsOn(path string) bool {
+	return strings.HasPrefix(path, accountPath) || path == "/portal/logout" || path == "/portal/consent"
 }
 
 // formSession is the session that the forms of a page belong to: consent shown
@@ -189,6 +195,9 @@ func (v *visit) reopen() error {
 	raw := v.form.Get("p_state")
 	x, err := v.p.open(v.browser, v.now, raw)
 	if err != nil {
+		if e := oauth.AsError(err); e.Reason == ExpiredState && x.Request.Client == "" {
+			err = oauth.Fail(oauth.InvalidRequest, ExpiredHere) // no app waits for it
+		}
 		return err
 	}
 	v.state, v.pending = raw, x
