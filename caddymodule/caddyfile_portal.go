@@ -1,5 +1,7 @@
 package caddymodule
 
+import "github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+
 // portal parses:
 //
 //	portal {
@@ -27,6 +29,20 @@ func (p *issuerParser) portal() error {
 	}
 	p.app.Portal = pages
 	return nil
+}
+
+// logo is the file of the logo. Like that of ca_file it is on the machine that the
+// configuration is for.
+func (p *Portal) logo(r *reader) string {
+	const word = "portal logo"
+	file, known := r.text(word, p.Logo)
+	if r.repl == nil || !known {
+		return ""
+	}
+	if err := portal.CheckLogo(file); err != nil {
+		r.fail(word, p.Logo, err.Error())
+	}
+	return file
 }
 
 // scope parses:

@@ -33,7 +33,7 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	r.at, r.lines = a.At, a.Lines
 	if p := a.Portal; p != nil {
 		c.Portal.Name, _ = r.text("portal name", p.Name)
-		c.Portal.Logo, _ = r.text("portal logo", p.Logo)
+		c.Portal.Logo = p.logo(r)
 		c.Portal.Color, _ = r.text("portal color", p.Color)
 	}
 	c.Dialect, _ = r.text("dialect", a.Dialect)

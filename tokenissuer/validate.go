@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 )
 
 // Validate reports every mistake of the configuration; each error in the join
@@ -36,6 +37,11 @@ func (c Config) Validate() error {
 	}
 	if c.Development && issuerMend(c.Issuer) == "" && !loopbackIssuer(c.Issuer) {
 		fail(ConfigError{Option: "development", Mend: message.ErrInboxOutsideLoopback.Error()})
+	}
+	if c.Portal.Color != "" {
+		if err := portal.CheckColor(c.Portal.Color); err != nil {
+			fail(ConfigError{Option: "portal color", Mend: err.Error()})
+		}
 	}
 	c.validateTimes(fail)
 	c.validateOTPLimits(fail)

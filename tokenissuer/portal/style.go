@@ -62,6 +62,18 @@ var logoTypes = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
 }
 
+// CheckLogo says what is wrong with the file of a logo.
+func CheckLogo(file string) error {
+	_, err := newLogo(file)
+	return err
+}
+
+// CheckColor says what is wrong with a colour.
+func CheckColor(color string) error {
+	_, err := parseColor(color)
+	return err
+}
+
 func newLogo(file string) (*asset, error) {
 	if file == "" {
 		return nil, nil
