@@ -209,3 +209,15 @@ func TestEveryEndLeadsOn(t *testing.T) {
 		t.Error("there is no app")
 	}
 }
+
+func TestPasswordThatIsChangedTwiceIsChanged(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right)
+	w.later(time.Hour)
+	form := p.goes("/portal/account/password").filled("/portal/account/password", "old_password", right, "new_password", "a new password")
+	for range 2 {
+		p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed")
+	}
+	w.later(repeatFor)
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 403)
+}

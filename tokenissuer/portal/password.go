@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -99,6 +100,9 @@ func (v *visit) password() error {
 	if !ok {
 		return err
 	}
+	if v.repeated {
+		return v.done()
+	}
 	m, name, ok := v.passwordOf(who)
 	if !ok {
 		return oauth.Fail(oauth.InvalidRequest, NoSource)
@@ -107,6 +111,13 @@ func (v *visit) password() error {
 		return err
 	}
 	return v.done()
+}
+
+// justChanged reports whether this browser has set the password a moment ago: the
+// button was pressed twice, and the first press has begun another session.
+func (v *visit) justChanged(who store.Account) bool {
+	lately := func(at time.Time) bool { return v.now.Sub(at) < repeatFor }
+	return lately(who.PasswordSet) && lately(v.session.AuthTime) && !v.session.AuthTime.Before(who.PasswordSet)
 }
 
 // expiredPage asks who has just signed in with an expired password for another.

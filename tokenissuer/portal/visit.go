@@ -22,6 +22,7 @@ type visit struct {
 	browser  browser
 	session  store.Session
 	signedIn bool
+	repeated bool       // the form has done its work before
 	form     oauth.Form // of the body for POST, of the query otherwise
 
 	words   *words
@@ -40,7 +41,10 @@ type route struct {
 	anybody   bool // its forms belong to no session
 }
 
-const accountPath = "/portal/account"
+const (
+	accountPath  = "/portal/account"
+	passwordPath = accountPath + "/password"
+)
 
 // common are the fields of every form.
 var common = []string{"form_token", "p_state", "lang"}
@@ -67,7 +71,7 @@ func init() { // the handlers name addresses, which are in the table again
 		emailPath + codePath:       {get: (*visit).contactCodePage, post: (*visit).contactCode, fields: []string{"code"}},
 		phonePath:                  {get: (*visit).contactPage, post: (*visit).contact, fields: []string{"phone_number"}},
 		phonePath + codePath:       {get: (*visit).contactCodePage, post: (*visit).contactCode, fields: []string{"code"}},
-		"/portal/account/password": {get: (*visit).passwordPage, post: (*visit).password, fields: []string{"username", "old_password", "new_password"}},
+		passwordPath:               {get: (*visit).passwordPage, post: (*visit).password, fields: []string{"username", "old_password", "new_password"}},
 		"/portal/account/browsers": {get: (*visit).browsersPage, post: (*visit).endBrowser, fields: []string{"end"}},
 		"/portal/account/apps":     {get: (*visit).appsPage, post: (*visit).endApp, fields: []string{"end"}},
 	}
@@ -156,6 +160,12 @@ func (v *visit) read(page route) (err error) {
 		}
 	}
 	if !v.p.goodToken(v.form.Get("form_token"), v.browser, v.formSession()) {
+		if v.r.URL.Path == passwordPath {
+			if who, err := v.p.o.Store.Account(v.r.Context(), v.session.Account); err == nil && v.justChanged(who) {
+				v.repeated = true // the form of the session before, which does nothing
+				return nil
+			}
+		}
 		return oauth.Fail(oauth.InvalidRequest, ForeignForm)
 	}
 	return nil
