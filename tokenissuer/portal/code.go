@@ -151,12 +151,15 @@ func (v *visit) sent() (method, error) {
 }
 
 func (v *visit) showCode(status int, wrong *problem) error {
-	fields := []field{v.codeField()}
+	fields, signup := []field{v.codeField()}, ""
+	if ms, app, err := v.methods(); err == nil && len(v.p.newcomers(app, ms)) > 0 {
+		signup = v.href("/portal/signup")
+	}
 	mark(fields, wrong, "")
 	return v.show(status, "code", view{Done: v.told("code"), Problem: wrong, Data: struct {
-		Lead, To, Source, Back string
-		Fields                 []field
-	}{v.codeSent("code.sent"), v.pending.Code.To, v.pending.Code.Source, v.href("/portal/login"), fields}})
+		Lead, To, Source, Back, SignUp string
+		Fields                         []field
+	}{v.codeSent("code.sent"), v.pending.Code.To, v.pending.Code.Source, v.href("/portal/login"), signup, fields}})
 }
 
 // code takes the code.

@@ -278,6 +278,9 @@ func TestNewCodeTooSoonKeepsTheOneBefore(t *testing.T) {
 	sender.fail = oauth.Fail(oauth.MailRateLimitExceeded, oauth.MailboxUsedUp)
 	reset.goes(link).submits("/portal/reset", "username", "ann@example.com").sees("/portal/reset/password", 200, "It is good for 60 seconds.")
 	p.submits("/portal/login").sees("/portal/code", 200, "sent there a moment ago")
+	if !strings.Contains(p.body, `href="/portal/signup?p_state=`) {
+		t.Error("no way to an account for who has none")
+	}
 	code, again := p.filled("/portal/code", "code", " 2\t"), p.filled("/portal/login")
 	p.submits("/portal/login", "username", "bob@example.com").sees("/portal/login", 400, "too often")
 	w.later(time.Minute) // the code is over
