@@ -169,7 +169,7 @@ func TestPersonEndsAnApp(t *testing.T) {
 	}
 	p.goes("/portal/account/apps")
 	p.send("POST", "/portal/account/apps", p.filled("/portal/account/apps", "end", "shop")).sees("/portal/account/apps", 200, "has no access any more") // pressed twice
-	p.goes("/authorize").sees("/portal/consent", 200) // it has to ask again
+	p.goes("/authorize").sees("/portal/consent", 200)                                                                                                   // it has to ask again
 }
 
 func TestAppKeepsItsAccessWhereItCannotBeTold(t *testing.T) {
