@@ -30,7 +30,7 @@ const (
 // reservedNames mean something in a token or in a request, so an attribute cannot
 // be called so.
 var reservedNames = []string{
-	"username", "password", "phoneNumber", "id", "userName", "mobile", "address",
+	"username", "password", "phoneNumber", "id", "userName", "mobile",
 	"client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"iss", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "auth_time", "amr", "acr", "sid", "scope", "at_hash", "c_hash", "cnf", "act", "events",
 }
@@ -39,6 +39,18 @@ var reservedNames = []string{
 const mostAttributes = 16
 
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+
+// validateAddress refuses the scope where nobody can have what it tells.
+func (c Config) validateAddress(fail func(ConfigError)) {
+	if slices.Contains(c.Attributes, address) || slices.Contains(c.OperatorAttributes, address) {
+		return
+	}
+	for _, r := range c.Clients {
+		if slices.Contains(r.Scopes, address) {
+			fail(ConfigError{Client: r.ID, Option: "scopes", Mend: "address tells nothing: nobody has an address until `attribute address` declares it"})
+		}
+	}
+}
 
 func (c Config) validateAttributes(fail func(ConfigError)) {
 	all := slices.Concat(c.Attributes, c.OperatorAttributes)
@@ -62,6 +74,7 @@ func (c Config) validateAttributes(fail func(ConfigError)) {
 			fail(ConfigError{Option: word + name, Mend: mend})
 		}
 	}
+	c.validateAddress(fail)
 }
 
 // byOperator begins the key of what an operator wrote: a name cannot have it. So

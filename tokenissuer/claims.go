@@ -17,7 +17,13 @@ var scopeClaims = map[string][]string{
 	"profile": {"name", "nickname", "preferred_username", "zoneinfo", "locale"},
 	"email":   {"email", "email_verified"},
 	"phone":   {"phone_number", "phone_number_verified"},
+	address:   {address},
 }
+
+// address is a scope, its claim, and the attribute that an operator declares for
+// it: one text, which the claim has as its `formatted` member (OpenID Connect Core
+// §5.1.1).
+const address = "address"
 
 // signInClaims are about the sign-in and not the person: any client may ask for
 // them.
@@ -56,7 +62,7 @@ func claimsAsked(q portal.Request) string {
 // sign-in is bounded by us and not by the request.
 func known(members map[string]json.RawMessage) (names []string) {
 	for name := range members {
-		if slices.Contains(signInClaims, name) || slices.Contains(client.KnownClaims, name) || isVerified(name) {
+		if slices.Contains(signInClaims, name) || slices.Contains(client.KnownClaims, name) || isVerified(name) || name == address {
 			names = append(names, name)
 		}
 	}
@@ -192,6 +198,10 @@ func (i *Issuer) tell(claims map[string]any, who *store.Account, name string) {
 	case "phone_number_verified":
 		if who.Phone != "" {
 			claims[name] = who.PhoneVerified
+		}
+	case address:
+		if formatted := i.attribute(who, name); formatted != "" {
+			claims[name] = map[string]string{"formatted": formatted}
 		}
 	default:
 		text = i.attribute(who, name)

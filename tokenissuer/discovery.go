@@ -100,7 +100,7 @@ func (i *Issuer) scopes(f family) []string {
 	if f == apiV1 {
 		all = append(all, idaas.personScope)
 	}
-	for _, s := range []string{"profile", "email", "phone"} {
+	for _, s := range []string{"profile", "email", "phone", address} {
 		if slices.ContainsFunc(i.clients[f].All(), func(c *client.Client) bool { return c.Scopes.Has(s) }) {
 			all = append(all, s)
 		}

@@ -46,7 +46,6 @@ func (c Config) Validate() error {
 	c.validateTimes(fail)
 	c.validateOTPLimits(fail)
 	c.validateAttributes(fail)
-	c.validateAddress(fail)
 	sources := c.validateSources(fail)
 	c.validateClients(sources, fail)
 	return errors.Join(errs...)
