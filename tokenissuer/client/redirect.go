@@ -91,6 +91,8 @@ func originProblem(raw string) string {
 	switch {
 	case err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || raw != u.Scheme+"://"+u.Host || raw != strings.ToLower(raw):
 		return "is not an origin such as https://app.example.com"
+	case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80":
+		return "names the port that browsers leave out: " + u.Scheme + "://" + strings.TrimSuffix(u.Host, ":"+u.Port())
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return ""
 	}

@@ -334,6 +334,9 @@ func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 		if r.Refresh != "" {
 			add("refresh", mend)
 		}
+		if len(r.LogoutRedirectURIs) > 0 {
+			add("logout_redirect_uris", mend)
+		}
 	} else if r.Refresh != "" && !r.HasGrant(oauth.GrantRefreshToken) {
 		add("refresh", "without effect: refresh_token is not among the grants")
 	}
@@ -345,6 +348,18 @@ func (r Registration) checkEffect(add func(option, format string, a ...any)) {
 		if r.BackchannelLogoutURI != "" {
 			add("backchannel_logout_uri", mend)
 		}
+		if r.FirstParty {
+			add("first_party", "without effect: nobody is asked for consent, for authorization_code is not among the grants")
+		}
+		if r.PKCEWithoutSecret {
+			add("pkce_without_secret", "without effect: no code is redeemed, for authorization_code is not among the grants")
+		}
+	}
+	if r.PKCEWithoutSecret && r.Type.Public() {
+		add("pkce_without_secret", "without effect: a %s client redeems its codes without a secret anyway", r.Type)
+	}
+	if r.Type == M2M && len(r.CORSOrigins) > 0 {
+		add("cors_origins", "without effect: an m2m client is not in a browser")
 	}
 	if len(r.Audiences) > 0 && !r.HasGrant(oauth.GrantClientCredentials) {
 		add("audience", "without effect: client_credentials is not among the grants")
