@@ -1,6 +1,6 @@
 package caddymodule
 
-import "github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+import "github.com/gatehouse-auth/gatehouse/tokenissuer"
 
 // portal parses:
 //
@@ -39,7 +39,7 @@ func (p *Portal) logo(r *reader) string {
 	if r.repl == nil || !known {
 		return ""
 	}
-	if err := portal.CheckLogo(file); err != nil {
+	if err := (tokenissuer.Portal{Logo: file}).CheckLogo(); err != nil {
 		r.fail(word, p.Logo, err.Error())
 	}
 	return file

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 )
 
 // Defaults of the options that have one.
@@ -142,6 +143,10 @@ type Portal struct {
 	Logo  string // an image file, read once
 	Color string // #rgb or #rrggbb
 }
+
+// CheckLogo says what is wrong with the file of the logo, which Validate does not
+// look at: a configuration may be for another machine.
+func (p Portal) CheckLogo() error { return portal.CheckLogo(p.Logo) }
 
 // Client is a registered application as an operator writes it.
 type Client = client.Registration
