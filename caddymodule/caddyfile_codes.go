@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -180,19 +182,16 @@ func (a *App) showMessage(m message.Message) {
 	a.logger.Info("development inbox", zap.String("to", m.To), zap.String("text", m.Text))
 }
 
+var secretName = regexp.MustCompile(`(?i)auth|key|token|secret|password|signature`)
+
 // literal reports whether the sender's credential is written in the
-// configuration.
+// configuration: in the URL, or in a header that is called like one.
 func (s *Send) literal() bool {
 	if s == nil {
 		return false
 	}
-	if s.Type == "smtp" {
-		return !hasPlaceholder(s.URL) && strings.Contains(s.URL, "@")
+	if !hasPlaceholder(s.URL) && strings.Contains(s.URL, "@") {
+		return true
 	}
-	for _, h := range s.Headers {
-		if http.CanonicalHeaderKey(h.Name) == "Authorization" && !hasPlaceholder(h.Value) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Headers, func(h SendHeader) bool { return !hasPlaceholder(h.Value) && secretName.MatchString(h.Name) })
 }

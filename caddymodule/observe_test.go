@@ -135,6 +135,25 @@ func TestSecretWrittenInTheConfigurationIsWarnedOf(t *testing.T) {
 	}
 }
 
+func TestSenderKnowsWhatLooksLikeASecret(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		send    Send
+		literal bool
+	}{
+		{Send{Type: "smtp", URL: "smtps://mailer:hunter2@mail.example"}, true},
+		{Send{Type: "smtp", URL: "{env.SMTP_URL}"}, false},
+		{Send{Type: "webhook", URL: "https://u:p@sms.example"}, true},
+		{Send{Type: "webhook", URL: "https://sms.example", Headers: []SendHeader{{Name: "x-api-key", Value: "abcdef123456"}}}, true},
+		{Send{Type: "webhook", URL: "https://sms.example", Headers: []SendHeader{{Name: "Authorization", Value: "Bearer {env.KEY}"}}}, false},
+		{Send{Type: "webhook", URL: "https://sms.example", Headers: []SendHeader{{Name: "X-Tenant", Value: "shop"}}}, false},
+	} {
+		if c.send.literal() != c.literal {
+			t.Errorf("%s %s: want %v", c.send.Type, c.send.URL, c.literal)
+		}
+	}
+}
+
 func TestAdaptedConfigurationHoldsNoSecret(t *testing.T) {
 	w := newWorld(t)
 	w.load(oneIssuer, oneSite)
