@@ -63,7 +63,8 @@ func (i *Issuer) metadata(f family) metadata {
 	m.ChallengeMethods = []string{oauth.S256}
 	if i.portal != nil {
 		m.ResponseModes, m.ISSParameter = []string{"query", "form_post"}, i.config.ISSParameter
-		m.BackchannelLogout, m.BackchannelSession = f == oauth2, f == oauth2
+		m.BackchannelLogout, m.BackchannelSession = true, true
+		m.EndSessionEndpoint = i.base(oauth2) + "/logout" // one for both: the ID token says whose it is
 	}
 	if f == apiV1 {
 		m.AuthorizationEndpoint, m.TokenEndpoint = base+"/authorize", base+"/token"
@@ -75,7 +76,6 @@ func (i *Issuer) metadata(f family) metadata {
 	}
 	m.AuthorizationEndpoint, m.TokenEndpoint = base+"/oauth2/authorize", base+"/oauth2/token"
 	m.JWKSURI, m.UserinfoEndpoint = base+"/oauth2/jwks", base+"/userinfo"
-	m.EndSessionEndpoint = base + "/logout"
 	m.RevocationEndpoint, m.RevocationAuthMethods = base+"/oauth2/revoke", m.TokenAuthMethods
 	m.IntrospectionEndpoint, m.IntrospectionAuthMethods = base+"/oauth2/introspect", m.TokenAuthMethods[:2]
 	return m

@@ -164,7 +164,7 @@ func TestDiscovery(t *testing.T) {
 		`"userinfo_endpoint":"https://auth.example.com/userinfo","revocation_endpoint":"https://auth.example.com/oauth2/revoke",` +
 		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],` +
 		`"introspection_endpoint":"https://auth.example.com/oauth2/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
-		`"end_session_endpoint":"https://auth.example.com/logout","code_challenge_methods_supported":["S256"]}`
+		`"code_challenge_methods_supported":["S256"]}`
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
 		a := s.send(http.MethodGet, path, "", "X-Forwarded-Host: evil.example")
 		if a.status != 200 || a.header.Get("Content-Type") != "application/json" || a.body != want {

@@ -84,13 +84,9 @@ func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
 	if len(d.state) > maxState {
 		return d, oauth.FailParam(oauth.InvalidRequest, oauth.BadParameter, "state")
 	}
-	id, err := i.leaver(form, &d)
+	c, err := i.leaver(form, &d)
 	if err != nil {
 		return d, err
-	}
-	c, known := i.clients[oauth2].Client(id)
-	if !known || c.Disabled {
-		return d, oauth.Fail(oauth.InvalidRequest, oauth.UnknownAuthClient)
 	}
 	r.event.Client = c.ID
 	own, standard := form.Get("logout_redirect_uri"), form.Get("post_logout_redirect_uri")
@@ -110,23 +106,26 @@ func (i *Issuer) departure(r *request, form oauth.Form) (departure, error) {
 	return d, err
 }
 
-// leaver finds the client that a request names, by its id or by an ID token it
-// got.
-func (i *Issuer) leaver(form oauth.Form, d *departure) (id string, err error) {
-	id = form.Get("client_id")
-	raw := form.Get("id_token_hint")
-	if raw == "" {
-		if id == "" {
-			return "", oauth.FailParam(oauth.InvalidRequest, oauth.MissingLogoutClient, "client_id")
+// leaver finds the client that a request names: by its id, or by an ID token it
+// got. The second is the standard's, which has one such address for the whole
+// provider: so an ID token of either documented API will do.
+func (i *Issuer) leaver(form oauth.Form, d *departure) (*client.Client, error) {
+	id, find := form.Get("client_id"), i.clients[oauth2].Client
+	if raw := form.Get("id_token_hint"); raw != "" {
+		hint, err := token.ReadHint(raw, i)
+		if err != nil || !slices.Contains(i.Identifiers(), hint.Issuer) || id != "" && id != hint.ClientID {
+			return nil, oauth.Wrap(oauth.InvalidRequest, oauth.BadParameter, errors.Join(err, errHint))
 		}
-		return id, nil
+		d.hint, id, find = &hint, hint.ClientID, i.client
 	}
-	hint, err := token.ReadHint(raw, i)
-	if err != nil || !slices.Contains(i.Identifiers(), hint.Issuer) || id != "" && id != hint.ClientID {
-		return "", oauth.Wrap(oauth.InvalidRequest, oauth.BadParameter, errors.Join(err, errHint))
+	if id == "" {
+		return nil, oauth.FailParam(oauth.InvalidRequest, oauth.MissingLogoutClient, "client_id")
 	}
-	d.hint = &hint
-	return hint.ClientID, nil
+	c, known := find(id)
+	if !known || c.Disabled {
+		return nil, oauth.Fail(oauth.InvalidRequest, oauth.UnknownAuthClient)
+	}
+	return c, nil
 }
 
 var errHint = errors.New("id_token_hint is not an ID token of this client")

@@ -16,7 +16,12 @@ const bye = "https://shop.example.com/bye"
 func (b *browser) hintOf(s *server, client, name string) string {
 	b.t.Helper()
 	code := b.signedIn(authorizePath(client, "claims", `{"id_token":{"sid":null}}`), name).Get("code")
-	return s.good(form("client_id", client, "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback)).text(b.t, "id_token")
+	path := "/oauth2/token"
+	if client == "legacy" {
+		path = idaasToken
+	}
+	a := s.send(http.MethodPost, path, form("client_id", client, "client_secret", secret, "grant_type", "authorization_code", "code", code, "redirect_uri", callback))
+	return a.text(b.t, "id_token")
 }
 
 func (b *browser) isSignedIn() bool {
@@ -152,4 +157,48 @@ func TestDisabledClientSignsNobodyOut(t *testing.T) {
 		t.Error("signed out by a client that is disabled")
 	}
 	b.get("/api/v1/logout?"+form("redirect_url", bye)).goesTo(t, "https://auth.example.com/portal/")
+}
+
+// TestHintOfTheSecondAPI: the standard has one address for the whole provider, and
+// both metadata documents name it.
+func TestHintOfTheSecondAPI(t *testing.T) {
+	told, config := listen(t), authorizing()
+	legacy := slices.IndexFunc(config.Clients, func(c tokenissuer.Client) bool { return c.ID == "legacy" })
+	config.Clients[legacy].LogoutRedirectURIs, config.Clients[legacy].BackchannelLogoutURI = []string{bye}, told.URL
+	s := start(t, config)
+	s.user("alice", "")
+	s.user("mallory", "")
+	for _, path := range []string{"/.well-known/openid-configuration", "/api/v1/oauth2/.well-known/openid-configuration"} {
+		m := s.send(http.MethodGet, path, "").json(t)
+		if m["end_session_endpoint"] != "https://auth.example.com/logout" || m["backchannel_logout_supported"] != true || m["backchannel_logout_session_supported"] != true {
+			t.Errorf("%s: %v", path, m)
+		}
+	}
+	foreign := s.browser().hintOf(s, "legacy", "mallory")
+	b := s.browser()
+	hint := b.hintOf(s, "legacy", "alice")
+	signedIn := func() bool {
+		return strings.Contains(b.get(authorizePath("legacy", "prompt", "none")).header.Get("Location"), "?code=")
+	}
+	for name, query := range map[string]string{
+		"an address of nobody":  form("id_token_hint", hint, "post_logout_redirect_uri", "https://evil.example/"),
+		"another client's hint": form("client_id", "shop", "id_token_hint", hint, "post_logout_redirect_uri", bye),
+		"an address alone":      form("client_id", "legacy", "post_logout_redirect_uri", bye),
+	} {
+		if staysOnAPage(t, b.get("/logout?"+query)); !signedIn() {
+			t.Fatalf("%s: signed out", name)
+		}
+	}
+	// The documented spelling is the other API's, where this client is unknown.
+	if a := b.get("/logout?" + form("client_id", "legacy")); a.status != http.StatusBadRequest || !signedIn() {
+		t.Errorf("by its id alone: %d %s", a.status, a.body)
+	}
+	b.get("/logout?"+form("id_token_hint", foreign, "post_logout_redirect_uri", bye)).goesTo(t, "https://auth.example.com/portal/logout")
+	b.get("/logout?"+form("id_token_hint", hint, "post_logout_redirect_uri", bye, "state", "x")).goesTo(t, bye+"?state=x")
+	if signedIn() {
+		t.Error("still signed in")
+	}
+	if _, notice := decoded(t, told.next(t)); !strings.Contains(notice, `"iss":"https://auth.example.com/api/v1/oauth2"`) {
+		t.Errorf("told by another issuer: %s", notice)
+	}
 }

@@ -1,4 +1,4 @@
-// What openid-client can do with the second documented API: all but its userinfo and its sign-out,
+// What openid-client can do with the second documented API: all but its userinfo and its own sign-out,
 // which are no OpenID Connect, and revocation, which it does not have.
 import { client, follow } from "./browser.mjs";
 import assert from "node:assert/strict";
@@ -7,7 +7,8 @@ import * as oidc from "openid-client";
 const config = await oidc.discovery(client.issuer, client.id, undefined, oidc.ClientSecretBasic(client.secret));
 const server = config.serverMetadata();
 assert.equal(server.issuer, client.issuer.href);
-assert.deepEqual([server.revocation_endpoint, server.introspection_endpoint, server.end_session_endpoint], [undefined, undefined, undefined]);
+assert.deepEqual([server.revocation_endpoint, server.introspection_endpoint], [undefined, undefined]);
+assert.equal(server.end_session_endpoint, new URL("/logout", server.issuer).href);
 
 const verifier = oidc.randomPKCECodeVerifier();
 const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
