@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -94,16 +95,30 @@ type parcel struct {
 // send stores a code, sends it, and returns its otp_token. Stored first: a code
 // that arrives is one that can be used. A message that could not be sent leaves
 // nothing behind but what it cost.
-func (c *codes) send(ctx context.Context, now time.Time, p parcel) (token string, err error) {
+//
+// Where the limits refuse another code to who has a good one, Once says so, that
+// one is the answer: somebody pressed twice, or went back.
+func (c *codes) send(ctx context.Context, now time.Time, p parcel) (portal.Sent, error) {
 	to, ok := c.accounts.Reachable(p.Kind, p.To)
 	if !ok {
-		return "", malformed(p.Kind)
+		return portal.Sent{}, malformed(p.Kind)
 	}
 	p.To = to
-	token, code, record, fresh, err := c.prepare(ctx, now, p)
-	if err != nil || !fresh {
-		return token, err
+	token, code, record, err := c.accounts.NewCode(now, p.Sending, p.digits, p.lifetime, !p.decoy)
+	if err != nil {
+		return portal.Sent{}, err
 	}
+	if err := c.book(ctx, now, p, record); err != nil {
+		if before, lookErr := c.state.store.OneTimeCode(ctx, record.Code.Hash); lookErr == nil && account.CodeLives(now, before) {
+			return portal.Sent{Token: token, Lifetime: before.CodeExpires.Sub(now), Before: true}, nil
+		}
+		return portal.Sent{}, err
+	}
+	return portal.Sent{Token: token, Lifetime: p.lifetime}, c.post(ctx, now, p, code, record)
+}
+
+// post sends a code that is stored and paid for.
+func (c *codes) post(ctx context.Context, now time.Time, p parcel, code string, record store.PutOneTimeCode) error {
 	// Sent or not is settled even if the client hangs up; the sender has a time
 	// limit of its own.
 	ctx = context.WithoutCancel(ctx)
@@ -121,45 +136,12 @@ func (c *codes) send(ctx context.Context, now time.Time, p parcel) (token string
 	}
 	if p.apart {
 		c.state.aside("sending a one-time code", deliver)
-		return token, nil
+		return nil
 	}
 	if err := deliver(); err != nil {
-		return "", unsent(p.Kind, err)
+		return unsent(p.Kind, err)
 	}
-	return token, nil
-}
-
-// prepare makes a code and books its message. Where the limits refuse one to a
-// button that has sent one already, which is good, it is that one's otp_token, and
-// not fresh: the button was pressed twice.
-func (c *codes) prepare(ctx context.Context, now time.Time, p parcel) (token, code string, record store.PutOneTimeCode, fresh bool, err error) {
-	another := func() (err error) {
-		token, code, record, err = c.accounts.NewCode(now, p.Sending, p.digits, p.lifetime, !p.decoy)
-		return err
-	}
-	if err = another(); err != nil {
-		return "", "", record, false, err
-	}
-	first, hash := token, record.Code.Hash
-	if p.Once != "" {
-		switch _, err = c.state.store.OneTimeCode(ctx, hash); {
-		case err == nil: // sent: another one needs another otp_token
-			p.Once = ""
-			err = another()
-		case errors.Is(err, store.ErrNotFound):
-			err = nil
-		}
-		if err != nil {
-			return "", "", record, false, err
-		}
-	}
-	if err = c.book(ctx, now, p, record); err == nil {
-		return token, code, record, true, nil
-	}
-	if before, lookErr := c.state.store.OneTimeCode(ctx, hash); lookErr == nil && now.Before(before.CodeExpires) {
-		return first, "", record, false, nil
-	}
-	return "", "", record, false, err
+	return nil
 }
 
 func (c *codes) message(now time.Time, p parcel, code string) message.Message {
@@ -246,14 +228,15 @@ func (c *codes) quotas(p parcel) []quota {
 	return append(all, q)
 }
 
-// book stores a code and takes what its message costs, all or nothing.
+// book stores a code, in the place of the one before to the same Once, and takes
+// what its message costs, all or nothing.
 func (c *codes) book(ctx context.Context, now time.Time, p parcel, record store.PutOneTimeCode) error {
 	limits := c.quotas(p)
 	var writes []store.Write
 	for _, q := range limits {
 		writes = append(writes, q.take)
 	}
-	err := c.state.store.Apply(ctx, now, append(writes, record)...)
+	err := c.state.store.Apply(ctx, now, append(writes, store.RemoveOneTimeCode{Hash: record.Code.Hash}, record)...)
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}

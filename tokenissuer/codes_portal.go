@@ -31,10 +31,9 @@ func (c *codes) Send(ctx context.Context, now time.Time, d portal.Destination) (
 	}
 	source := c.sources[d.Source]
 	s.Usage = account.ForLogin
-	token, err := c.send(ctx, now, parcel{
+	return c.send(ctx, now, parcel{
 		Sending: s, by: source.ID, digits: source.Digits, lifetime: source.Lifetime, locale: d.Locale, from: d.From, unproven: true,
 	})
-	return portal.Sent{Token: token, Lifetime: source.Lifetime}, err
 }
 
 // Check proves a person with the code.
@@ -96,8 +95,7 @@ func (c addresses) SendTo(ctx context.Context, now time.Time, d portal.Destinati
 	}
 	// A person types it from a mailbox: the operator's lifetime, not the API's.
 	p.digits, p.lifetime = c.sources[p.by].Digits, c.sources[p.by].Lifetime
-	token, err := c.send(ctx, now, p)
-	return portal.Sent{Token: token, Lifetime: p.lifetime}, err
+	return c.send(ctx, now, p)
 }
 
 // Prove takes the code.

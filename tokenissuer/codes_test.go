@@ -157,37 +157,54 @@ func TestRatesOfANumber(t *testing.T) {
 	}
 }
 
-// A button that is pressed twice sends one code, and both answers are about it.
-func TestPortalSendsOneCodeToAButton(t *testing.T) {
+// A browser that asks again before the pause is over gets no second message, and
+// is led to the first one. After the pause the newest code is the only one.
+func TestPortalSendsOneCodeAtATime(t *testing.T) {
 	var got []message.Message
 	i := developing(t, Config{Inbox: func(m message.Message) { got = append(got, m) }})
-	d := portal.Destination{Source: "mail", To: "ann@example.com", Once: "a button"}
-	send := func(at time.Time, d portal.Destination) (string, oauth.Reason) {
+	d := portal.Destination{Source: "mail", To: "ann@example.com", Once: "a browser"}
+	send := func(after time.Duration, d portal.Destination) (portal.Sent, oauth.Reason) {
 		t.Helper()
-		sent, err := i.codes.Send(t.Context(), at, d)
+		sent, err := i.codes.Send(t.Context(), noon.Add(after), d)
 		if err != nil {
-			return "", oauth.AsError(err).Reason
+			return portal.Sent{}, oauth.AsError(err).Reason
 		}
-		return sent.Token, ""
+		return sent, ""
 	}
-	first, _ := send(noon, d)
-	if again, refused := send(noon.Add(time.Second), d); again != first || refused != "" || len(got) != 1 {
-		t.Errorf("pressed twice: the same %v, %s, %d messages", again == first, refused, len(got))
+	check := func(after time.Duration, code string) oauth.Reason {
+		t.Helper()
+		sent, _ := send(after, d)
+		_, _, err := i.codes.Check(t.Context(), noon.Add(after), d, sent.Token, code)
+		return oauth.AsError(err).Reason
+	}
+	first, _ := send(0, d)
+	if again, refused := send(time.Second, d); again.Token != first.Token || !again.Before || again.Lifetime != first.Lifetime-time.Second || first.Before || len(got) != 1 {
+		t.Errorf("pressed twice: %+v after %+v, %s, %d messages", again, first, refused, len(got))
 	}
 	for name, other := range map[string]portal.Destination{
-		"another button": {Source: "mail", To: d.To, Once: "another"}, "no button": {Source: "mail", To: d.To},
+		"another browser": {Source: "mail", To: d.To, Once: "another"}, "no browser": {Source: "mail", To: d.To},
 	} {
-		if token, refused := send(noon.Add(time.Second), other); token != "" || refused != oauth.MailboxUsedUp {
-			t.Errorf("%s: %q %s", name, token, refused)
+		if sent, refused := send(time.Second, other); sent.Token != "" || refused != oauth.MailboxUsedUp {
+			t.Errorf("%s: %+v %s", name, sent, refused)
 		}
 	}
-	// After the pause the same page sends another one.
-	later, refused := send(noon.Add(31*time.Second), d)
-	if later == "" || later == first || len(got) != 2 {
-		t.Fatalf("after the pause: %q %s, %d messages", later, refused, len(got))
+	if later, refused := send(31*time.Second, d); later.Token == "" || later.Before || len(got) != 2 {
+		t.Fatalf("after the pause: %+v %s, %d messages", later, refused, len(got))
 	}
-	if _, _, err := i.codes.Check(t.Context(), noon.Add(32*time.Second), d, later, got[1].Code); oauth.AsError(err).Reason != oauth.UnknownUser {
-		t.Errorf("its code: %v", err)
+	if refused := check(40*time.Second, got[0].Code); refused != oauth.WrongOTP {
+		t.Errorf("the first code: %s", refused)
+	}
+	if refused := check(41*time.Second, got[1].Code); refused != oauth.UnknownUser { // right, and nobody's
+		t.Errorf("the second code: %s", refused)
+	}
+	for n := range 4 {
+		if refused := check(42*time.Second, "x"); refused != oauth.WrongOTP {
+			t.Errorf("wrong code %d: %s", n, refused)
+		}
+	}
+	// Nobody is led to a code that was guessed at too often.
+	if sent, refused := send(43*time.Second, d); refused != oauth.MailboxUsedUp {
+		t.Errorf("after five wrong codes: %+v %s", sent, refused)
 	}
 }
 

@@ -24,13 +24,13 @@ func (i *Issuer) sendOTP(r *request) error {
 	if err := i.judgeRecipient(r, &p); err != nil {
 		return err
 	}
-	token, err := i.codes.send(r.Context(), r.now, p)
+	sent, err := i.codes.send(r.Context(), r.now, p)
 	if err != nil {
 		return err
 	}
 	return r.json("application/json", struct {
 		OTPToken string `json:"otp_token"`
-	}{token})
+	}{sent.Token})
 }
 
 // parcel reads what is to be sent, and by which source.

@@ -65,8 +65,8 @@ type Sending struct {
 	Kind   store.IdentifierKind
 	To     string
 
-	// Once, a secret, makes asking again with the same give the same otp_token, of
-	// which there can be one; "" gives another each time.
+	// Once, a secret, makes asking again with the same give the same otp_token, for
+	// which there is one code at a time; "" gives another each time.
 	Once string
 }
 
@@ -92,6 +92,11 @@ func (a *Accounts) NewCode(now time.Time, s Sending, digits int, lifetime time.D
 		Client: s.Client, Source: s.Source, Usage: s.Usage, Kind: s.Kind, Destination: s.To,
 		CodeExpires: now.Add(lifetime), Expires: now.Add(tokenLifetime),
 	}}, nil
+}
+
+// CodeLives reports whether the right code would still be taken.
+func CodeLives(now time.Time, record store.OneTimeCode) bool {
+	return now.Before(record.CodeExpires) && record.Failures < triesPerCode
 }
 
 // codeHash is keyed with our key and with the otp_token, of which the store

@@ -16,7 +16,8 @@ type Addresses interface {
 	Kinds() []store.IdentifierKind
 
 	// SendTo sends a code. Whether anybody has an account with the address must not
-	// show. One that is on its way for the same Once is not sent again.
+	// show. Where it is too early for another one, that which was sent for the same
+	// Once is the answer.
 	SendTo(ctx context.Context, now time.Time, d Destination) (Sent, error)
 
 	// Prove returns the address of who has the code, as it is stored. The writes use
@@ -62,21 +63,6 @@ func (v *visit) addressField(kinds []store.IdentifierKind, to, hint string) fiel
 
 // keyboards are the ones a phone shows for what is typed.
 var keyboards = map[store.IdentifierKind]string{store.ByEmail: "email", store.ByPhone: "tel"}
-
-// sendTo sends a code and keeps in p_state that it is on its way.
-func (v *visit) sendTo(usage string, kind store.IdentifierKind, to string) (*problem, error) {
-	d := v.destination("", to)
-	next := sentCode{To: to, Usage: usage, Kind: kind}
-	d.Usage, d.Kind, d.Once = usage, kind, v.button()
-	sent, err := v.p.o.Addresses.SendTo(v.r.Context(), v.now, d)
-	if err != nil {
-		if v.sentLately(err, next) {
-			return nil, nil
-		}
-		return v.unsent(err)
-	}
-	return nil, v.keep(sent, next)
-}
 
 // owner takes the code that was sent.
 func (v *visit) owner() (to string, writes []store.Write, wrong *problem, err error) {

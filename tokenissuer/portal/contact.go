@@ -119,15 +119,10 @@ func (v *visit) contact() error {
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.same")})
 	}
 	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor), Account: who.ID}
-	wrong, err := v.sendTo(account.ForUserinfo, c.kind, to)
-	switch {
-	case err != nil:
-		return err
-	case wrong != nil:
+	return v.sendTo(account.ForUserinfo, c.kind, to, c.path+codePath, func(wrong *problem) error {
 		wrong.Field = string(c.kind)
 		return v.showContact(http.StatusBadRequest, c, to, wrong)
-	}
-	return v.see(v.href(c.path + codePath))
+	})
 }
 
 // moved is moving with a code on its way, for this account and this address.
@@ -157,7 +152,7 @@ func (v *visit) contactCodePage() error {
 func (v *visit) showContactCode(status int, c contact, wrong *problem) error {
 	fields := []field{v.codeField()}
 	mark(fields, wrong, "")
-	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Problem: wrong, Data: struct {
+	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, Action, Button, Back, BackText string
 		Fields                               []field
 	}{v.codeSent("code.sent"), c.path + codePath, v.words.T("save"), v.href(c.path), v.words.T("code.again"), fields}})

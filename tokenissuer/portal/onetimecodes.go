@@ -14,8 +14,8 @@ type OneTimeCodes interface {
 	// codes.
 	Kind(source string) (store.IdentifierKind, bool)
 
-	// Send sends a code. Whether anybody has the address must not show. One that is
-	// on its way for the same Once is not sent again.
+	// Send sends a code. Whether anybody has the address must not show. Where it is
+	// too early for another one, that which was sent for the same Once is the answer.
 	Send(ctx context.Context, now time.Time, d Destination) (Sent, error)
 
 	// Check proves a person with the code. The writes use it up, and are applied
@@ -26,7 +26,8 @@ type OneTimeCodes interface {
 // Sent is the otp_token that belongs to a code, and how long the code is good.
 type Sent struct {
 	Token    string
-	Lifetime time.Duration
+	Lifetime time.Duration // what is left of it
+	Before   bool          // the code went out before, and not now
 }
 
 // Destination is where a code goes, and for whom.
@@ -38,5 +39,5 @@ type Destination struct {
 	To     string               // as the person typed it
 	Locale string
 	From   netip.Addr
-	Once   string // of a sending: a secret by which the same button is known again
+	Once   string // of a sending: a secret by which the same asker is known again
 }

@@ -54,14 +54,9 @@ func (v *visit) reset() error {
 	if to == "" || !slices.Contains(v.p.addressable(), kind) {
 		return v.showReset(http.StatusBadRequest, to, &problem{"username", v.words.T("login.empty.name", v.list(v.p.addressable()))})
 	}
-	wrong, err := v.sendTo(account.ForReset, kind, to)
-	switch {
-	case err != nil:
-		return err
-	case wrong != nil:
+	return v.sendTo(account.ForReset, kind, to, "/portal/reset/password", func(wrong *problem) error {
 		return v.showReset(http.StatusBadRequest, to, wrong)
-	}
-	return v.see(v.href("/portal/reset/password"))
+	})
 }
 
 // resetSent is resetting with a code on its way.
@@ -88,7 +83,7 @@ func (v *visit) showSet(status int, m method, wrong *problem) error {
 		fields[0].Value = v.form.Get("code") // it is still good, and the person has just typed it
 	}
 	mark(fields, wrong, "")
-	return v.show(status, "set", view{Problem: wrong, Data: struct {
+	return v.show(status, "set", view{Done: v.told("set"), Problem: wrong, Data: struct {
 		Lead, To, Again string
 		Fields          []field
 	}{v.codeSent("reset.sent"), v.pending.Code.To, v.href("/portal/reset"), fields}})

@@ -43,9 +43,8 @@ type pending struct {
 type sentCode struct {
 	Source, To, Token string
 	Usage             string               // "" for a sign-in
-	Kind              store.IdentifierKind // of To, but for a sign-in
-	Lifetime          time.Duration
-	At                time.Time // when it was sent
+	Kind              store.IdentifierKind // of To
+	Until             time.Time            // how long it is good
 }
 
 // oldPassword is a sign-in with a password that was right and has expired.

@@ -255,39 +255,6 @@ func TestSignInByCode(t *testing.T) {
 	}
 }
 
-// The code before is still good: a new one that is refused leads to its page.
-func TestNewCodeTooSoonKeepsTheOneBefore(t *testing.T) {
-	sender := &codes{who: map[string]store.Account{}}
-	w := newWorld(t, func(o *Options) { o.Codes, o.Addresses = sender, addresses{sender} })
-	sender.who["ann@example.com"] = w.ann
-	w.ask(func(r *Request) { r.Client = "own" })
-	reset := w.person().goes("/authorize")
-	reset.goes("/portal/reset?p_state="+reset.stateOf()).submits("/portal/reset", "username", "ann@example.com")
-	link := ""
-	for n := range reset.page.Descendants() {
-		if strings.HasPrefix(attr(n, "href"), "/portal/reset?") {
-			link = attr(n, "href")
-		}
-	}
-	w.ask(func(r *Request) { r.Source = "mail" })
-	p := w.person().goes("/authorize").submits("/portal/login", "username", "ann@example.com")
-	p.sees("/portal/code", 200, "We have sent a code", "It is good for 60 seconds.")
-	if len(sender.buttons) != 2 || sender.buttons[0] == sender.buttons[1] || len(sender.buttons[1]) < 40 {
-		t.Errorf("buttons %q", sender.buttons)
-	}
-	sender.fail = oauth.Fail(oauth.MailRateLimitExceeded, oauth.MailboxUsedUp)
-	reset.goes(link).submits("/portal/reset", "username", "ann@example.com").sees("/portal/reset/password", 200, "It is good for 60 seconds.")
-	p.submits("/portal/login").sees("/portal/code", 200, "sent there a moment ago")
-	if !strings.Contains(p.body, `href="/portal/signup?p_state=`) {
-		t.Error("no way to an account for who has none")
-	}
-	code, again := p.filled("/portal/code", "code", " 2\t"), p.filled("/portal/login")
-	p.submits("/portal/login", "username", "bob@example.com").sees("/portal/login", 400, "too often")
-	w.later(time.Minute) // the code is over
-	p.send("POST", "/portal/login", again).sees("/portal/login", 400, "too often")
-	p.send("POST", "/portal/code", code).refresh().arrives("code", w.ann.ID)
-}
-
 // Keyboards of phones put spaces where nobody sees them.
 func TestSpacesAreNoMistake(t *testing.T) {
 	sender := &codes{who: map[string]store.Account{}}
@@ -305,28 +272,6 @@ func TestSpacesAreNoMistake(t *testing.T) {
 		p.submits("/portal/login", "username", "13800138000")
 	}
 	p.submits("/portal/code", "code", " 1 1 ").arrives("code", w.ann.ID)
-}
-
-func TestCodeThatCannotBeSent(t *testing.T) {
-	sender := &codes{}
-	w := newWorld(t, func(o *Options) { o.Codes = sender })
-	w.ask(func(r *Request) { r.Client, r.Source = "own", "sms" })
-	for _, c := range []struct {
-		err    *oauth.Error
-		status int
-		says   string
-	}{
-		{oauth.Fail(oauth.InvalidRequest, oauth.TooManyRequests), 400, "too often"},
-		{oauth.Fail(oauth.SMSRateLimitExceeded, oauth.NumberUsedUp), 400, "too often"},
-		{&oauth.Error{Code: oauth.SMSRateLimitExceeded, Reason: oauth.NumberUsedUp, Retry: 50*time.Minute + 1}, 400, "again in 51 minutes"},
-		{&oauth.Error{Code: oauth.SMSRateLimitExceeded, Reason: oauth.NumberUsedUp, Retry: 20 * time.Hour}, 400, "again in 20 hours"},
-		{oauth.Fail(oauth.MalformedPhoneNumber, oauth.MalformedPhone), 400, "That is no phone number"},
-		{oauth.Fail(oauth.TemporarilyUnavailable, oauth.SendingFailed), 400, "could not be sent"},
-		{oauth.Fail(oauth.TemporarilyUnavailable, oauth.Overloaded), 503, "Too much is going on"},
-	} {
-		sender.fail = c.err
-		w.person().goes("/authorize").submits("/portal/login", "username", "13800138000").sees("/portal/login", c.status, c.says)
-	}
 }
 
 func TestSourcesOfCodesAreHiddenWhenNobodySends(t *testing.T) {

@@ -71,14 +71,9 @@ func (v *visit) signup() error {
 	if to == "" || !slices.Contains(kinds, kind) {
 		return v.showSignup(http.StatusBadRequest, kinds, to, &problem{"username", v.words.T("login.empty.name", v.list(kinds))})
 	}
-	wrong, err := v.sendTo(account.ForSignup, kind, to)
-	switch {
-	case err != nil:
-		return err
-	case wrong != nil:
+	return v.sendTo(account.ForSignup, kind, to, "/portal/signup/account", func(wrong *problem) error {
 		return v.showSignup(http.StatusBadRequest, kinds, to, wrong)
-	}
-	return v.see(v.href("/portal/signup/account"))
+	})
 }
 
 // opening is arriving with a code on its way. The method is how the new account
@@ -120,7 +115,7 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 		fields[0].Value = v.form.Get("code") // it is still good, and the person has just typed it
 	}
 	mark(fields, wrong, "")
-	return v.show(status, "signup", view{Problem: wrong, Data: struct {
+	return v.show(status, "signup", view{Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, To, Action, Button, Back, BackText string
 		Fields                                   []field
 	}{v.codeSent("code.sent"), v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})

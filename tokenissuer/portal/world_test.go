@@ -171,8 +171,9 @@ type codes struct {
 	sent []Destination
 	who  map[string]store.Account // by address
 	fail error
+	soon bool // for another code
 
-	buttons []string // the Once of each sending
+	askers []string // the Once of each sending
 }
 
 func (c *codes) Kind(source string) (store.IdentifierKind, bool) {
@@ -186,10 +187,18 @@ func (c *codes) Send(_ context.Context, _ time.Time, d Destination) (Sent, error
 	if c.fail != nil {
 		return Sent{}, c.fail
 	}
-	c.buttons = append(c.buttons, d.Once)
+	once := d.Once
 	d.Once = ""
-	c.sent = append(c.sent, d)
-	return Sent{"token-" + strconv.Itoa(len(c.sent)), time.Minute}, nil
+	if c.soon {
+		for n := range c.sent {
+			if c.askers[n] == once && c.sent[n] == d {
+				return Sent{"token-" + strconv.Itoa(n+1), time.Minute, true}, nil
+			}
+		}
+		return Sent{}, oauth.Fail(oauth.MailRateLimitExceeded, oauth.MailboxUsedUp)
+	}
+	c.sent, c.askers = append(c.sent, d), append(c.askers, once)
+	return Sent{"token-" + strconv.Itoa(len(c.sent)), time.Minute, false}, nil
 }
 
 func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {

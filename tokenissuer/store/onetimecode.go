@@ -43,8 +43,8 @@ func (w SpendOneTimeCode) apply(ctx context.Context, t *transaction) error {
 	return t.must(ctx, spendOneTimeCode, w.Hash[:], t.now, w.Most)
 }
 
-// RemoveOneTimeCode forgets a code that could not be sent; an unknown one is no
-// conflict.
+// RemoveOneTimeCode forgets a code that could not be sent, or makes room for the
+// next one; an unknown one is no conflict.
 type RemoveOneTimeCode struct{ Hash Hash }
 
 var deleteOneTimeCode = writes(`DELETE FROM one_time_codes WHERE hash = $1`)
