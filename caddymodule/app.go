@@ -271,6 +271,11 @@ type Client struct {
 	// sign-in of the client began in. Tried again for a day.
 	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
 
+	// A PEM file with the authorities that the certificate of backchannel_logout_uri
+	// is verified against, instead of the system's. It is read when the configuration
+	// is loaded.
+	BackchannelLogoutCAFile string `json:"backchannel_logout_ca_file,omitempty"`
+
 	// What ends for the client when a person signs out of a browser: `tokens`, those
 	// of its sign-ins that began there with their refresh tokens, or the browser's
 	// `session` alone. Default: tokens with backchannel_logout_uri, session without.

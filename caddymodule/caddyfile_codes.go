@@ -113,7 +113,7 @@ func (s *Send) translate(r *reader, c *tokenissuer.Source) {
 		return
 	}
 	url, _ := r.text("send", s.URL)
-	file := s.authorities(r)
+	file := s.authorities(r, url)
 	switch kind, _ := r.text("send", s.Type); kind {
 	case "smtp":
 		c.SMTP.URL = url
@@ -130,16 +130,29 @@ func (s *Send) translate(r *reader, c *tokenissuer.Source) {
 	}
 }
 
-// authorities is the file of ca_file. While a Caddyfile is adapted it is nobody's:
-// it is on the machine that the configuration is for.
-func (s *Send) authorities(r *reader) string {
+// authorities is the file of ca_file. Beside http it does nothing: there is no
+// certificate. A mail server on loopback starts TLS because of it.
+func (s *Send) authorities(r *reader, url string) string {
 	const word = "send ca_file"
-	file, known := r.text(word, s.CAFile)
+	if strings.HasPrefix(url, "http:") && s.CAFile != "" {
+		r.fail(word, s.CAFile, "without effect: http has no certificate to verify; write https in the URL of send")
+	}
+	file := r.authorities(word, s.CAFile)
+	if r.repl == nil {
+		return "" // the issuer would read it
+	}
+	return file
+}
+
+// authorities reads a word that names a PEM file. While a Caddyfile is adapted the
+// file is nobody's: it is on the machine that the configuration is for.
+func (r *reader) authorities(word, value string) string {
+	file, known := r.text(word, value)
 	if r.repl == nil || !known {
-		return ""
+		return file
 	}
 	if _, err := message.Authorities(file); err != nil {
-		r.fail(word, s.CAFile, err.Error())
+		r.fail(word, value, err.Error())
 	}
 	return file
 }

@@ -219,6 +219,7 @@ func (p *issuerParser) authSource() error {
 //		redirect_uris <address>…
 //		logout_redirect_uris <address>…
 //		backchannel_logout_uri <address>
+//		backchannel_logout_ca_file <path>
 //		logout session|tokens
 //		cors_origins <origin>…
 //		first_party
@@ -270,6 +271,8 @@ func (p *issuerParser) client() error {
 		"dialect":                 b.oneOf(&c.Dialect, "ciam", "oauth", "idaas"),
 		"access_token_lifetime":   b.duration(&c.AccessTokenLifetime),
 		"disabled":                b.flag(&c.Disabled),
+
+		"backchannel_logout_ca_file": b.text(&c.BackchannelLogoutCAFile),
 	})
 	c.Lines = b.lines.kept()
 	p.app.Clients = append(p.app.Clients, c)

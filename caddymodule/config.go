@@ -92,6 +92,7 @@ func (cl Client) translate(r *reader) tokenissuer.Client {
 	c.RedirectURIs = r.texts("redirect_uris", cl.RedirectURIs)
 	c.LogoutRedirectURIs = r.texts("logout_redirect_uris", cl.LogoutRedirectURIs)
 	c.BackchannelLogoutURI, _ = r.text("backchannel_logout_uri", cl.BackchannelLogoutURI)
+	c.BackchannelLogoutCAFile = r.authorities("backchannel_logout_ca_file", cl.BackchannelLogoutCAFile)
 	c.Logout, _ = r.text("logout", cl.Logout)
 	c.CORSOrigins = r.texts("cors_origins", cl.CORSOrigins)
 	c.SignUp = cl.SignUp

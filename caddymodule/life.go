@@ -57,6 +57,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := sqlite.Check(ctx, a.file); err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
+	a.warnOfIdle(r)
 	a.warnOfLiterals()
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)

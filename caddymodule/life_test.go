@@ -342,6 +342,32 @@ func TestWeakSecretAndUnservedIssuerAreWarnings(t *testing.T) {
 	}
 }
 
+// Each word that no client uses is told of, at its line.
+func TestWordsThatDoNothingYetAreWarnings(t *testing.T) {
+	w := newWorld(t)
+	words := "iss_parameter\n portal {\n color \"#0a5\"\n }\n limits {\n otp_per_client 9 1m\n }\n"
+	sources := "auth_source staff {\n type password\n }\n auth_source spare {\n type password\n }\n"
+	global := strings.Replace(oneIssuer, "client shop {", words+sources+"client shop {\n auth_sources staff\n signup", 1)
+	global = strings.Replace(global, "client phone {", "client phone {\n auth_sources staff\n scopes orders:late", 1)
+	w.load(global, oneSite)
+	for text, line := range map[string]string{
+		"token_issuer: iss_parameter: without effect":                                       "17",
+		"token_issuer: portal: without effect":                                              "18",
+		"token_issuer: limits otp_per_client: without effect":                               "22",
+		"auth_source spare: auth_source: without effect: no client names it":                "27",
+		"client shop: signup: without effect but for user names":                            "32",
+		"client phone: scopes orders:late: without effect: no grant of the client gives it": "40",
+	} {
+		found := false
+		for _, logged := range strings.Split(w.logged(), "\n") {
+			found = found || strings.Contains(logged, `"level":"warn"`) && strings.Contains(logged, text) && strings.Contains(logged, `"at":"Caddyfile:`+line+`"`)
+		}
+		if !found {
+			t.Errorf("%s is not said of line %s:\n%s", text, line, w.logged())
+		}
+	}
+}
+
 func TestHalfProtectionIsAWarning(t *testing.T) {
 	w := newWorld(t)
 	t.Setenv("BASIC_SECRET", "hunter2+hunter2%hunter2")

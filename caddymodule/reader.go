@@ -160,15 +160,22 @@ func (r *reader) firstMistake(err error) error {
 			return e
 		}
 		p := place{mistake.Client, mistake.Source, mistake.Option}
-		// Of a word with several values, the option names one.
-		word, value, _ := strings.Cut(p.option, " ")
+		word, _, _ := strings.Cut(p.option, " ")
 		if r.unknown[p] || r.unknown[place{p.client, p.source, word}] {
 			continue
 		}
-		block := r.blocks[place{client: p.client, source: p.source}]
-		return placed(in(p)+mistake.Error(), block.lines.of(word, value, block.at))
+		return placed(r.told(mistake))
 	}
 	return nil
+}
+
+// told is what is said of a part of the configuration, and where it stands.
+func (r *reader) told(about *tokenissuer.ConfigError) (text, at string) {
+	p := place{client: about.Client, source: about.Source}
+	// Of a word with several values, the option names one.
+	word, value, _ := strings.Cut(about.Option, " ")
+	block := r.blocks[p]
+	return in(p) + about.Error(), block.lines.of(word, value, block.at)
 }
 
 // in begins a message about the top of the configuration; messages about a

@@ -84,6 +84,14 @@ func (a *App) warnOfLiterals() {
 	}
 }
 
+// warnOfIdle tells the words that do nothing as the configuration stands.
+func (a *App) warnOfIdle(r *reader) {
+	for _, idle := range a.resolved.Idle() {
+		text, at := r.told(idle)
+		a.logger.Warn(text, zapAt(at))
+	}
+}
+
 // warnOfWeakSecrets says so when a client's secret can be tried out, or fails for
 // clients that send it as it is. Only whoever has read the configuration could see
 // that; what it says is nobody's business.

@@ -28,7 +28,7 @@ func (p *post) accounts() tokenissuer.Config {
 	c.Clients = append([]tokenissuer.Client{
 		{ID: "shop", Type: "web", Secrets: []string{secret}, Grants: append(grants, "client_credentials"), Sources: all, Claims: claims, Scopes: []string{"orders:read"}, SignUp: true},
 		{ID: "mailonly", Type: "web", Secrets: []string{secret}, Grants: []string{mail}, Sources: []string{"mail"}, SignUp: true},
-		{ID: "kiosk", Type: "mobile", Secrets: []string{secret}, Grants: []string{"password"}, Sources: []string{"staff"}, SignUp: true},
+		{ID: "kiosk", Type: "mobile", Secrets: []string{secret}, Grants: []string{"password", sms}, Sources: []string{"staff", "sms"}, SignUp: true},
 		{ID: "plain", Type: "web", Secrets: []string{secret}, Grants: []string{"password"}, Sources: []string{"staff"}, Dialect: "oauth", Scopes: []string{"openid", "email", "phone"}, SignUp: true},
 	}, keep...)
 	return c

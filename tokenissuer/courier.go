@@ -2,7 +2,6 @@ package tokenissuer
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -85,17 +84,8 @@ func (c *courier) returned(e errand, now time.Time) {
 
 // deliver sends what is due, again and again.
 func (s *State) deliver(ctx context.Context) {
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
-	}
-	defer transport.CloseIdleConnections()
-	sender := &http.Client{
-		Transport: transport,
-		Timeout:   deliverIn,
-		// A registered address that sends elsewhere is not the registered one.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	sender := newSender(nil)
+	defer sender.CloseIdleConnections()
 	c := newCourier()
 	tick := time.NewTicker(deliverEvery)
 	defer tick.Stop()
@@ -118,7 +108,7 @@ func (s *State) deliver(ctx context.Context) {
 		}
 		for _, e := range c.next(due, now) {
 			go func() {
-				e.failed = s.tell(ctx, sender, e.notices, now) != nil
+				e.failed = s.tell(ctx, s.senderTo(e.client, sender), e.notices, now) != nil
 				c.back <- e
 			}()
 		}

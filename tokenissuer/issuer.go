@@ -87,6 +87,11 @@ func New(config Config, state *State) (*Issuer, error) {
 		oauth.GrantOTPSMS:            i.otpGrant(store.ByPhone),
 		oauth.GrantOTPEmail:          i.otpGrant(store.ByEmail),
 	}
+	own, err := newSenders(config.Clients)
+	if err != nil {
+		return nil, err
+	}
+	state.senders.Store(&own)
 	if !i.needsPortal() {
 		return i, nil
 	}

@@ -27,7 +27,8 @@ type State struct {
 	keyLock  sync.Mutex
 	keyRules KeyRules
 
-	notices    chan struct{} // somebody signed out: there may be something to deliver
+	senders    atomic.Pointer[senders] // of the newest configuration
+	notices    chan struct{}           // somebody signed out: there may be something to deliver
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	report     func(error)

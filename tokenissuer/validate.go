@@ -155,18 +155,27 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 				fail(ConfigError{Client: r.ID, Option: "audience", Mend: fmt.Sprintf("%s is a client: whoever takes its tokens would take this one's", a)})
 			}
 		}
-		of := func(types ...string) bool {
-			return slices.ContainsFunc(r.Sources, func(id string) bool { return slices.Contains(types, sources[id].Type) })
-		}
-		if r.HasGrant(oauth.GrantAuthorizationCode) && len(r.Sources) == 0 {
-			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "people need a source to sign in with: name one of the auth_source blocks"})
-		}
-		if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
-			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the password grant needs a source: name one of the auth_source blocks of type password"})
-		}
-		if r.HasOTP() && !of(TypeSMSOTP, TypeEmailOTP) {
-			fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: "the otp grant needs a source: name one of the auth_source blocks of type sms_otp or email_otp"})
-		}
+		c.validateSourcesOf(r, sources, fail)
+		c.validateSignUp(r, fail)
+	}
+}
+
+// validateSourcesOf asks whether a client has the sources that its words need.
+func (c Config) validateSourcesOf(r Client, sources map[string]Source, fail func(ConfigError)) {
+	of := func(types ...string) bool {
+		return slices.ContainsFunc(r.Sources, func(id string) bool { return slices.Contains(types, sources[id].Type) })
+	}
+	wrong := func(option, mend string) { fail(ConfigError{Client: r.ID, Option: option, Mend: mend}) }
+	if r.HasGrant(oauth.GrantAuthorizationCode) && len(r.Sources) == 0 {
+		wrong("auth_sources", "people need a source to sign in with: name one of the auth_source blocks")
+	}
+	if r.HasGrant(oauth.GrantPassword) && !of(TypePassword) {
+		wrong("auth_sources", "the password grant needs a source: name one of the auth_source blocks of type password")
+	}
+	if r.HasOTP() && !of(TypeSMSOTP, TypeEmailOTP) {
+		wrong("auth_sources", "the otp grant needs a source: name one of the auth_source blocks of type sms_otp or email_otp")
+	} else if r.OTPSendWithoutSecret && !of(TypeSMSOTP, TypeEmailOTP) {
+		wrong("otp_send_without_secret", "without effect: no auth_source of the client sends codes; name one of type sms_otp or email_otp")
 	}
 }
 
