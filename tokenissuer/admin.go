@@ -174,11 +174,7 @@ func (i *Issuer) RemoveUser(ctx context.Context, name string) error {
 // expel is apply for writes that end every session of an account: its clients are
 // told as of a sign-out.
 func (i *Issuer) expel(ctx context.Context, now time.Time, account string, conflict error, writes []store.Write) error {
-	ending, err := i.endingAll(ctx, now, account)
-	if err != nil {
-		return err
-	}
-	if err := i.apply(ctx, now, conflict, append(writes, ending...)); err != nil {
+	if err := i.apply(ctx, now, conflict, append(writes, i.telling(now, account))); err != nil {
 		return err
 	}
 	i.state.wake()

@@ -32,9 +32,11 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]s
 	if err != nil {
 		return nil, err
 	}
-	writes, err := i.notices(now, s, clients...)
-	if err != nil {
-		return nil, err
+	var writes []store.Write
+	for _, id := range clients {
+		if d, tell := i.noticeTo(id, now, s.Account, s.ID); tell {
+			writes = append(writes, store.PutDelivery{Delivery: d})
+		}
 	}
 	if ending := i.endWithSession(); len(ending) > 0 {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: ending})
@@ -42,28 +44,25 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]s
 	return writes, nil
 }
 
-// withdrawn is what is written when a person takes back what one client has: for
-// that client a session of the browser is over, though for the others it goes on.
-func (i *Issuer) withdrawn(now time.Time, s store.Session, client string) ([]store.Write, error) {
-	return i.notices(now, s, client)
+// telling comes after what ends all of an account, or all that one client has of
+// it: the clients are told as of a sign-out, though a browser's session may go on.
+func (i *Issuer) telling(now time.Time, account string) store.Write {
+	return store.TellEnded{Message: func(session, client string) (store.Delivery, bool) {
+		return i.noticeTo(client, now, account, session)
+	}}
 }
 
-// notices are those to the clients that want to be told of the end of a session.
-func (i *Issuer) notices(now time.Time, s store.Session, clients ...string) (writes []store.Write, err error) {
-	for _, id := range clients {
-		c, known := i.client(id)
-		if !known || c.BackchannelLogoutURI == "" {
-			continue
-		}
-		body, err := json.Marshal(logoutNotice{Issuer: i.base(familyOfClient(c)), Subject: s.Account, Audience: c.ID, Session: s.ID})
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, store.PutDelivery{Delivery: store.Delivery{
-			ID: uuid.NewString(), Client: c.ID, URI: c.BackchannelLogoutURI, Body: string(body), Next: now, Expires: now.Add(deliverFor),
-		}})
+// noticeTo tells a client of the end of a session. false: it does not want to be
+// told.
+func (i *Issuer) noticeTo(id string, now time.Time, account, session string) (store.Delivery, bool) {
+	c, known := i.client(id)
+	if !known || c.BackchannelLogoutURI == "" {
+		return store.Delivery{}, false
 	}
-	return writes, nil
+	body, _ := json.Marshal(logoutNotice{Issuer: i.base(familyOfClient(c)), Subject: account, Audience: c.ID, Session: session}) // four texts
+	return store.Delivery{
+		ID: uuid.NewString(), Client: c.ID, URI: c.BackchannelLogoutURI, Body: string(body), Next: now, Expires: now.Add(deliverFor),
+	}, true
 }
 
 // endWithSession are the clients whose sign-ins end with the browser session

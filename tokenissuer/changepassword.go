@@ -1,10 +1,7 @@
 package tokenissuer
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -83,11 +80,7 @@ func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.
 		if err != nil {
 			return err
 		}
-		ending, err := i.endingAll(r.Context(), r.now, r.event.Account)
-		if err != nil {
-			return err
-		}
-		err = i.state.store.Apply(r.Context(), r.now, append(writes, ending...)...)
+		err = i.state.store.Apply(r.Context(), r.now, append(writes, i.telling(r.now, r.event.Account))...)
 		switch {
 		case err == nil:
 			i.state.wake()
@@ -99,23 +92,6 @@ func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.
 			return oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)
 		}
 	}
-}
-
-// endingAll is what ends with every browser session of an account; who ends them
-// adds it.
-func (i *Issuer) endingAll(ctx context.Context, now time.Time, who string) (writes []store.Write, err error) {
-	sessions, err := i.state.store.SessionsOf(ctx, now, who)
-	if err != nil {
-		return nil, fmt.Errorf("reading sessions: %w", err)
-	}
-	for _, s := range sessions {
-		with, err := i.ended(ctx, now, s)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, with...)
-	}
-	return writes, nil
 }
 
 // whoseToken says of a bearer token that was refused what the documented API says

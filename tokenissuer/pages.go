@@ -24,13 +24,13 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	}
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
-		Attributes: i.shownAttributes, Scopes: i.config.Scopes, Name: i.config.Portal.Name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
+		Attributes: i.shownAttributes, Scopes: i.config.Scopes, Name: i.codes.name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
 		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client},
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))
 		},
-		End: i.ended, Withdraw: i.withdrawn, Ended: i.state.wake,
+		End: i.ended, Tell: i.telling, Ended: i.state.wake,
 		Refused: func(hr *http.Request, status int, err *oauth.Error) {
 			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {
 				r.note(err)

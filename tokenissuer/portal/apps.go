@@ -16,8 +16,6 @@ type grantee struct {
 	Client, Name string
 	Scopes       []string
 	Since        time.Time // the last sign-in, zero where none goes on
-
-	sessions []string // that its sign-ins began in
 }
 
 // grantees are the apps of an account, by name.
@@ -55,9 +53,6 @@ func (v *visit) grantees(ctx context.Context) ([]*grantee, error) {
 	for _, f := range families {
 		g := of(f.Client)
 		add(g, f.Scopes)
-		if f.Session != "" && !slices.Contains(g.sessions, f.Session) {
-			g.sessions = append(g.sessions, f.Session)
-		}
 		if f.Created.After(g.Since) {
 			g.Since = f.Created
 		}
@@ -97,58 +92,14 @@ func (v *visit) endApp() error {
 		return v.done() // gone already, which is what was asked for
 	}
 	app := list[i]
-	notices, err := v.withdraw(app)
-	if err != nil {
-		return err
-	}
 	// Consent first: a code that relies on it comes before, and is ended, or never.
 	writes := []store.Write{
 		store.RemoveConsent{Account: v.session.Account, Client: app.Client},
 		store.RevokeClientOf{Account: v.session.Account, Client: app.Client},
 	}
-	if err := v.p.o.Store.Apply(ctx, v.now, append(writes, notices...)...); err != nil {
+	if err := v.p.o.Store.Apply(ctx, v.now, append(writes, v.p.telling(v.now, v.session.Account)...)...); err != nil {
 		return err
 	}
 	v.p.ended()
 	return v.done()
-}
-
-// withdraw is what tells the app, of sessions that are over as well: its sign-ins
-// go on for longer than a browser's.
-func (v *visit) withdraw(app *grantee) (writes []store.Write, err error) {
-	if v.p.o.Withdraw == nil {
-		return nil, nil
-	}
-	sessions, err := v.toldSessions(app)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range sessions {
-		notices, err := v.p.o.Withdraw(v.now, store.Session{ID: id, Account: v.session.Account}, app.Client)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, notices...)
-	}
-	return writes, nil
-}
-
-// toldSessions are those that the app's sign-ins began in, and those that remember
-// it though its sign-in is over: the app's own session may go on.
-func (v *visit) toldSessions(app *grantee) ([]string, error) {
-	ids := app.sessions
-	sessions, err := v.p.o.Store.SessionsOf(v.r.Context(), v.now, v.session.Account)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sessions {
-		clients, err := v.p.o.Store.ClientsOfSession(v.r.Context(), s.ID)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(clients, app.Client) && !slices.Contains(ids, s.ID) {
-			ids = append(ids, s.ID)
-		}
-	}
-	return ids, nil
 }

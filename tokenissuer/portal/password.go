@@ -174,11 +174,7 @@ func (v *visit) change(c change) (bool, error) {
 	if err != nil {
 		return false, v.changeRefused(c, err)
 	}
-	ending, err := v.p.endingAll(ctx, v.now, c.who.ID)
-	if err != nil {
-		return false, err
-	}
-	who := proved{c.who, c.m.id, []string{"pwd"}, append(writes, ending...)}
+	who := proved{c.who, c.m.id, []string{"pwd"}, append(writes, v.p.telling(v.now, c.who.ID)...)}
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
 		return true, v.p.enterAfter(v, secret(), v.session, who)
 	}

@@ -51,7 +51,8 @@ type Options struct {
 	// its name; the standard ones have texts.
 	Scopes map[string]string
 
-	// Name is what the pages are headed with. Default: the issuer's host.
+	// Name is what the pages are headed with. Default: the issuer's host, without
+	// the port.
 	Name string
 
 	// Logo is the file of an image, svg, png, jpeg, webp or gif of at most 1 MiB,
@@ -85,12 +86,11 @@ type Options struct {
 	// wants. With an error the session stays.
 	End func(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error)
 
-	// Withdraw is End for one client, asked for each session in which it got a
-	// sign-in when a person takes back what that client has. With an error nothing
-	// is taken back. Default: nothing is written.
-	Withdraw func(now time.Time, s store.Session, client string) ([]store.Write, error)
+	// Tell is written after what ends all of an account, or all that one client has
+	// of it, and tells the clients that lost a session by it. Default: nobody is told.
+	Tell func(now time.Time, account string) store.Write
 
-	// Ended, when set, is called once writes of End or Withdraw are durable.
+	// Ended, when set, is called once writes of End or Tell are durable.
 	Ended func()
 
 	// Refused, when set, is told why a page said no. The answer is given already.
@@ -152,7 +152,7 @@ func New(o Options) (*Portal, error) {
 		return nil, errors.New("the key of the portal must have 32 bytes")
 	}
 	if o.Name == "" {
-		o.Name = issuer.Host
+		o.Name = issuer.Hostname()
 	}
 	if o.Color == "" {
 		o.Color = DefaultColor

@@ -134,14 +134,10 @@ func (v *visit) setOnce(m method) (bool, error) {
 	if err != nil {
 		return false, v.setRefused(m, err)
 	}
-	ending, err := v.p.endingAll(ctx, v.now, who.ID)
-	if err != nil {
-		return false, err
-	}
 	// The hash took its time: whoever proved an address that the account has given
 	// up meanwhile proved nothing about it.
 	still := store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}
-	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, ending, []store.Write{still})...)
+	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, v.p.telling(v.now, who.ID), []store.Write{still})...)
 	if err == nil {
 		v.p.ended()
 	}

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -16,11 +15,11 @@ func TestResetWantsTheAddressToBeTheAccountsAtTheWrite(t *testing.T) {
 	w.home("ann", right)
 	p := w.person().goes("/authorize")
 	p.goes("/portal/reset?p_state="+p.stateOf()).submits("/portal/reset", "username", "ann@example.com")
-	w.p.o.End = func(context.Context, time.Time, store.Session) ([]store.Write, error) { // the last thing before the write
+	w.p.o.Tell = func(time.Time, string) store.Write { // the last thing before the write
 		moved := w.ann
 		moved.Email = "new@example.com"
 		w.apply(store.UpdateAccount{Account: moved})
-		return nil, nil
+		return store.TellEnded{Message: func(string, string) (store.Delivery, bool) { return store.Delivery{}, false }}
 	}
 	p.submits("/portal/reset/password", "code", "1", "new_password", "a new password").sees("/portal/reset/password", 400, "Nobody has an account")
 	w.person().signsIn("ann", "a new password").sees("/portal/login", 400)

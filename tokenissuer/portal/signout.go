@@ -90,20 +90,13 @@ func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]
 	}, with...), err
 }
 
-// endingAll is what ends with every session of an account; who ends them adds it.
-func (p *Portal) endingAll(ctx context.Context, now time.Time, account string) (writes []store.Write, err error) {
-	sessions, err := p.o.Store.SessionsOf(ctx, now, account)
-	if err != nil {
-		return nil, err
+// telling is what follows the writes that end all of an account, or all that one
+// client has of it.
+func (p *Portal) telling(now time.Time, account string) []store.Write {
+	if p.o.Tell == nil {
+		return nil
 	}
-	for _, s := range sessions {
-		with, err := p.o.End(ctx, now, s)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, with...)
-	}
-	return writes, nil
+	return []store.Write{p.o.Tell(now, account)}
 }
 
 func (p *Portal) ended() {

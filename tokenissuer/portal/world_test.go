@@ -87,6 +87,12 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 			w.ended = append(w.ended, s.ID)
 			return nil, nil
 		},
+		Tell: func(_ time.Time, account string) store.Write {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.ended = append(w.ended, "all of "+account)
+			return store.TellEnded{Message: func(string, string) (store.Delivery, bool) { return store.Delivery{}, false }}
+		},
 		Refused: func(_ *http.Request, _ int, e *oauth.Error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

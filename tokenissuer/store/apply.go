@@ -23,6 +23,7 @@ type transaction struct {
 	at      time.Time
 	now     int64 // at, as the database counts
 	revoked []Revocation
+	ended   []ending // see TellEnded
 }
 
 // exec runs w and returns how many rows it touched.

@@ -97,7 +97,8 @@ func (w RevokeSession) of(ctx context.Context, t *transaction, client string) er
 type RevokeAccount struct{ Account string }
 
 var (
-	endFamiliesOfAccount = writes(`UPDATE families SET revoked = $2 WHERE account = $1 AND revoked = 0`)
+	endFamiliesOfAccount = writes(`
+UPDATE families SET revoked = $2 WHERE account = $1 AND revoked = 0 RETURNING session, client, expires`)
 
 	revokeAccount = writes(`
 INSERT INTO revoked_tokens (id, expires)
@@ -111,6 +112,9 @@ ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
 func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
+	if err := t.end(ctx, remembering, w.Account, ""); err != nil {
+		return err
+	}
 	// What begins a family goes before the families, as in RevokeSession.
 	if err := t.may(ctx, endSessionsOfAccount, w.Account); err != nil {
 		return err
@@ -118,7 +122,7 @@ func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
 	if err := t.may(ctx, endCodesOfAccount, w.Account); err != nil {
 		return err
 	}
-	if err := t.may(ctx, endFamiliesOfAccount, w.Account, t.now); err != nil {
+	if err := t.end(ctx, endFamiliesOfAccount, w.Account, t.now); err != nil {
 		return err
 	}
 	return t.revoke(ctx, revokeAccount, w.Account, t.now)
@@ -132,7 +136,8 @@ type RevokeClientOf struct{ Account, Client string }
 var (
 	endCodesOfClientOf = writes(`DELETE FROM codes WHERE account = $1 AND client = $2 AND spent = 0`)
 
-	endFamiliesOfClientOf = writes(`UPDATE families SET revoked = $3 WHERE account = $1 AND client = $2 AND revoked = 0`)
+	endFamiliesOfClientOf = writes(`
+UPDATE families SET revoked = $3 WHERE account = $1 AND client = $2 AND revoked = 0 RETURNING session, client, expires`)
 
 	forgetClientOf = writes(`
 DELETE FROM session_clients WHERE client = $2 AND session IN (SELECT n FROM sessions WHERE account = $1)`)
@@ -149,7 +154,10 @@ func (w RevokeClientOf) apply(ctx context.Context, t *transaction) error {
 	if err := t.may(ctx, endCodesOfClientOf, w.Account, w.Client); err != nil {
 		return err
 	}
-	if err := t.may(ctx, endFamiliesOfClientOf, w.Account, w.Client, t.now); err != nil {
+	if err := t.end(ctx, remembering, w.Account, w.Client); err != nil {
+		return err
+	}
+	if err := t.end(ctx, endFamiliesOfClientOf, w.Account, w.Client, t.now); err != nil {
 		return err
 	}
 	if err := t.may(ctx, forgetClientOf, w.Account, w.Client); err != nil {

@@ -77,6 +77,8 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"ConsentIsRequired", consentRequired},
 		{"WithdrawalAndCodeDoNotMissEachOther", withdrawalRacesCode},
 		{"ClientOfAnAccountIsRevokedWithAllItHas", clientOfAccountRevoked},
+		{"WhatIsToldIsWhatEnded", endedIsTold},
+		{"EndAndSignInDoNotMissEachOther", endingRacesSignIn},
 		{"DeliveriesAreDueUntilTheyArrive", deliveriesDue},
 		{"FailuresLockAName", failuresLock},
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
