@@ -2,6 +2,7 @@ package tokenissuer_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,4 +43,26 @@ func TestUnlockDoesNotUndoAFreezeOfTheSameMoment(t *testing.T) {
 		}
 	}
 	t.Logf("%d of 100 unlocks came second", refused)
+}
+
+// TestNumberThatNoCodeReachesIsNoUsers: an operator is held to what /otp/send and
+// /signup take, or the person waits for codes that never come.
+func TestNumberThatNoCodeReachesIsNoUsers(t *testing.T) {
+	t.Parallel()
+	s := start(t, tokenissuer.Config{})
+	for _, c := range []struct {
+		number string
+		taken  bool
+	}{
+		{"13612345678", true}, {"+86 137 1234 5678", true}, {"+4915112345678", true},
+		{"12345", false}, {"+8612345", false}, {"02112345678", false}, {"+1", false}, {"call me", false},
+	} {
+		_, err := s.issuer.AddUser(t.Context(), tokenissuer.NewUser{PhoneNumber: c.number})
+		switch {
+		case c.taken && err != nil:
+			t.Errorf("%s: %v", c.number, err)
+		case !c.taken && (!errors.Is(err, tokenissuer.ErrInvalid) || !strings.Contains(err.Error(), "phone_number cannot be sent a code: expected + and the number with its country, such as +8613800138000 (without + it is read as one of CN)")):
+			t.Errorf("%s: %v", c.number, err)
+		}
+	}
 }
