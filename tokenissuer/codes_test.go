@@ -255,6 +255,13 @@ func TestPortalSendsAndChecksCodes(t *testing.T) {
 	}
 }
 
+// styleOf is the address of a page's style sheet.
+func styleOf(body string) string {
+	_, rest, _ := strings.Cut(body, `<link rel="stylesheet" href="`)
+	address, _, _ := strings.Cut(rest, `"`)
+	return "http://localhost:8080" + address
+}
+
 // The inbox is for whoever sits at the machine, under the issuer's own name.
 func TestInboxIsSeenFromHereAlone(t *testing.T) {
 	i := developing(t, Config{Portal: Portal{Name: "<b>Shop</b>"}})
@@ -282,9 +289,26 @@ func TestInboxIsSeenFromHereAlone(t *testing.T) {
 			if w.Code != r.status || strings.Contains(body, "8613612345678") != (r.status == http.StatusOK) {
 				t.Errorf("%d %s", w.Code, body)
 			}
+			if style := styleOf(body); r.status == http.StatusOK && !i.Handles(httptest.NewRequestWithContext(t.Context(), http.MethodGet, style, nil)) {
+				t.Errorf("%q is not served", style)
+			}
 			if strings.Contains(body, "<b>Shop") || r.status == http.StatusOK && !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
 				t.Errorf("%v %s", w.Header(), body)
 			}
 		})
+	}
+}
+
+// Pages and messages name a site without a name alike: a port is nobody's name.
+func TestSiteWithoutANameIsItsHost(t *testing.T) {
+	var got []message.Message
+	i := developing(t, Config{Inbox: func(m message.Message) { got = append(got, m) }})
+	sends(t, i, noon, to("shop", "13612345678"))
+	hr := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost:8080"+inboxPath, nil)
+	hr.RemoteAddr = "127.0.0.1:1234"
+	w := httptest.NewRecorder()
+	i.ServeHTTP(w, hr)
+	if body := w.Body.String(); !strings.Contains(body, `<span class="name">localhost</span>`) || !strings.Contains(got[0].Text, " localhost:") {
+		t.Errorf("%s\n%s", got[0].Text, body)
 	}
 }

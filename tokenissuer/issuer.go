@@ -29,6 +29,7 @@ type Issuer struct {
 	grants    map[string]grant.Func
 	origins   map[string]bool // whose scripts may read answers
 	portal    *portal.Portal  // nil while no client sends people here
+	kept      *portal.Portal  // whose page shows the inbox; nil outside development
 	limit     *limit          // of what an address fails
 	secrets   *limit          // of wrong secrets of one client from an address
 }
@@ -78,6 +79,11 @@ func New(config Config, state *State) (*Issuer, error) {
 	}
 	if i.codes, err = newCodes(config, state, accounts); err != nil {
 		return nil, err
+	}
+	if i.develops() {
+		if i.kept, err = i.newPortal(); err != nil {
+			return nil, err
+		}
 	}
 	refresh := &grant.Refresh{Store: state.store, Secret: state.refresh, Window: max(0, config.RefreshWindow)}
 	i.grants = map[string]grant.Func{

@@ -87,7 +87,7 @@ func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Requ
 		fields = append(fields, [2]string{"iss", i.base(family(q.Family))}) // RFC 9207 §2
 	}
 	if q.ResponseMode == "form_post" {
-		return i.portal.PostBack(w, q.RedirectURI, fields)
+		return i.portal.PostBack(w, hr, q, fields)
 	}
 	status := http.StatusFound
 	if hr.Method == http.MethodPost {

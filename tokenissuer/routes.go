@@ -60,6 +60,8 @@ func (i *Issuer) endpoint(path string) *route {
 		return e
 	case (strings.HasPrefix(path, portalPath) || path+"/" == portalPath) && i.portal != nil:
 		return &pages
+	case i.kept != nil && i.kept.HasAsset(path):
+		return &inboxAssets
 	}
 	return nil
 }

@@ -33,13 +33,17 @@ func (p *Portal) addressable() []store.IdentifierKind {
 	return p.o.Addresses.Kinds()
 }
 
-// list names kinds, such as "e-mail address or phone number".
+// list names kinds, such as "username, e-mail address or phone number".
 func (v *visit) list(kinds []store.IdentifierKind) string {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, v.words.T("kind."+string(k)))
 	}
-	return strings.Join(names, v.words.T("or"))
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], v.words.T("comma")) + v.words.T("or") + names[last]
 }
 
 // typedName is the name without the spaces around it, and a phone number without

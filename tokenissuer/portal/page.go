@@ -2,11 +2,13 @@ package portal
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +24,7 @@ var pages = func() map[string]*template.Template {
 	layout := template.Must(template.ParseFS(pageFiles, "page/layout.html", "page/parts.html"))
 	m := map[string]*template.Template{}
 	for _, name := range []string{
-		"login", "code", "reset", "set", "signup", "contact", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error",
+		"login", "code", "reset", "set", "signup", "contact", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error", "inbox",
 	} {
 		m[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "page/"+name+".html"))
 	}
@@ -91,14 +93,7 @@ func (v *visit) show(status int, name string, data view) error {
 	if data.Title == "" {
 		data.Title = v.words.T("title." + name)
 	}
-	for _, w := range v.p.languages.all {
-		if name == "error" || name == "finished" {
-			break // its address is not one to come back to
-		}
-		data.Languages = append(data.Languages, choice{
-			Text: w.T("language.name"), Lang: w.T("language"), Here: w == v.words, Href: v.href(v.r.URL.Path, "lang", w.code),
-		})
-	}
+	data.Languages = v.translations(name == "error" || name == "finished")
 	var b bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&b, "layout", data); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
@@ -113,6 +108,40 @@ func (v *visit) show(status int, name string, data view) error {
 		_, _ = v.w.Write(b.Bytes()) // an error means that nobody is left to tell
 	}
 	return nil
+}
+
+// speak is for a language that the person chose, if it is one.
+func (v *visit) speak(lang string) {
+	if w := v.p.languages.chosen(lang); w != nil {
+		v.lang, v.words = lang, w
+	}
+}
+
+// translations are the addresses of the page in every language. A page that says
+// no is asked for once more as it was, if it can be.
+func (v *visit) translations(refused bool) (list []choice) {
+	if refused && v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
+		return nil
+	}
+	for _, w := range v.p.languages.all {
+		href := v.href(v.r.URL.Path, "lang", w.code)
+		if refused {
+			href = v.again(w.code)
+		}
+		list = append(list, choice{Text: w.T("language.name"), Lang: w.T("language"), Here: w == v.words, Href: href})
+	}
+	return list
+}
+
+// again is the address of this very request in another language. The query stays
+// as it is, for that it cannot be read may be what is wrong, but for what no
+// answer repeats.
+func (v *visit) again(lang string) string {
+	pairs := slices.DeleteFunc(strings.Split(v.r.URL.RawQuery, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return slices.Contains([]string{"", "lang", "id_token_hint", "access_token", "client_secret", "password"}, name)
+	})
+	return v.r.URL.EscapedPath() + "?" + strings.Join(append(pairs, "lang="+lang), "&")
 }
 
 // href is the address of one of our pages, with what goes from page to page.
@@ -149,6 +178,12 @@ func (v *visit) see(address string) error {
 
 // When is a time as people read it, where the person is.
 func (v view) When(t time.Time) string { return t.In(v.zone).Format("2006-01-02 15:04 MST") }
+
+// Clock is the time of a day, for what is a moment old.
+func (v view) Clock(t time.Time) string { return t.In(v.zone).Format("15:04:05") }
+
+// About is what a message is for.
+func (v view) About(usage string) string { return cmp.Or(v.first("inbox."+usage), usage) }
 
 // Link is the address of a page in the language the person chose.
 func (v view) Link(path string) string {

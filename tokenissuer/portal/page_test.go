@@ -246,8 +246,53 @@ func TestFailIsAPage(t *testing.T) {
 	})
 	p := w.person().goes("/oauth2/authorize?client_id=" + url.QueryEscape(attack) + "&lang=zh")
 	p.sees("/oauth2/authorize", 400, "您使用的应用不存在或已停用", "unknown_client")
-	if p.head.Get("Content-Security-Policy") != pagePolicy || strings.Contains(p.body, "alert") {
+	if p.head.Get("Content-Security-Policy") != pagePolicy || strings.Contains(p.body, "<script") || strings.Contains(p.body, "alert(") {
 		t.Errorf("%v\n%s", p.head, p.body)
+	}
+}
+
+// An error is read in another language by asking once more, where that does
+// nothing: the same query, but for tokens, which no page repeats.
+func TestErrorsCanBeReadInEveryLanguage(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person()
+	other := func(t *testing.T) string {
+		t.Helper()
+		for n := range p.page.Descendants() {
+			if attr(n, "hreflang") == "zh-Hans" {
+				return attr(n, "href")
+			}
+		}
+		return ""
+	}
+	for _, c := range []struct {
+		path, link, text string
+		status           int
+	}{
+		{"/portal/nothing", "/portal/nothing?lang=zh", "页面不存在", 404},
+		{"/portal/login?p_state=x&lang=en", "/portal/login?p_state=x&lang=zh", "该页面已过期", 400},
+		{"/portal/login?p_state=x&p_state=y", "/portal/login?p_state=x&p_state=y&lang=zh", "提交的内容与当前页面不符", 400},
+		{"/portal/login?p_state=%20z&id_token_hint=ey&client_secret=s", "/portal/login?p_state=%20z&lang=zh", "该页面已过期", 400},
+		{"/portal/%3Ch1%3E//evil.example/", "/portal/%3Ch1%3E//evil.example/?lang=zh", "页面不存在", 404},
+	} {
+		p.once("GET", c.path, nil)
+		if got := other(t); got != c.link || p.status != c.status {
+			t.Errorf("%s, %d: the link is %q, want %q", c.path, p.status, got, c.link)
+			continue
+		}
+		p.once("GET", other(t), nil)
+		if p.sees(p.at.Path, c.status, c.text); !strings.Contains(p.body, `href="/portal/account?lang=zh"`) {
+			t.Errorf("%s: the choice is lost on the way on", c.path)
+		}
+	}
+	p.goes("/authorize")
+	p.send("POST", "/portal/login", url.Values{"form_token": {"x"}}).sees("/portal/login", 403)
+	if got := other(t); got != "" {
+		t.Errorf("a form is not sent again by %s", got)
+	}
+	_, state, _ := w.finished()
+	if p.goes("/portal/login?p_state=" + state); other(t) != "/portal/login?p_state="+state+"&lang=zh" {
+		t.Errorf("finished: %s", other(t))
 	}
 }
 
@@ -303,13 +348,17 @@ func TestTwoPasswordSourcesAreToldApart(t *testing.T) {
 
 func TestFormPostWorksWithAndWithoutItsScript(t *testing.T) {
 	w := newWorld(t, nil)
-	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		if err := w.p.PostBack(rw, "myapp:/back?a=1&b=2", [][2]string{{"code", "c"}, {"state", attack + "\r\n"}}); err != nil {
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if err := w.p.PostBack(rw, r, Request{RedirectURI: "myapp:/back?a=1&b=2", Locales: []string{"zh-CN"}}, [][2]string{{"code", "c"}, {"state", attack + "\r\n"}}); err != nil {
 			t.Error(err)
 		}
 	})
 	p := w.person()
-	p.once("GET", "/oauth2/authorize", nil)
+	for query, button := range map[string]string{"?lang=en": "Continue", "": "继续"} {
+		if p.once("GET", "/oauth2/authorize"+query, nil); !strings.Contains(textOf(p.page), button) {
+			t.Errorf("%q: %s", query, p.body)
+		}
+	}
 	form := p.filled("myapp:/back?a=1&b=2")
 	if form.Get("code") != "c" || form.Get("state") != attack+"\r\n" && form.Get("state") != attack+"\n" {
 		t.Errorf("%q", form)

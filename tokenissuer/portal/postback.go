@@ -12,10 +12,10 @@ import (
 const postScript = `document.forms[0].submit()`
 
 var postPage = template.Must(template.New("postback").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Continue</title><link rel="stylesheet" href="{{.Style}}"></head>
+<html lang="{{.T "language"}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>{{.T "title.continue"}}</title><link rel="stylesheet" href="{{.Style}}"></head>
 <body><div class="frame"><main><form method="post" action="{{.Target}}">{{range .Fields}}<input type="hidden" name="{{index . 0}}" value="{{index . 1}}">
-{{end}}<button type="submit">Continue · <span lang="zh-Hans">继续</span></button></form></main></div><script>` + postScript + `</script></body></html>
+{{end}}<button type="submit">{{.T "continue.button"}}</button></form></main></div><script>` + postScript + `</script></body></html>
 `))
 
 // postPolicy is pagePolicy but for the script, and for where the form may lead:
@@ -29,14 +29,16 @@ var postPolicy = func() string {
 // PostBack answers an authorization request by response_mode=form_post (OAuth
 // 2.0 Form Post Response Mode §2): a page that posts the fields to the client's
 // address.
-func (p *Portal) PostBack(w http.ResponseWriter, target string, fields [][2]string) error {
-	h := w.Header()
+func (p *Portal) PostBack(w http.ResponseWriter, r *http.Request, req Request, fields [][2]string) error {
+	h, said := w.Header(), p.languages.pick(r.URL.Query().Get("lang"), req.Locales, r)
 	pageHeaders(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", postPolicy)
+	h.Set("Content-Language", said.T("language"))
 	return postPage.Execute(w, struct {
+		*words
 		Target template.URL // registered, and compared byte by byte
 		Fields [][2]string
 		Style  string
-	}{template.URL(target), fields, p.style.address()}) //nolint:gosec // the address is the operator's
+	}{said, template.URL(req.RedirectURI), fields, p.style.address()}) //nolint:gosec // the address is the operator's
 }

@@ -78,7 +78,10 @@ func (v *visit) showError(status int, reason oauth.Reason) error {
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		v.w.Header().Set("Retry-After", "5")
 	}
-	v.state = "" // it may be what is wrong
+	v.state = ""      // it may be what is wrong
+	if v.lang == "" { // refused before it was read
+		v.speak(v.r.URL.Query().Get("lang"))
+	}
 	if reason == UsedState {
 		return v.show(status, "finished", view{Data: v.words.T(text)})
 	}
@@ -90,11 +93,7 @@ func (v *visit) showError(status int, reason oauth.Reason) error {
 
 // Fail answers a page for what cannot be redirected.
 func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, now time.Time, status int, reason oauth.Reason) {
-	v := p.visit(w, r, now)
-	if q, err := oauth.ParseQuery(r.URL.RawQuery); err == nil {
-		v.words = p.languages.pick(q.Get("lang"), nil, r)
-	}
-	if err := v.showError(status, reason); err != nil {
+	if err := p.visit(w, r, now).showError(status, reason); err != nil {
 		w.WriteHeader(http.StatusInternalServerError) // a template that fails: nothing is written yet
 	}
 }

@@ -56,6 +56,11 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// HasAsset reports whether a path is of a file that the pages refer to.
+func (p *Portal) HasAsset(path string) bool {
+	return path == p.style.path || p.logo != nil && path == p.logo.path
+}
+
 const maxLogo = 1 << 20
 
 var logoTypes = map[string]string{

@@ -143,10 +143,7 @@ func (v *visit) read(page route) (err error) {
 	if err != nil {
 		return err
 	}
-	if v.p.languages.chosen(v.form.Get("lang")) != nil {
-		v.lang = v.form.Get("lang")
-		v.words = v.p.languages.pick(v.lang, nil, v.r)
-	}
+	v.speak(v.form.Get("lang"))
 	if v.session, v.signedIn, err = v.p.Session(v.r.Context(), v.r, v.now); err != nil {
 		return err
 	}

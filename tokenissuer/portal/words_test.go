@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 func TestCatalogsSayTheSameThings(t *testing.T) {
@@ -119,4 +121,23 @@ func TestChosenLanguageStaysOnTheWay(t *testing.T) {
 	}
 	p.sees("/portal/login", 200, "登录后前往 The Shop")
 	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/consent", 200, "确认您的身份")
+}
+
+func TestKindsOfNameAreListedAsPeopleDo(t *testing.T) {
+	username, email, phone := store.ByUsername, store.ByEmail, store.ByPhone
+	for _, c := range []struct {
+		kinds  []store.IdentifierKind
+		en, zh string
+	}{
+		{nil, "", ""},
+		{[]store.IdentifierKind{phone}, "phone number", "手机号"},
+		{[]store.IdentifierKind{email, phone}, "e-mail address or phone number", "邮箱或手机号"},
+		{[]store.IdentifierKind{username, email, phone}, "username, e-mail address or phone number", "用户名、邮箱或手机号"},
+	} {
+		for code, want := range map[string]string{"en": c.en, "zh": c.zh} {
+			if got := (&visit{words: newWords(t, code)}).list(c.kinds); got != want {
+				t.Errorf("%v: %q, want %q", c.kinds, got, want)
+			}
+		}
+	}
 }
