@@ -72,8 +72,8 @@ type App struct {
 	Attributes []string `json:"attributes,omitempty"`
 
 	// Attributes that only operators write, such as a role: by `gatehouse issuer user
-	// set`. Clients learn them where their `claims` name them, in access tokens too,
-	// unless those are opaque: a gate's `claim` can demand them.
+	// set`. Clients learn them where their `claims` name them, in access tokens of
+	// every form and in introspection too: a gate's `claim` can demand them.
 	OperatorAttributes []string `json:"operator_attributes,omitempty"`
 
 	// How long an authorization code waits to be redeemed, default `5m`.

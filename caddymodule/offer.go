@@ -61,9 +61,6 @@ func (o *offer) claims() []string {
 		if len(c.Audiences) > 0 || c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
 			all = append(all, "client_id")
 		}
-		if c.AccessToken == "opaque" || c.AccessToken == "" && c.Dialect == "idaas" {
-			continue
-		}
 		for _, name := range c.Claims {
 			if slices.Contains(o.config.OperatorAttributes, name) {
 				all = append(all, name)

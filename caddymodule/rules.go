@@ -107,7 +107,7 @@ func (g *Gate) checkClaims(own *offer) error {
 			return placed(text, at)
 		}
 		if slices.Contains(own.config.OperatorAttributes, name) {
-			text := fmt.Sprintf("token_gate: %s %s: no access token can carry it: name it in the claims of a client whose tokens are not opaque", word, name)
+			text := fmt.Sprintf("token_gate: %s %s: no access token can carry it: name it in the claims of a client", word, name)
 			return placed(text, at)
 		}
 		text := fmt.Sprintf("token_gate: %s %s: no access token can carry it%s: expected %s", word, name, didYouMean(name, known), list(known))

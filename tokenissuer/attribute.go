@@ -33,6 +33,7 @@ var reservedNames = []string{
 	"username", "password", "phoneNumber", "id", "userName", "mobile",
 	"client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"iss", "aud", "exp", "nbf", "iat", "jti", "azp", "nonce", "auth_time", "amr", "acr", "sid", "scope", "at_hash", "c_hash", "cnf", "act", "events",
+	"active", "token_type",
 }
 
 // mostAttributes, of 256 bytes each, leave room for a token.

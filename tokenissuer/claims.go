@@ -135,7 +135,7 @@ func (i *Issuer) accessTokenClaims(c *client.Client, who *store.Account) map[str
 // operatorAttributesOf are what a client's access tokens say of an account in an
 // operator's word, by the keys they are kept under; "" for one it does not have.
 func (i *Issuer) operatorAttributesOf(c *client.Client, who *store.Account) (told map[string]string) {
-	if who == nil || c.AccessToken == client.Opaque {
+	if who == nil {
 		return nil
 	}
 	for _, n := range c.Claims {

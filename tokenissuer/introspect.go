@@ -2,12 +2,14 @@ package tokenissuer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // introspection is the answer of RFC 7662 §2.2. A token that is not active, for
@@ -24,6 +26,22 @@ type introspection struct {
 	Audience  []string `json:"aud,omitempty"`
 	Issuer    string   `json:"iss,omitempty"`
 	ID        string   `json:"jti,omitempty"`
+
+	// further are claims of the token's own, an operator's attributes: a gate far away
+	// demands what the one here does. RFC 7662 §2.2 has room for them.
+	further map[string]any
+}
+
+// MarshalJSON puts the further members behind the others, which they cannot be
+// called like.
+func (a introspection) MarshalJSON() ([]byte, error) {
+	type members introspection
+	b, err := json.Marshal(members(a))
+	if err != nil || len(a.further) == 0 {
+		return b, err
+	}
+	more, err := json.Marshal(a.further)
+	return append(append(b[:len(b)-1], ','), more[1:]...), err
 }
 
 // introspect is POST /oauth2/introspect (RFC 7662).
@@ -66,8 +84,19 @@ func (i *Issuer) inspect(ctx context.Context, raw string, now time.Time) (intros
 	return introspection{
 		Active: true, Scope: oauth.Scopes(claims.Scopes).String(), ClientID: claims.ClientID, TokenType: "Bearer",
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, NotBefore: claims.NotBefore,
-		Subject: claims.Subject, Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID,
+		Subject: claims.Subject, Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID, further: i.further(claims),
 	}, nil
+}
+
+// further are the operators' attributes that a token has.
+func (i *Issuer) further(claims *token.Claims) map[string]any {
+	told := map[string]any{}
+	for _, name := range i.config.OperatorAttributes {
+		if value, has := claims.All[name]; has {
+			told[name] = value
+		}
+	}
+	return told
 }
 
 func (i *Issuer) inspectRefresh(ctx context.Context, t store.Refresh, f store.Family, now time.Time) (introspection, error) {

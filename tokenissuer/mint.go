@@ -87,14 +87,15 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 // its family; a JWT of client_credentials needs none.
 func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Authorization, r *request) (store.Write, error) {
 	jti, expires := uuid.NewString(), r.now.Add(m.lifetime)
+	further := i.accessTokenClaims(c, a.Account)
 	if c.AccessToken == client.Opaque {
 		var record store.Write
-		m.access, record = newOpaque(c, a, jti, r.now, m.lifetime)
+		m.access, record = newOpaque(c, a, jti, further, r.now, m.lifetime)
 		return record, nil
 	}
 	t := token.Access{
 		Issuer: i.base(r.family), Subject: a.Subject, Audience: cmp.Or(a.Audience, c.ID), ID: jti,
-		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires, Extra: i.accessTokenClaims(c, a.Account),
+		Scopes: a.Scopes, IssuedAt: r.now, Expires: expires, Extra: further,
 	}
 	typ := token.TypeJWT
 	if c.AccessToken == client.ATJWT {

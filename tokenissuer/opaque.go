@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // newOpaque makes an opaque access token and the write that remembers its hash.
-func newOpaque(c *client.Client, a *grant.Authorization, jti string, now time.Time, lifetime time.Duration) (string, store.Write) {
+func newOpaque(c *client.Client, a *grant.Authorization, jti string, further map[string]any, now time.Time, lifetime time.Duration) (string, store.Write) {
 	var random [16]byte
 	rand.Read(random[:])
 	raw := grant.Dashed(random[:])
@@ -28,6 +29,10 @@ func newOpaque(c *client.Client, a *grant.Authorization, jti string, now time.Ti
 	}
 	if a.Family != nil {
 		o.Account, o.Family = a.Account.ID, a.Family.ID
+	}
+	if len(further) > 0 {
+		text, _ := json.Marshal(further) // texts, and an address of one
+		o.Claims = string(text)
 	}
 	return raw, store.PutOpaque{Opaque: o}
 }
@@ -62,10 +67,16 @@ func (i *Issuer) Opaque(ctx context.Context, digest token.Digest) (*token.Claims
 		Issuer: i.base(familyOfClient(c)), Subject: o.Subject, Audience: o.Audience, Scopes: o.Scopes, ClientID: o.Client, ID: o.ID,
 		IssuedAt: o.Issued.Unix(), NotBefore: o.Issued.Unix(), Expires: o.Expires.Unix(),
 	}
-	claims.All = map[string]any{
+	claims.All = map[string]any{}
+	if o.Claims != "" {
+		if err := json.Unmarshal([]byte(o.Claims), &claims.All); err != nil {
+			return nil, fmt.Errorf("reading the claims of an opaque token: %w", err)
+		}
+	}
+	maps.Copy(claims.All, map[string]any{
 		"iss": claims.Issuer, "sub": o.Subject, "aud": anyOf(o.Audience), "scope": anyOf(o.Scopes), "client_id": o.Client, "jti": o.ID,
 		"iat": number(claims.IssuedAt), "nbf": number(claims.NotBefore), "exp": number(claims.Expires),
-	}
+	})
 	return claims, nil
 }
 

@@ -9,8 +9,8 @@ import "context"
 type PutOpaque struct{ Opaque Opaque }
 
 var insertOpaque = writes(`
-INSERT INTO opaque_tokens (hash, id, client, subject, account, family, scopes, audience, issued, expires)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`)
+INSERT INTO opaque_tokens (hash, id, client, subject, account, family, scopes, audience, issued, expires, claims)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`)
 
 func (w PutOpaque) apply(ctx context.Context, t *transaction) error {
 	o := &w.Opaque
@@ -21,11 +21,11 @@ func (w PutOpaque) apply(ctx context.Context, t *transaction) error {
 		}
 	}
 	return t.must(ctx, insertOpaque, o.Hash[:], o.ID, o.Client, o.Subject, o.Account, o.Family,
-		words(o.Scopes), words(o.Audience), millis(o.Issued), millis(o.Expires))
+		words(o.Scopes), words(o.Audience), millis(o.Issued), millis(o.Expires), o.Claims)
 }
 
 var selectOpaque = reads(`
-SELECT hash, id, client, subject, account, family, scopes, audience, issued, expires FROM opaque_tokens WHERE hash = $1`)
+SELECT hash, id, client, subject, account, family, scopes, audience, issued, expires, claims FROM opaque_tokens WHERE hash = $1`)
 
 // Opaque finds an opaque access token, an expired or revoked one too: whether
 // it is revoked says its jti.
@@ -35,7 +35,7 @@ func (s *Store) Opaque(ctx context.Context, hash Hash) (Opaque, error) {
 		var h []byte
 		var scopes, audience string
 		var issued, expires int64
-		err := row.Scan(&h, &o.ID, &o.Client, &o.Subject, &o.Account, &o.Family, &scopes, &audience, &issued, &expires)
+		err := row.Scan(&h, &o.ID, &o.Client, &o.Subject, &o.Account, &o.Family, &scopes, &audience, &issued, &expires, &o.Claims)
 		copy(o.Hash[:], h)
 		o.Scopes, o.Audience = list(scopes), list(audience)
 		o.Issued, o.Expires = moment(issued), moment(expires)

@@ -172,6 +172,7 @@ type Opaque struct {
 	Family   string // "" for client_credentials
 	Scopes   []string
 	Audience []string
+	Claims   string // JSON: its further claims, "" for none
 	Issued   time.Time
 	Expires  time.Time
 }

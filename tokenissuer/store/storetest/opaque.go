@@ -12,7 +12,7 @@ func anOpaque(id, family string) store.Opaque {
 		Audience: []string{"https://api.example.com/"}, Issued: now, Expires: now.Add(time.Hour),
 	}
 	if family != "" {
-		o.Family, o.Account, o.Subject = family, "ann", "ann"
+		o.Family, o.Account, o.Subject, o.Claims = family, "ann", "ann", `{"role":"admin"}`
 	}
 	return o
 }
