@@ -32,6 +32,22 @@ func (v *visit) member() (store.Account, bool, error) {
 	return store.Account{}, false, v.see(v.href("/portal/login"))
 }
 
+// freshFor is how long after the sign-in a person may change how the account is
+// reached, or give it a first password. Whoever can do that can sign in ever
+// after: a browser left alone for a while must not be enough.
+const freshFor = 15 * time.Minute
+
+func (v *visit) fresh() bool { return v.now.Sub(v.session.AuthTime) < freshFor }
+
+// signInAgain leads to the sign-in, and back.
+func (v *visit) signInAgain(who store.Account, back string) error {
+	v.pending = pending{
+		Request: Request{MaxAge: -1, Asked: v.now.Truncate(time.Millisecond), Prompt: []string{"login"}, LoginHint: nameOf(who)},
+		Expires: v.now.Add(pendingFor), Back: back,
+	}
+	return v.orElse(v.reseal(), "/portal/login")
+}
+
 // zoneOf is where the times of an account are told. What is no zone, or not known
 // on this machine, is UTC; "Local" would tell where the server stands.
 func zoneOf(a store.Account) *time.Location {

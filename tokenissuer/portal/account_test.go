@@ -3,7 +3,9 @@ package portal
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,11 +101,49 @@ func TestGuessingThePresentPasswordLocks(t *testing.T) {
 	p.submits("/portal/account/password", "old_password", right, "new_password", "a new password").sees("/portal/account/password", 400, "too many attempts")
 }
 
-func TestAccountWithoutPasswordHasNoneToChange(t *testing.T) {
+// An account that was opened with a code gets its first password from who has
+// signed in with one lately, and nobody is asked for a password that is not there.
+func TestAccountWithoutPasswordGetsItsFirst(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Codes, o.Order = sender, []string{"mail", "staff"} })
+	sender.who["ann@example.com"] = w.ann
+	w.apply(store.SetPassword{Account: w.ann.ID, Old: "*", New: ""})
+	signIn := func(p *person) *person {
+		p.submits("/portal/login", "username", "ann@example.com")
+		return p.submits("/portal/code", "code", strconv.Itoa(len(sender.sent)))
+	}
+	elsewhere := signIn(w.person().goes("/portal"))
+	p := signIn(w.person().goes("/portal")).goes("/portal/account/password")
+	p.sees("/portal/account/password", 200, "Set a password", "This account signs in with codes", "At least 8 characters")
+	if strings.Contains(p.body, "old_password") || p.filled("/portal/account/password").Get("username") != "ann" {
+		t.Error(p.body)
+	}
+	p.submits("/portal/account/password", "new_password", "short").sees("/portal/account/password", 400, "at least 8 characters")
+	form := p.filled("/portal/account/password", "new_password", "a new password")
+
+	w.later(freshFor)
+	p.send("POST", "/portal/account/password", form).sees("/portal/login", 200, "Sign in once more")
+	signIn(p).sees("/portal/account/password", 200)
+	signedIn := w.now
+	w.later(time.Minute)
+	form = p.filled("/portal/account/password", "new_password", "a new password")
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed", "Present password")
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed") // pressed twice
+	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" || !slices.Equal(s[0].AMR, []string{"otp"}) || !s[0].AuthTime.Equal(signedIn) {
+		t.Errorf("the sign-in is that of before: %+v", s)
+	}
+	elsewhere.goes("/portal/account").sees("/portal/login", 200)
+	q := w.person().goes("/portal")
+	q.goes("/portal/login?source=staff&p_state="+q.stateOf()).submits("/portal/login", "username", "ann", "password", "a new password").sees("/portal/account", 200)
+}
+
+func TestAccountWithoutANameForPasswordsHasNone(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.home("ann", right)
-	w.apply(store.SetPassword{Account: w.ann.ID, Old: "*", New: ""})
+	w.apply(store.UpdateAccount{Account: store.Account{ID: w.ann.ID, Phone: "+8613800138000"}})
 	p.goes("/portal/account/password").sees("/portal/account/password", 200, "without a password")
+	form := url.Values{"form_token": {p.goes("/portal/logout").filled("/portal/logout").Get("form_token")}, "new_password": {"a new password"}}
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "without a password")
 }
 
 func TestPersonEndsAnotherBrowser(t *testing.T) {

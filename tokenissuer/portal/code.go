@@ -54,7 +54,7 @@ func (v *visit) code() error {
 	}
 	err = v.retry(func() (proved, error) {
 		account, writes, err := v.p.o.Codes.Check(v.r.Context(), v.now, v.destination(m.id, v.pending.Code.To), v.pending.Code.Token, code)
-		return proved{account, m.id, byCode(m.by), writes}, err
+		return proved{account: account, source: m.id, amr: byCode(m.by), writes: writes}, err
 	})
 	if err == nil {
 		return v.see(v.href("/portal/continue"))

@@ -5,17 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
-
-// freshFor is how long after the sign-in a person may change how the account is
-// reached. Whoever can do that can set a new password afterwards, without the
-// present one: a browser left alone for a while must not be enough.
-const freshFor = 15 * time.Minute
 
 const (
 	emailPath = accountPath + "/email"
@@ -61,14 +55,10 @@ func (v *visit) moving() (store.Account, contact, bool, error) {
 	if !slices.Contains(v.p.addressable(), kind) {
 		return who, contact{}, false, oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
 	}
-	if v.now.Sub(v.session.AuthTime) < freshFor {
-		return who, contactOf(who, kind), true, nil
+	if !v.fresh() {
+		return who, contact{}, false, v.signInAgain(who, path)
 	}
-	v.pending = pending{
-		Request: Request{MaxAge: -1, Asked: v.now.Truncate(time.Millisecond), Prompt: []string{"login"}, LoginHint: nameOf(who)},
-		Expires: v.now.Add(pendingFor), Back: path,
-	}
-	return who, contact{}, false, v.orElse(v.reseal(), "/portal/login")
+	return who, contactOf(who, kind), true, nil
 }
 
 // contactPage asks for the new address.

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -10,12 +9,13 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
-// change is a new password in place of the present one.
+// change is a new password in place of the present one, if there is one.
 type change struct {
 	who     store.Account
 	m       method
 	name    string // by which a password manager knows the account
 	expired bool   // at the sign-in, because the present one is too old
+	first   bool   // there is no present one: the account was opened with a code
 }
 
 // passwordOf is the password source of an account with the name to prove it by:
@@ -27,7 +27,7 @@ func (v *visit) passwordOf(who store.Account) (method, string, bool) {
 		if !ok || m.password == nil {
 			continue
 		}
-		if i := slices.IndexFunc(m.kinds(), func(k store.IdentifierKind) bool { return names[k] != "" }); i >= 0 && who.PasswordHash != "" {
+		if i := slices.IndexFunc(m.kinds(), func(k store.IdentifierKind) bool { return names[k] != "" }); i >= 0 {
 			return m, names[m.kinds()[i]], true
 		}
 	}
@@ -64,16 +64,31 @@ func (v *visit) unfit(m method, e *oauth.Error) *problem {
 	return nil
 }
 
-func (v *visit) passwordPage() error {
+// changing is what the page is about. A first password wants a sign-in of lately,
+// as a new address does: there is no present one to ask for. false: the answer is
+// given.
+func (v *visit) changing() (change, bool, error) {
 	who, ok, err := v.member()
 	if !ok {
-		return err
+		return change{}, false, err
 	}
 	m, name, ok := v.passwordOf(who)
 	if !ok {
-		return v.show(http.StatusOK, "nopassword", view{Menu: true, Title: v.words.T("title.password")})
+		return change{}, false, v.show(http.StatusOK, "nopassword", view{Menu: true, Title: v.words.T("title.password")})
 	}
-	return v.showChange(http.StatusOK, change{who: who, m: m, name: name}, nil)
+	c := change{who: who, m: m, name: name, first: who.PasswordHash == ""}
+	if c.first && !v.fresh() {
+		return c, false, v.signInAgain(who, passwordPath)
+	}
+	return c, true, nil
+}
+
+func (v *visit) passwordPage() error {
+	c, ok, err := v.changing()
+	if !ok {
+		return err
+	}
+	return v.showChange(http.StatusOK, c, nil)
 }
 
 func (v *visit) showChange(status int, c change, wrong *problem) error {
@@ -81,33 +96,36 @@ func (v *visit) showChange(status int, c change, wrong *problem) error {
 		{Name: "old_password", Label: v.words.T("password.old"), Type: "password", Autocomplete: "current-password"},
 		v.newPassword(c.m),
 	}
+	title, lead, button := "title.password", "password.lead", "password.button"
+	switch {
+	case c.expired:
+		lead = "password.expired"
+	case c.first:
+		fields = fields[1:]
+		title, lead, button = "password.set", "password.first", "password.set"
+	}
 	if wrong != nil || c.expired {
 		mark(fields, wrong, "")
 	}
-	lead := "password.lead"
-	if c.expired {
-		lead = "password.expired"
-	}
-	return v.show(status, "password", view{Menu: !c.expired, Done: v.told("password"), Problem: wrong, Data: struct {
-		Action, Lead, Username string
-		Fields                 []field
-	}{v.r.URL.Path, v.words.T(lead), c.name, fields}})
+	page := view{Menu: !c.expired, Title: v.words.T(title), Done: v.told("password"), Problem: wrong}
+	page.Data = struct {
+		Action, Lead, Username, Button string
+		Fields                         []field
+	}{v.r.URL.Path, v.words.T(lead), c.name, v.words.T(button), fields}
+	return v.show(status, "password", page)
 }
 
-// password changes the password of who is signed in and knows the present one.
+// password changes the password of who is signed in and knows the present one, or
+// gives the account its first.
 func (v *visit) password() error {
-	who, ok, err := v.member()
-	if !ok {
-		return err
-	}
 	if v.repeated {
 		return v.done()
 	}
-	m, name, ok := v.passwordOf(who)
+	c, ok, err := v.changing()
 	if !ok {
-		return oauth.Fail(oauth.InvalidRequest, NoSource)
+		return err
 	}
-	if changed, err := v.change(change{who: who, m: m, name: name}); err != nil || !changed {
+	if changed, err := v.change(c); err != nil || !changed {
 		return err
 	}
 	return v.done()
@@ -117,64 +135,22 @@ func (v *visit) password() error {
 // button was pressed twice, and the first press has begun another session.
 func (v *visit) justChanged(who store.Account) bool {
 	lately := func(at time.Time) bool { return v.now.Sub(at) < repeatFor }
-	return lately(who.PasswordSet) && lately(v.session.AuthTime) && !v.session.AuthTime.Before(who.PasswordSet)
-}
-
-// expiredPage asks who has just signed in with an expired password for another.
-func (v *visit) expiredPage() error {
-	c, err := v.expired()
-	if err != nil {
-		return err
-	}
-	return v.showChange(http.StatusOK, c, nil)
-}
-
-// expired opens the request, in which the name must be that was signed in with.
-// It proves nothing: the change asks for the password again.
-func (v *visit) expired() (change, error) {
-	if err := v.resume(); err != nil {
-		return change{}, err
-	}
-	ms, _, err := v.methods()
-	if err != nil {
-		return change{}, err
-	}
-	m, ok := called(ms, v.pending.Expired.Source)
-	if !ok || m.password == nil || v.pending.Expired.Name == "" {
-		return change{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
-	}
-	who, err := v.p.o.Accounts.Find(v.r.Context(), v.pending.Expired.Name)
-	if errors.Is(err, store.ErrNotFound) { // renamed or removed meanwhile
-		err = oauth.Wrap(oauth.InvalidRequest, ForeignState, err)
-	}
-	return change{who: who, m: m, name: v.pending.Expired.Name, expired: true}, err
-}
-
-func (v *visit) replaceExpired() error {
-	c, err := v.expired()
-	if err != nil {
-		return err
-	}
-	if changed, err := v.change(c); err != nil || !changed {
-		return err
-	}
-	return v.see(v.href("/portal/continue"))
+	return lately(who.PasswordSet) && lately(v.session.Created) && !v.session.Created.Before(who.PasswordSet)
 }
 
 // change sets a new password for who knows the present one. Everybody who is
 // signed in as this account is not any more, and this browser is, anew. false:
 // the answer is given.
 func (v *visit) change(c change) (bool, error) {
-	before, after := v.form.Get("old_password"), v.form.Get("new_password")
-	if before == "" {
+	before := v.form.Get("old_password")
+	if before == "" && !c.first {
 		return false, v.showChange(http.StatusBadRequest, c, &problem{"old_password", v.words.T("login.empty.password")})
 	}
-	ctx := v.r.Context()
-	writes, err := v.p.o.Accounts.ChangePassword(ctx, v.now, *c.m.password, c.who.ID, before, after, v.from())
+	who, err := v.changed(c, before, v.form.Get("new_password"))
 	if err != nil {
 		return false, v.changeRefused(c, err)
 	}
-	who := proved{c.who, c.m.id, []string{"pwd"}, append(writes, v.p.telling(v.now, c.who.ID)...)}
+	who.writes = append(who.writes, v.p.telling(v.now, c.who.ID)...)
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
 		return true, v.p.enterAfter(v, secret(), v.session, who)
 	}
@@ -185,17 +161,33 @@ func (v *visit) change(c change) (bool, error) {
 	return true, err
 }
 
+// changed is how the person is signed in with the new password: by the present
+// one, or as before where there is none.
+func (v *visit) changed(c change, before, after string) (proved, error) {
+	ctx := v.r.Context()
+	if !c.first {
+		writes, err := v.p.o.Accounts.ChangePassword(ctx, v.now, *c.m.password, c.who.ID, before, after, v.from())
+		return proved{account: c.who, source: c.m.id, amr: []string{"pwd"}, writes: writes}, err
+	}
+	writes, err := v.p.o.Accounts.ResetPassword(ctx, v.now, *c.m.password, c.who, after)
+	return proved{c.who, v.session.Source, v.session.AMR, writes, v.session.AuthTime}, err
+}
+
 func (v *visit) changeRefused(c change, err error) error {
 	e := oauth.AsError(err)
+	at := "old_password"
+	if c.first {
+		at = "new_password"
+	}
 	wrong := v.unfit(c.m, e)
 	switch {
 	case wrong != nil:
 	case e.Reason == oauth.WrongOld:
 		wrong = &problem{"old_password", v.words.T("password.wrong")}
 	case e.Reason == oauth.UserLocked:
-		wrong = &problem{"old_password", v.words.T("login.locked")}
+		wrong = &problem{at, v.words.T("login.locked")}
 	case e.Reason == oauth.UserFrozen:
-		wrong = &problem{"old_password", v.words.T("login.frozen")}
+		wrong = &problem{at, v.words.T("login.frozen")}
 	default:
 		return err
 	}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -43,6 +44,7 @@ type proved struct {
 	source  string
 	amr     []string
 	writes  []store.Write
+	at      time.Time // of the proof, zero for now
 }
 
 // enter makes the browser a signed-in one: with a new cookie always, so that one
@@ -118,9 +120,10 @@ func (p *Portal) enterAfter(v *visit, cookie string, before store.Session, who p
 
 // enterAnew begins a session, after who.writes.
 func (p *Portal) enterAnew(v *visit, cookie string, who proved) error {
+	at := cmp.Or(who.at, v.now)
 	return p.carry(v, cookie, append(who.writes, store.PutSession{Session: store.Session{
 		Hash: hashOf(cookie), ID: uuid.NewString(), Device: device(v.r.UserAgent()), Account: who.account.ID, Source: who.source,
-		AMR: who.amr, AuthTime: v.now, Created: v.now, Seen: v.now, Expires: v.now.Add(p.o.SessionLifetime),
+		AMR: who.amr, AuthTime: at, Created: v.now, Seen: v.now, Expires: at.Add(p.o.SessionLifetime),
 	}}))
 }
 

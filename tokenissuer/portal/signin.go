@@ -137,7 +137,7 @@ func (v *visit) login() error {
 	}
 	err = v.retry(func() (proved, error) {
 		account, writes, err := v.p.o.Accounts.Password(v.r.Context(), v.now, *m.password, name, password, v.from())
-		return proved{account, m.id, []string{"pwd"}, writes}, err
+		return proved{account: account, source: m.id, amr: []string{"pwd"}, writes: writes}, err
 	})
 	if err != nil {
 		return v.loginRefused(m, name, err)

@@ -157,7 +157,7 @@ func (v *visit) open() error {
 	if err != nil {
 		return err
 	}
-	if err := v.p.enter(v, proved{who, m.id, amr, slices.Concat(spend, writes)}); err != nil {
+	if err := v.p.enter(v, proved{account: who, source: m.id, amr: amr, writes: slices.Concat(spend, writes)}); err != nil {
 		return err
 	}
 	return v.see(v.href("/portal/continue"))
