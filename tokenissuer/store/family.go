@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// PutFamily begins a sign-in, and notes its client at its session. Conflict: the account is not active, or is gone.
+// PutFamily begins a sign-in, and notes its client at its session. Above what a
+// client may have in a session the oldest gives way. Conflict: the account is not
+// active, or is gone.
 type PutFamily struct{ Family Family }
 
 var insertFamily = writes(`
@@ -27,7 +29,10 @@ func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 	if err != nil || f.Session == "" {
 		return err
 	}
-	return t.may(ctx, insertSessionClient, f.Session, f.Client)
+	if err := t.may(ctx, insertSessionClient, f.Session, f.Client); err != nil {
+		return err
+	}
+	return t.giveWay(ctx, f.Session, f.Client)
 }
 
 // A token is minted for a family that is alive at that instant: a revocation

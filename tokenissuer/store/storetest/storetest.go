@@ -55,6 +55,8 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"BurntCodeBeginsNothing", codeBurnt},
 		{"OldestOfTooManyCodesGivesWay", codesBounded},
 		{"FiftyCodesAtOnceAreNoMoreThanMayWait", codesBoundedAtOnce},
+		{"OldestOfTooManySignInsGivesWay", signInsBounded},
+		{"SignInsAtOnceAreNoMoreThanASessionHas", signInsBoundedAtOnce},
 		{"NoCodeIsGivenInAnEndedSession", codeOfSession},
 		{"CodeThatWasNotSentIsNoCode", unsentCodeIsNoCode},
 		{"QuotaIsForAWindow", quotaWindow},

@@ -1,0 +1,65 @@
+package store
+
+import "context"
+
+// signInsOfSession is how many sign-ins of one client a browser session has. An app
+// needs one, and another for each page that keeps its tokens to itself.
+const signInsOfSession = 100
+
+var (
+	// The newest that is one too many, if any, and all that are older. They lie in
+	// the order they began.
+	tooMany = writes(`
+SELECT n, id FROM families WHERE session = $1 AND session <> '' AND client = $2 AND n <= (
+	SELECT n FROM families WHERE session = $1 AND session <> '' AND client = $2 ORDER BY n DESC LIMIT 1 OFFSET $3)`)
+
+	// With the sign-in its code goes: there is nothing left for a second use to end.
+	deleteFamily = []write{
+		writes(`DELETE FROM tokens WHERE family = $1`),
+		writes(`DELETE FROM refresh_tokens WHERE family = $1`),
+		writes(`DELETE FROM families WHERE n = $1`),
+	}
+	deleteCodeOfFamily = writes(`DELETE FROM codes WHERE session = $1 AND session <> '' AND family = $2`)
+)
+
+// giveWay ends and forgets what a client has too much in a session. An ended row
+// that stayed until its time would be as much as one that lives.
+func (t *transaction) giveWay(ctx context.Context, session, client string) error {
+	old, err := t.numbered(ctx, tooMany, session, client, signInsOfSession)
+	if err != nil {
+		return err
+	}
+	for n, id := range old {
+		if err := (RevokeFamily{Family: id}).apply(ctx, t); err != nil {
+			return err
+		}
+		for _, w := range deleteFamily {
+			if err := t.may(ctx, w, n); err != nil {
+				return err
+			}
+		}
+		if err := t.may(ctx, deleteCodeOfFamily, session, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// numbered reads rows of a number and an id.
+func (t *transaction) numbered(ctx context.Context, w write, args ...any) (map[int64]string, error) {
+	rows, err := t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	found := map[int64]string{}
+	for rows.Next() {
+		var n int64
+		var id string
+		if err := rows.Scan(&n, &id); err != nil {
+			return nil, err
+		}
+		found[n] = id
+	}
+	return found, rows.Err()
+}

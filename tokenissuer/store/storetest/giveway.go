@@ -1,0 +1,65 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// signIns is how many sign-ins of one client a browser session has.
+const signIns = 100
+
+// signInsBounded is a signed-in browser that redeems one code after the other: the
+// oldest sign-in ends, with its tokens, and leaves no row. Other clients, other
+// sessions and sign-ins by API lose nothing.
+func signInsBounded(f *fixture) {
+	f.ann("by API")
+	f.apply(now, store.PutSession{Session: anns("s")}, store.PutSession{Session: anns("other")})
+	begin := func(session, client string, n any) string {
+		f.Helper()
+		id := fmt.Sprint(session, "/", client, "/", n)
+		code := store.Code{Hash: hash(id), Client: client, Account: "ann", Session: session, Expires: now.Add(time.Minute)}
+		f.apply(now, store.PutCode{Code: code}, store.SpendCode{Hash: hash(id), Family: id},
+			store.PutFamily{Family: store.Family{ID: id, Account: "ann", Client: client, Session: session, Created: now, Expires: now.Add(time.Hour)}},
+			store.PutRefresh{Refresh: store.Refresh{Hash: hash(id, "refresh"), Family: id}},
+			store.PutOpaque{Opaque: store.Opaque{Hash: hash(id, "t"), ID: "t/" + id, Client: client, Account: "ann", Family: id, Expires: now.Add(time.Minute)}})
+		return id
+	}
+	kept := []string{"by API", begin("s", "wiki", 0), begin("other", "shop", 0)}
+	oldest, revoked := begin("s", "shop", "oldest"), begin("s", "shop", "revoked")
+	f.apply(now, store.RevokeFamily{Family: revoked})
+	for n := range signIns - 2 {
+		kept = append(kept, begin("s", "shop", n))
+	}
+	f.wantRevoked(now, "t/"+revoked)
+	must(f.Family(f.Context(), oldest))(f) // they are as many as there may be
+
+	kept = append(kept, begin("s", "shop", signIns))
+	f.wantRevoked(now, "t/"+oldest, "t/"+revoked)
+	absent(f.Family(f.Context(), oldest))(f, "the oldest sign-in")
+	absent(f.Refresh(f.Context(), hash(oldest, "refresh")))(f, "its refresh token")
+	absent(f.Token(f.Context(), "t/"+oldest))(f, "the way from its access token")
+	absent(f.Code(f.Context(), hash(oldest)))(f, "its code")
+	kept = append(kept, begin("s", "shop", signIns+1))
+	absent(f.Family(f.Context(), revoked))(f, "one that had ended")
+	for _, id := range kept {
+		if got := must(f.Family(f.Context(), id))(f); !got.Revoked.IsZero() {
+			f.Errorf("%s has ended", id)
+		}
+	}
+	must(f.Code(f.Context(), hash(kept[len(kept)-1])))(f) // for its second use
+}
+
+func signInsBoundedAtOnce(f *fixture) {
+	f.ann()
+	f.apply(now, store.PutSession{Session: anns("s")})
+	for round := range 3 {
+		f.race(func(rival int) []store.Write {
+			return []store.Write{store.PutFamily{Family: store.Family{ID: fmt.Sprint(round, "/", rival), Account: "ann", Client: "shop", Session: "s", Expires: now.Add(time.Hour)}}}
+		})
+	}
+	if got := len(f.familiesOfSession("s")); got != signIns {
+		f.Errorf("%d sign-ins, want %d", got, signIns)
+	}
+}
