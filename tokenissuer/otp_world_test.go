@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ type post struct {
 	to     []string          // of every message, in their order
 	codes  map[string]string // the last one, by address
 	bodies []map[string]string
+	told   []string // to whom notices went, with their texts
 	down   bool
 	refuse error         // of the mail server, to RCPT TO
 	news   chan struct{} // closed at the next message
@@ -85,6 +87,25 @@ func (p *post) arrived(to, code string) {
 	p.codes[to] = code
 	close(p.news)
 	p.news = make(chan struct{})
+}
+
+// notices waits until there are n, and returns them.
+func (p *post) notices(t *testing.T, n int) []string {
+	t.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		p.mu.Lock()
+		told, news := slices.Clone(p.told), p.news
+		p.mu.Unlock()
+		if len(told) >= n {
+			return told
+		}
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("%d notices, want %d", len(told), n)
+		}
+	}
 }
 
 // await waits until n messages were sent: some leave after the answer.
@@ -156,6 +177,10 @@ func (l *letter) Data(r io.Reader) error {
 	}
 	if m := mailed.FindSubmatch(text); m != nil {
 		l.post.arrived(l.to, string(m[1]))
+	} else {
+		l.post.told = append(l.post.told, l.to+" "+string(text))
+		close(l.post.news)
+		l.post.news = make(chan struct{})
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ func (i *Issuer) updateUserinfo(r *request) error {
 		}
 		switch {
 		case err == nil:
+			i.codes.moved(r.now, who, next, "")
 			return i.tellPerson(r, c, claims, &next)
 		case !errors.Is(err, store.ErrConflict):
 			return err

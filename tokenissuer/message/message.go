@@ -1,5 +1,5 @@
-// Package message sends one-time codes to people. It does not make them, limit
-// them or know what they are good for.
+// Package message writes to people by mail or text message. It does not make the
+// codes that it sends, limit them or know what they are good for.
 package message
 
 import (
@@ -26,13 +26,16 @@ type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// Message is one one-time code on its way to one person. SMS and Mail write the
-// parts that a person reads.
+// AddressChanged is the Usage of a notice: it has no code.
+const AddressChanged = "address_changed"
+
+// Message is one one-time code, or notice, on its way to one person. SMS, Mail and
+// Notice write the parts that a person reads.
 type Message struct {
 	ID       string    // unique, of [A-Za-z0-9._-], no secret: a receiver knows repetitions by it
 	To       string    // an e-mail address, or a number in E.164
 	Code     string    //
-	Usage    string    // login, signup, update_userinfo, reset_password
+	Usage    string    // login, signup, update_userinfo, reset_password; AddressChanged
 	Locale   string    // BCP 47; what the catalogue does not have is English
 	ClientID string    // the client that asked
 	Time     time.Time // when the code was made
@@ -59,10 +62,17 @@ func (m Message) check() error {
 	switch {
 	case m.ID == "" || len(m.ID) > most || strings.ContainsFunc(m.ID, bad):
 		return fmt.Errorf("the identifier must be 1 to %d letters, digits, dots, underscores or hyphens", most)
-	case m.To == "" || m.Code == "" || m.Text == "":
+	case m.To == "" || m.Code == "" && m.Usage != AddressChanged || m.Text == "":
 		return errors.New("an address, a code or a text is missing")
 	}
 	return nil
+}
+
+// Notices reports whether a sender takes messages without a code. A webhook is
+// promised one: what stands behind it may have no other template.
+func Notices(s Sender) bool {
+	_, hook := s.(*Webhook)
+	return !hook
 }
 
 // Error says which step of sending failed, and where. Neither the code nor a

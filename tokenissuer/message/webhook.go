@@ -103,6 +103,9 @@ func (h *Webhook) Send(ctx context.Context, m Message) error {
 	if err := m.check(); err != nil {
 		return h.fail("message", err)
 	}
+	if m.Code == "" {
+		return h.fail("message", errors.New("a webhook is promised a code"))
+	}
 	body, err := json.Marshal(struct {
 		ID       string `json:"id"`
 		To       string `json:"to"`

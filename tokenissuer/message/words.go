@@ -4,6 +4,7 @@ import (
 	_ "embed" // the page of a mail
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,6 +17,8 @@ type phrases struct {
 	subject                  map[string]string // by usage; "" is for the others
 	sms                      string
 	once, stranger           string // a mail's two notes
+	changed                  string // the note of a notice
+	stop                     string // at the end of a sentence
 	second, seconds, minutes string // with %d
 }
 
@@ -29,8 +32,11 @@ var catalogue = map[string]phrases{
 			"signup":          "Your code to open an account at {portal}",
 			"update_userinfo": "Your code to change your details at {portal}",
 			"reset_password":  "Your code to set a new password at {portal}",
+			AddressChanged:    "The e-mail address or phone number of your account at {portal} was changed",
 			"":                "Your code for {portal}",
 		},
+		stop:     ".",
+		changed:  "If it was you, you need do nothing. If it was not, tell whoever runs {portal} at once: somebody else may be able to sign in to your account.",
 		sms:      "{subject}: {code}. It is good for {lifetime}. Tell it to nobody.",
 		once:     "It is good for {lifetime} and one use. Tell it to nobody, even if they say that they work for {portal}.",
 		stranger: "You did not ask for it? Then somebody typed your address. Without the code they get no further, and you need do nothing.",
@@ -43,8 +49,11 @@ var catalogue = map[string]phrases{
 			"signup":          "{portal} 注册验证码",
 			"update_userinfo": "{portal} 修改资料验证码",
 			"reset_password":  "{portal} 重置密码验证码",
+			AddressChanged:    "您在 {portal} 的账号的邮箱或手机号已更改",
 			"":                "{portal} 验证码",
 		},
+		stop:     "。",
+		changed:  "如果是您本人操作，您无需任何操作。如果不是，请立即联系 {portal} 的管理员：他人可能已经能够登录您的账号。",
 		sms:      "{subject}：{code}，{lifetime}内有效。请勿告诉任何人。",
 		once:     "{lifetime}内有效，只能使用一次。请勿告诉任何人，包括自称 {portal} 工作人员的人。",
 		stranger: "如果不是您本人操作，说明有人输入了您的邮箱地址。没有验证码对方无法继续，您无需任何操作。",
@@ -72,13 +81,35 @@ func SMS(m Message, portal string, lifetime time.Duration) Message {
 func Mail(m Message, portal string, lifetime time.Duration) Message {
 	words := in(m.Locale)
 	fill := words.filler(m, portal, lifetime)
-	once, stranger := fill.Replace(words.once), fill.Replace(words.stranger)
-	m.Locale = words.tag
 	m.Subject = fill.Replace("{subject}")
-	m.Text = m.Subject + ":\n\n" + m.Code + "\n\n" + once + "\n\n" + stranger + "\n"
+	return m.written(words, m.Subject+":", fill.Replace(words.once), fill.Replace(words.stranger))
+}
+
+// Notice writes the mail to an address that an account has had, or has besides the
+// one that was changed. It names neither: who reads it may be a stranger by now.
+func Notice(m Message, portal string) Message {
+	words := in(m.Locale)
+	m.Usage, m.Code = AddressChanged, ""
+	fill := words.filler(m, portal, 0)
+	m.Subject = fill.Replace("{subject}")
+	return m.written(words, m.Subject+words.stop, fill.Replace(words.changed))
+}
+
+// written is a mail with these paragraphs, and the code after the first where it
+// has one.
+func (m Message) written(words phrases, paragraphs ...string) Message {
+	m.Locale = words.tag
+	text := slices.Clone(paragraphs)
+	if m.Code != "" {
+		text = slices.Insert(text, 1, m.Code)
+	}
+	m.Text = strings.Join(text, "\n\n") + "\n"
 	var html strings.Builder
 	// It writes to memory, and a test executes it in every language.
-	_ = mailPage.Execute(&html, struct{ Lang, Subject, Code, Once, Stranger string }{words.tag, m.Subject, m.Code, once, stranger})
+	_ = mailPage.Execute(&html, struct {
+		Lang, Subject, Code, First string
+		Notes                      []string
+	}{words.tag, m.Subject, m.Code, paragraphs[0], paragraphs[1:]})
 	m.HTML = html.String()
 	return m
 }

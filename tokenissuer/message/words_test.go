@@ -112,3 +112,30 @@ func TestInboxKeepsTheLastMessages(t *testing.T) {
 	}
 	failed(t, inbox.Send(t.Context(), message.Message{}), "message")
 }
+
+// A notice has no code and no link, and does not say which address it was.
+func TestNoticeSaysWhatHappenedAndNothingElse(t *testing.T) {
+	for locale, says := range map[string]string{"en": "was changed.", "zh": "已更改。"} {
+		m := message.Notice(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale}, "Example")
+		if m.Code != "" || m.Locale != locale || m.Usage != message.AddressChanged || !strings.Contains(m.Subject, "Example") {
+			t.Errorf("%+v", m)
+		}
+		for _, text := range []string{m.Text, m.HTML} {
+			if !strings.Contains(text, says) || regexp.MustCompile(`[0-9]{4}|https?:|ann@|%!|\{p`).MatchString(text) {
+				t.Errorf("%s: %s", locale, text)
+			}
+		}
+		wellFormed(t, m.HTML)
+		office := &postOffice{}
+		if err := newSMTP(t, message.SMTPConfig{URL: "smtp://" + office.open(t, nil, false)}).Send(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+		hook, err := message.NewWebhook(message.WebhookConfig{URL: "https://localhost/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := failed(t, hook.Send(t.Context(), m), "message"); message.Notices(hook) || !strings.Contains(e.Error(), "promised a code") {
+			t.Error(e)
+		}
+	}
+}

@@ -195,7 +195,11 @@ func (v *visit) move(who store.Account, c contact) (bool, error) {
 	} else {
 		next.Email, next.EmailVerified = to, true
 	}
-	return true, v.update(who, next, writes...)
+	err = v.update(who, next, writes...)
+	if err == nil && v.p.o.Moved != nil {
+		v.p.o.Moved(v.now, who, next, v.words.T("language"))
+	}
+	return true, err
 }
 
 // update writes what a person changed of the account.

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,4 +212,24 @@ func TestPersonSeesDeclaredAttributes(t *testing.T) {
 	form := p.filled("/portal/account", "department", "Board")
 	p.send("POST", "/portal/account", form).sees("/portal/account", 400)
 	p.goes("/portal/account").submits("/portal/account", "nickname", "A").sees("/portal/account", 200, "<b>Sales</b>")
+}
+
+// Once for each change, after it is written; what is typed wrong changes nothing.
+func TestChangeOfAnAddressIsTold(t *testing.T) {
+	var told []string
+	w := newWorld(t, func(o *Options) {
+		o.Addresses = both{addresses{&codes{}}}
+		o.Moved = func(_ time.Time, was, next store.Account, locale string) {
+			told = append(told, was.Email+" "+next.Email+" "+next.Phone+" "+locale)
+		}
+	})
+	p := w.home("ann", right).goes("/portal/account/email?lang=zh").submits("/portal/account/email", "email", "new@example.com")
+	p.submits("/portal/account/email/code", "code", "9")
+	form := p.filled("/portal/account/email/code", "code", "1")
+	p.send("POST", "/portal/account/email/code", form)
+	p.send("POST", "/portal/account/email/code", form).sees("/portal/account", 200) // pressed twice
+	p.goes("/portal/account/phone").submits("/portal/account/phone", "phone_number", "+8613800138000").submits("/portal/account/phone/code", "code", "2")
+	if want := []string{"ann@example.com new@example.com  zh-Hans", "new@example.com new@example.com +8613800138000 en"}; !slices.Equal(told, want) {
+		t.Errorf("told %q", told)
+	}
 }

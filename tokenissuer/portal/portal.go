@@ -43,6 +43,10 @@ type Options struct {
 	// through clients that have SignUp. Default: nobody.
 	Addresses Addresses
 
+	// Moved, when set, is told of an e-mail address or phone number that its person
+	// has changed, and in which language.
+	Moved func(now time.Time, was, next store.Account, locale string)
+
 	// Attributes are names and values of further texts of an account, which its
 	// person sees. Default: none.
 	Attributes func(who *store.Account) [][2]string
