@@ -113,6 +113,7 @@ type App struct {
 	// The applications that get tokens.
 	Clients []Client `json:"clients,omitempty"`
 
+	ctx      caddy.Context
 	logger   *zap.Logger
 	issuing  bool // false where Caddy made the app for gates that trust others
 	resolved tokenissuer.Config
@@ -120,6 +121,7 @@ type App struct {
 	file     string  // of the store, "" without an issuer
 	gates    []*Gate // of this configuration
 	served   bool    // a handler answers the issuer's endpoints
+	looked   bool    // at the sites
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be

@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
@@ -35,7 +34,7 @@ type running struct {
 // Provision resolves placeholders and checks the configuration. It opens
 // nothing: `caddy validate` provisions, too.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	a.ready = make(chan struct{})
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
@@ -83,10 +82,7 @@ func (a *App) Start() error {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.joined = s
-	if a.issuing && !a.served {
-		// Caddy has provisioned every handler before it starts the first app.
-		a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
-	}
+	a.warnOfSites()
 	run := &running{shared: s}
 	if a.issuing {
 		if run.issuer, err = tokenissuer.New(a.resolved, s.state); err != nil {
@@ -129,6 +125,11 @@ func (a *App) Stop() error { return nil }
 func (a *App) Cleanup() error {
 	if a.ready != nil {
 		a.settle.Do(func() { close(a.ready) })
+	}
+	if a.served || len(a.gates) > 0 {
+		// Only validated. Somebody has provisioned our handlers, so asking for the app
+		// that holds them provisions nothing.
+		a.warnOfSites()
 	}
 	if a.joined == nil {
 		return nil

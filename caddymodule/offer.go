@@ -55,19 +55,69 @@ func (o *offer) audiences() (all []string) {
 
 // claims are those that an access token can have.
 func (o *offer) claims() []string {
-	all := []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
+	all := slices.Clone(standing)
 	for _, c := range o.config.Clients {
-		plain := c.Dialect == "" || c.Dialect == "ciam"
-		if len(c.Audiences) > 0 || c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
-			all = append(all, "client_id")
-		}
-		for _, name := range c.Claims {
-			if slices.Contains(o.config.OperatorAttributes, name) {
-				all = append(all, name)
-			}
-		}
+		all = append(all, o.claimsOf(c)...)
 	}
 	return distinct(all)
+}
+
+// standing are the claims of every access token.
+var standing = []string{"aud", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"}
+
+// claimsOf are the further ones of a client's.
+func (o *offer) claimsOf(c tokenissuer.Client) (all []string) {
+	plain := c.Dialect == "" || c.Dialect == "ciam"
+	if len(c.Audiences) > 0 || c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
+		all = append(all, "client_id")
+	}
+	for _, name := range c.Claims {
+		if slices.Contains(o.config.OperatorAttributes, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// together reports whether one token can have all that a gate demands: each of it
+// alone may be another client's, or another grant's. What cannot be told for sure
+// is possible.
+func (o *offer) together(g *Gate) bool {
+	for p := range o.unknown {
+		if slices.Contains([]string{"client", "audience", "scopes", "grants", "dialect", "claims", "access_token", "operator_attribute", "scope"}, p.option) {
+			return true
+		}
+	}
+	for _, s := range g.Scope {
+		if _, declared := o.config.Scopes[s]; declared || hasPlaceholder(s) {
+			return true // for a client that is not in the configuration
+		}
+	}
+	if slices.ContainsFunc(g.Audience, hasPlaceholder) || slices.ContainsFunc(g.Claim, func(c ClaimRule) bool { return hasPlaceholder(c.Name) }) {
+		return true
+	}
+	return slices.ContainsFunc(o.config.Clients, func(c tokenissuer.Client) bool { return o.gives(c, g) })
+}
+
+// gives reports whether a token of one client can have all that a gate demands.
+func (o *offer) gives(c tokenissuer.Client, g *Gate) bool {
+	lacks := func(demanded, given []string) bool {
+		return slices.ContainsFunc(demanded, func(d string) bool { return !slices.Contains(given, d) })
+	}
+	var claims []string
+	ofPeople := false // no account, no attribute
+	for _, rule := range g.Claim {
+		claims = append(claims, rule.Name)
+		ofPeople = ofPeople || slices.Contains(o.config.OperatorAttributes, rule.Name)
+	}
+	if lacks(claims, append(o.claimsOf(c), standing...)) {
+		return false
+	}
+	named := func(a string) bool { return slices.Contains(g.Audience, a) }
+	people, itself := c.GivableTo()
+	forItself := len(g.Audience) == 0 || named(c.ID)
+	return forItself && !lacks(g.Scope, people) ||
+		!ofPeople && (forItself || slices.ContainsFunc(c.Audiences, named)) && !lacks(g.Scope, itself)
 }
 
 func distinct(all []string) []string {

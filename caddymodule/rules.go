@@ -90,7 +90,28 @@ func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a .
 			return wrong("scope", s, "no client has this scope%s", didYouMean(s, can))
 		}
 	}
-	return g.checkClaims(own)
+	if err := g.checkClaims(own); err != nil {
+		return err
+	}
+	if demands := g.demands(); len(demands) > 1 && !own.together(g) {
+		return placed("token_gate: no token can have all of this: "+strings.Join(demands, ", ")+
+			": each is another client's, or another grant's; give one client all of it, or write a gate for each", g.At)
+	}
+	return nil
+}
+
+// demands are what the gate asks of the embedded issuer's tokens, as it is written.
+func (g *Gate) demands() (all []string) {
+	if len(g.Audience) > 0 {
+		all = append(all, "audience "+list(g.Audience))
+	}
+	for _, s := range g.Scope {
+		all = append(all, "scope "+s)
+	}
+	for _, c := range g.Claim {
+		all = append(all, "claim "+c.Name)
+	}
+	return all
 }
 
 // checkClaims refuses claims that are in none of the issuer's tokens, where they

@@ -66,22 +66,35 @@ func (r Rules) OfPerson(scope string) bool { return scope == r.PersonScope || Of
 // Givable are the scopes that the client's tokens may have. A registered scope
 // that no grant of the client's can give is not among them.
 func (r Registration) Givable() []string {
+	people, itself := r.GivableTo()
+	for _, s := range itself {
+		if !slices.Contains(people, s) {
+			people = append(people, s)
+		}
+	}
+	return people
+}
+
+// GivableTo are the scopes that a token of a person's may have, and those that one
+// of the client's own may: no token has more than one of the two lists.
+func (r Registration) GivableTo() (people, itself []string) {
 	dialect := r.Dialect
 	if dialect == "" {
 		dialect = CIAM
 	}
-	var all []string
 	password, code := r.HasGrant(oauth.GrantPassword) || r.HasOTP(), r.HasGrant(oauth.GrantAuthorizationCode)
 	if password || code {
-		all = append(all, rules[dialect].PersonScope)
+		people = append(people, rules[dialect].PersonScope)
 	}
-	people, itself := code || password && rules[dialect].AnyScope, r.HasGrant(oauth.GrantClientCredentials)
 	for _, s := range r.Scopes {
-		if (people || itself && !rules[dialect].OfPerson(s)) && !slices.Contains(all, s) {
-			all = append(all, s)
+		if (code || password && rules[dialect].AnyScope) && !slices.Contains(people, s) {
+			people = append(people, s)
+		}
+		if r.HasGrant(oauth.GrantClientCredentials) && !rules[dialect].OfPerson(s) {
+			itself = append(itself, s)
 		}
 	}
-	return all
+	return people, itself
 }
 
 // ScopesOfPerson returns what a person's sign-in through the client gives for a

@@ -1,0 +1,160 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// sites are what the routes of a Caddy say of the whole: which hosts it answers,
+// and which of our handlers no request gets to.
+type sites struct {
+	hosts []string // of its host matchers
+	every bool     // some site answers every host
+	// unreached are the places of our handlers behind one that answers everything.
+	unreached []unreached
+}
+
+type unreached struct{ name, at, behind string }
+
+// look goes through what Caddy has provisioned.
+func look(app *caddyhttp.App) *sites {
+	s := new(sites)
+	for _, server := range app.Servers {
+		for _, route := range server.Routes {
+			if !redirects(route) {
+				s.every = !s.host(route) || s.every
+			}
+		}
+		s.walk(server.Routes, "")
+	}
+	return s
+}
+
+// redirects reports whether Caddy made a route to send people from http to https.
+func redirects(route caddyhttp.Route) bool {
+	return slices.ContainsFunc(route.MatcherSets, func(set caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(set, func(m any) bool { _, ok := m.(caddyhttp.MatchProtocol); return ok })
+	})
+}
+
+// host takes a site's hosts down; false: it has none, or one that a request decides.
+func (s *sites) host(route caddyhttp.Route) (named bool) {
+	for _, set := range route.MatcherSets {
+		for _, m := range set {
+			hosts, ok := m.(*caddyhttp.MatchHost)
+			if !ok {
+				continue
+			}
+			named = true
+			for _, h := range *hosts {
+				s.hosts = append(s.hosts, strings.ToLower(h))
+				s.every = s.every || hasPlaceholder(h)
+			}
+		}
+	}
+	return named
+}
+
+// walk goes through routes in their order, behind a handler that answers
+// everything or "", and returns the one that does at their end.
+func (s *sites) walk(routes caddyhttp.RouteList, behind string) string {
+	for _, route := range routes {
+		here := behind
+		for _, handler := range route.Handlers {
+			switch h := handler.(type) {
+			case *Gate:
+				s.reached("token_gate", h.At, here)
+			case *Issuer:
+				s.reached("directive token_issuer", h.At, here)
+			case *caddyhttp.Subroute:
+				here = s.walk(h.Routes, here)
+			case caddy.Module:
+				if here == "" && answers(h) {
+					here = h.CaddyModule().ID.Name()
+				}
+			}
+		}
+		if len(route.MatcherSets) == 0 {
+			behind = here
+		}
+	}
+	return behind
+}
+
+func (s *sites) reached(name, at, behind string) {
+	if behind != "" {
+		s.unreached = append(s.unreached, unreached{name, at, behind})
+	}
+}
+
+// answers reports whether a handler hands no request on.
+func answers(h caddy.Module) bool {
+	switch h.CaddyModule().ID.Name() {
+	case "reverse_proxy", "static_response":
+		return true
+	case "file_server":
+		text, err := json.Marshal(h)
+		return err == nil && !strings.Contains(string(text), `"pass_thru":true`)
+	}
+	return false
+}
+
+// serves reports whether a site answers for a host.
+func (s *sites) serves(host string) bool {
+	_, domain, _ := strings.Cut(host, ".")
+	return s.every || slices.Contains(s.hosts, host) || slices.Contains(s.hosts, "*."+domain)
+}
+
+// near is the hint for a host that is a slip away from one that is served: other
+// hosts look alike, too.
+func (s *sites) near(host string) string {
+	return didYouMean(host, slices.DeleteFunc(slices.Clone(s.hosts), func(h string) bool { return editDistance(h, host) > 2 }))
+}
+
+// warnOfSites says what the sites leave undone. Caddy has provisioned every handler
+// before it starts the first app, or before it gives up what it only validates.
+func (a *App) warnOfSites() {
+	if a.looked {
+		return
+	}
+	a.looked = true
+	module, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return // there is none, or it has said itself what is wrong
+	}
+	s := look(module.(*caddyhttp.App))
+	for _, u := range s.unreached {
+		a.logger.Warn(u.name+": no request gets here: "+u.behind+" before it answers every one; put "+u.name+" first", zapAt(u.at))
+	}
+	if !a.issuing {
+		return
+	}
+	if !a.served {
+		a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
+	} else if u, err := url.Parse(a.resolved.Issuer); err == nil && !s.serves(u.Hostname()) {
+		a.logger.Warn("token_issuer: issuer: no site answers for "+u.Hostname()+s.near(u.Hostname())+
+			": name a site so, or have the proxy in front send this Caddy the requests for it", zapAt(a.Lines.of("issuer", "", a.At)))
+	}
+	a.warnOfRedirects(s)
+}
+
+// warnOfRedirects tells addresses of applications that are not here. They may be
+// elsewhere, or a slip.
+func (a *App) warnOfRedirects(s *sites) {
+	for n, c := range a.resolved.Clients {
+		for _, address := range c.RedirectURIs {
+			u, err := url.Parse(address)
+			if err != nil || u.Scheme != "https" || isLoopback(u.Hostname()) || s.serves(strings.ToLower(u.Hostname())) {
+				continue
+			}
+			a.logger.Warn("client "+c.ID+": redirect_uris "+address+": no site of this Caddy answers for "+u.Hostname()+s.near(u.Hostname())+
+				" (right where the application runs elsewhere)", zapAt(a.Clients[n].Lines.of("redirect_uris", address, a.Clients[n].At)))
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// TestSitesAreLookedAtBeforeAStart: what the routes leave undone is told where a
+// configuration is only validated, with the line, and nothing else is.
+func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", "")
+	const page = "client page {\n type spa\n grants authorization_code\n redirect_uris https://app.example.com/a https://page.example.com/b http://127.0.0.1/c\n}\n"
+	for name, c := range map[string]struct {
+		global, site string
+		want         []string
+	}{
+		"all is well":         {"", "https://auth.example.com {\n token_issuer\n token_gate\n respond ok\n}", nil},
+		"a wildcard":          {"", "https://*.example.com {\n token_issuer\n token_gate\n respond ok\n}", nil},
+		"a site for any host": {page, "http:// {\n token_issuer\n token_gate\n respond ok\n}", nil},
+		"an application elsewhere": {
+			page, "https://auth.example.com https://app.example.com {\n token_issuer\n}",
+			[]string{"client page: redirect_uris https://page.example.com/b: no site of this Caddy answers for page.example.com (right", `"at":"Caddyfile:20"`},
+		},
+		"an application with a slip": {
+			page, "https://auth.example.com https://app.example.com https://paeg.example.com {\n token_issuer\n}",
+			[]string{"no site of this Caddy answers for page.example.com, did you mean paeg.example.com? (right"},
+		},
+		"another host": {
+			"", "https://aut.example.com {\n token_issuer\n}",
+			[]string{"token_issuer: issuer: no site answers for auth.example.com, did you mean aut.example.com?: name a site so", `"at":"Caddyfile:14"`},
+		},
+		"no directive": {"", "https://auth.example.com {\n token_gate\n}", []string{"no site serves the issuer; add the directive token_issuer to one"}},
+		"a gate behind the backend": {
+			"", "https://auth.example.com {\n token_issuer\n route {\n respond /x hello\n route {\n reverse_proxy 127.0.0.1:9\n }\n token_gate\n }\n}",
+			[]string{"token_gate: no request gets here: reverse_proxy before it answers every one; put token_gate first", `"at":"Caddyfile:37"`},
+		},
+		"an issuer behind files":          {"", "https://auth.example.com {\n route {\n file_server\n token_issuer\n }\n}", []string{"directive token_issuer: no request gets here: file_server"}},
+		"a gate behind some of the files": {"", "https://auth.example.com {\n token_issuer\n route {\n file_server {\n pass_thru\n }\n token_gate\n }\n}", nil},
+		"a gate in its own handle":        {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := w.logged()
+			global := oneIssuer
+			if c.global != "" {
+				global = strings.Replace(oneIssuer, "client shop {", c.global+"client shop {", 1)
+			}
+			var config caddy.Config
+			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, c.site), &config); err != nil {
+				t.Fatal(err)
+			}
+			if err := caddy.Validate(&config); err != nil {
+				t.Fatal(err)
+			}
+			log := strings.TrimPrefix(w.logged(), before)
+			for _, want := range c.want {
+				if !strings.Contains(log, want) {
+					t.Errorf("%s is not in the log:\n%s", want, log)
+				}
+			}
+			said := 0
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, `"logger":"token_issuer"`) {
+					said++
+				}
+			}
+			if (said > 0) != (len(c.want) > 0) || said > 1 {
+				t.Errorf("%d warnings:\n%s", said, log)
+			}
+		})
+	}
+}
