@@ -83,7 +83,7 @@ func (i *Issuer) sender(r *request, form oauth.Form, at client.Endpoint) (*clien
 // earn asks the grant, mints and applies. A conflict means that another request
 // used the same proof first, or changed the account: the grant is asked once more,
 // against what is there now, and knows whether that is a lost answer or a stolen
-// token. Whoever loses again and again has shown nothing wrong: 503, for apps throw
+// token; a password that is still the account's is not hashed again. Whoever loses again and again has shown nothing wrong: 503, for apps throw
 // a refresh token away at invalid_grant.
 func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*minted, error) {
 	ctx := r.Context()
@@ -112,6 +112,9 @@ func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*minted, error
 		}
 		if try >= mostUpdates {
 			return nil, oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)
+		}
+		if a.Again != nil {
+			g = a.Again
 		}
 	}
 }

@@ -45,6 +45,10 @@ type Authorization struct {
 	// Writes use the proof up, or require that it is still good. They are applied
 	// with those of the tokens, all or nothing.
 	Writes []store.Write
+
+	// Again, where set, is asked instead of the grant where they conflict: it keeps
+	// what was dear to prove, as long as it holds.
+	Again Func
 }
 
 // String keeps the refresh token out of logs.
