@@ -188,3 +188,29 @@ func TestUnlockForgivesWhatLockedTheName(t *testing.T) {
 	}
 	s.good(signIn("spa", "alice"))
 }
+
+// A name is one account at every source, so guesses at one are guesses at all.
+func TestSourcesShareTheCountersOfAName(t *testing.T) {
+	client := func(id string) tokenissuer.Client {
+		return tokenissuer.Client{ID: id, Type: "mobile", Grants: []string{"password"}, Scopes: []string{"openid"}, Sources: []string{id}}
+	}
+	source := func(id string, failures int) tokenissuer.Source {
+		return tokenissuer.Source{ID: id, Type: "password", Identifiers: []string{"username"}, LockoutFailures: failures}
+	}
+	s := start(t, tokenissuer.Config{
+		Sources: []tokenissuer.Source{source("strict", 2), source("lax", 10)}, Clients: []tokenissuer.Client{client("strict"), client("lax")},
+	})
+	try := func(at, name, pass string) answer {
+		return s.token(form("grant_type", "password", "client_id", at, "auth_source_id", at, "username", name, "password", pass))
+	}
+	for guessed, other := range map[string]string{"strict": "lax", "lax": "strict"} {
+		name := "at-" + guessed
+		s.user(name, "")
+		for range 2 {
+			try(guessed, name, "wrong")
+		}
+		if a := try(other, name, password); !strings.Contains(a.body, "Abnormal user status") {
+			t.Errorf("guessed at %s, and at %s: %d %s", guessed, other, a.status, a.body)
+		}
+	}
+}
