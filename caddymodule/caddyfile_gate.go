@@ -21,6 +21,7 @@ func init() {
 //		audience <client id>…
 //		scope <scope>…
 //		claim <name> <value>…
+//		expression <rule in CEL>
 //		except <path>…
 //		issuer <url> { … }
 //		embedded on|off
@@ -49,13 +50,14 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	p := gateParser{block: b, gate: g}
 	if err := b.read(words{
-		"audience": b.texts(&g.Audience),
-		"scope":    b.texts(&g.Scope),
-		"claim":    {read: p.claim, repeat: true},
-		"except":   b.texts(&g.Except),
-		"issuer":   {read: p.issuer, repeat: true},
-		"embedded": b.oneOf(&g.Embedded, "on", "off"),
-		"header":   {read: p.header, repeat: true},
+		"audience":   b.texts(&g.Audience),
+		"scope":      b.texts(&g.Scope),
+		"claim":      {read: p.claim, repeat: true},
+		"expression": {read: p.expression},
+		"except":     b.texts(&g.Except),
+		"issuer":     {read: p.issuer, repeat: true},
+		"embedded":   b.oneOf(&g.Embedded, "on", "off"),
+		"header":     {read: p.header, repeat: true},
 	}); err != nil {
 		return nil, err
 	}

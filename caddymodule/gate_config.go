@@ -36,11 +36,17 @@ func (g *Gate) compile() (gate.Config, error) {
 	if g.app.issuing {
 		own = &offer{config: g.app.resolved}
 	}
-	if err := v.fulfillable(own); err != nil {
+	err := v.fulfillable(own)
+	if err != nil {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
-	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except}
+	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf}
+	if v.Expression != "" {
+		if c.Expression, err = gate.NewExpression(v.Expression); err != nil {
+			return c, placed("token_gate: expression: "+err.Error(), v.Lines.of("expression", "", v.At))
+		}
+	}
 	for _, rule := range v.Claim {
 		c.Claims = append(c.Claims, gate.Claim{Name: rule.Name, Any: rule.Values})
 	}
@@ -60,7 +66,6 @@ func (g *Gate) compile() (gate.Config, error) {
 	}
 	trial := c
 	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)
-	var err error
 	if g.trial, err = gate.New(trial, new(gate.Cache)); err != nil {
 		return c, placed("token_gate: "+err.Error(), v.lineOf(c))
 	}
@@ -100,6 +105,7 @@ func (g *Gate) resolve(r *reader) *Gate {
 	if v.Embedded != "" && v.Embedded != "on" && v.Embedded != "off" {
 		r.fail("embedded", g.Embedded, "expected on or off")
 	}
+	v.Expression = r.expression(g.Expression)
 	v.Lines, r.lines = r.lines, nil
 	for _, c := range g.Claim {
 		r.at = c.At

@@ -45,6 +45,11 @@ type Gate struct {
 	// Claims the token must hold; all lines must agree.
 	Claim []ClaimRule `json:"claim,omitempty"`
 
+	// A rule in [CEL](https://cel.dev) that must hold, over `claims`, `request.method`, `request.host`,
+	// `request.path`, `request.client_ip` and `now`. A claim that is absent makes it
+	// fail unless it is asked for with `has(claims.name)`.
+	Expression string `json:"expression,omitempty"`
+
 	// Paths let through without a token: exact, or with `/*` at the end.
 	Except []string `json:"except,omitempty"`
 

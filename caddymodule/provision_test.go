@@ -59,6 +59,7 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 		"gate audience":        {"", "", "audience {env.WRONG}", []string{"token_gate: audience wrong: no client has this id", "at Caddyfile:34"}},
 		"gate claim":           {"", "", "claim {env.WRONG} x", []string{"token_gate: claim wrong: no access token can carry it", "at Caddyfile:34"}},
 		"gate claim value":     {"", "", "claim sub {env.EMPTY}", []string{"token_gate: claim: ", "{env.EMPTY} is empty", "at Caddyfile:34"}},
+		"gate expression":      {"", "", "expression claims.sub == {env.EMPTY}", []string{"token_gate: expression: ", "{env.EMPTY} is empty", "at Caddyfile:34"}},
 		"gate header":          {"", "", "header X-User {env.EMPTY}", []string{"token_gate: header: ", "{env.EMPTY} is empty", "at Caddyfile:34"}},
 		"gate header template": {"", "", "header X-User {claims.sub}", []string{"{claims.sub}", "at Caddyfile:34"}},
 		"gate Host header":     {"", "", "header Host {claim.sub}", []string{"Host cannot be an identity header", "at Caddyfile:34"}},

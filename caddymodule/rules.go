@@ -58,6 +58,9 @@ func (g *Gate) fulfillable(own *offer) error {
 			return wrong("scope", s, "not a scope (RFC 6749 §3.3)")
 		}
 	}
+	if err := g.checkExpression(); err != nil {
+		return err
+	}
 	if own != nil {
 		return g.checkOffer(own, wrong)
 	}
@@ -136,6 +139,11 @@ func (g *Gate) checkClaims(own *offer) error {
 	}
 	for _, c := range g.Claim {
 		if err := carried("claim", c.Name, c.At, claims); err != nil {
+			return err
+		}
+	}
+	for _, name := range g.claimsOfExpression() {
+		if err := carried("expression: claim", name, g.Lines.of("expression", "", g.At), claims); err != nil {
 			return err
 		}
 	}

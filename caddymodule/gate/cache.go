@@ -78,6 +78,7 @@ type entry struct {
 
 	notRevoked atomic.Pointer[answer]
 	rendered   atomic.Pointer[rendering]
+	judged     atomic.Pointer[judgement]
 }
 
 // answer is "not revoked", said by one list at one generation of it.

@@ -24,6 +24,8 @@ const (
 	WrongTokenType oauth.Reason = "not_an_access_token"
 	MissingClaim   oauth.Reason = "missing_claim"
 	UnknownToken   oauth.Reason = "unknown_token"
+
+	ExpressionRefused oauth.Reason = "expression_refused"
 )
 
 // Refusal is a request that may not go on. Status and Challenge are for the
@@ -112,6 +114,9 @@ func (g *Gate) refuse(c *token.Claims, cause error) *Refusal {
 		// RFC 6750 has one code for a good token that is not enough.
 		r.Status, r.Reason = http.StatusForbidden, MissingClaim
 		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a claim"`
+	case errors.Is(cause, errExpression):
+		r.Status, r.Reason = http.StatusForbidden, ExpressionRefused
+		r.Challenge += `, error="insufficient_scope", error_description="the access token is not enough for this request"`
 	default:
 		description := invalid
 		for _, ground := range grounds {

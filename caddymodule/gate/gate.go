@@ -35,6 +35,13 @@ type Config struct {
 	// Claims: a token satisfies every line.
 	Claims []Claim
 
+	// Expression holds for the token and its request; nil: it is not asked.
+	Expression *Expression
+
+	// Peer is the address of the client as an expression sees it; default: the
+	// connection's.
+	Peer func(*http.Request) string
+
 	// Except are paths that pass without a token and without identity: exact, or
 	// a folder with /* at the end.
 	Except []string
@@ -124,7 +131,7 @@ func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
 	if err != nil {
 		return nil, g.refuse(nil, err)
 	}
-	return g.admit(r.Context(), raw, now)
+	return g.admit(r, raw, now)
 }
 
 // Recheck asks a second gate on the same route about a request that another
@@ -133,16 +140,16 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 	if earlier.raw == "" || g.except.match(r.URL) {
 		return g.Check(r, now)
 	}
-	return g.admit(r.Context(), earlier.raw, now)
+	return g.admit(r, earlier.raw, now)
 }
 
-func (g *Gate) admit(ctx context.Context, raw string, now time.Time) (*Pass, error) {
-	e, err := g.verify(ctx, raw, now)
+func (g *Gate) admit(r *http.Request, raw string, now time.Time) (*Pass, error) {
+	e, err := g.verify(r.Context(), raw, now)
 	if e == nil {
 		return nil, g.refuse(nil, err)
 	}
 	if err == nil {
-		err = g.policy.allow(e.claims)
+		err = g.policy.allow(e, r, now)
 	}
 	if err != nil {
 		return nil, g.refuse(e.claims, err)

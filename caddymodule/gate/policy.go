@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // What a verified token is refused for.
@@ -16,16 +18,23 @@ var (
 	errScope   = errors.New("a scope is missing")
 	errClaim   = errors.New("a claim does not hold what is demanded")
 	errRevoked = errors.New("revoked, or its client is gone")
+
+	errExpression = errors.New("the expression does not hold")
 )
 
 // policy is what a verified token must say beyond its audience.
 type policy struct {
-	scopes []string
-	claims []Claim
+	scopes     []string
+	claims     []Claim
+	expression *Expression
+	peer       func(*http.Request) string
 }
 
 func newPolicy(c Config) (policy, error) {
-	p := policy{scopes: slices.Clone(c.Scopes)}
+	p := policy{scopes: slices.Clone(c.Scopes), expression: c.Expression, peer: c.Peer}
+	if p.peer == nil {
+		p.peer = peerOf
+	}
 	for _, s := range p.scopes {
 		if parsed, err := oauth.ParseScopes(s); err != nil || len(parsed) != 1 {
 			return p, fmt.Errorf("%q is not a scope", s)
@@ -41,8 +50,10 @@ func newPolicy(c Config) (policy, error) {
 	return p, nil
 }
 
-// allow is cheap enough to be asked for every request, so no decision is kept.
-func (p *policy) allow(c *token.Claims) error {
+// allow is cheap enough to be asked for every request, so no decision is kept
+// but that of an expression.
+func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
+	c := e.claims
 	for _, s := range p.scopes {
 		if !slices.Contains(c.Scopes, s) {
 			return errScope
@@ -53,7 +64,19 @@ func (p *policy) allow(c *token.Claims) error {
 			return errClaim
 		}
 	}
+	if p.expression != nil {
+		return e.judge(p.expression, r, p.peer, now)
+	}
 	return nil
+}
+
+// peerOf is the address that a request's connection comes from.
+func peerOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // holds compares whole values: nothing is split, folded or matched in part.

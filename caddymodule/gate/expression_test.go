@@ -1,0 +1,211 @@
+package gate_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+)
+
+func expression(t testing.TB, text string) *gate.Expression {
+	t.Helper()
+	e, err := gate.NewExpression(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+const euClaims = `"scope":["read"],"department":"eu","level":7,"ratio":0.5,"admin":true,"groups":["a","ops"],"address":{"country":"DE"},"none":null`
+
+func TestExpressionJudgesClaimsAndRequest(t *testing.T) {
+	s := newScene(t)
+	raw := s.signedText(t, "JWT", withClaims(euClaims))
+	for text, passes := range map[string]bool{
+		`true`:                         true,
+		`false`:                        false,
+		`claims.department == "eu"`:    true,
+		`claims["department"] == "us"`: false,
+		`claims.department == "us" || request.method == "GET"`:    true,
+		`claims.department == "us" || request.method == "DELETE"`: false,
+		`request.path.startsWith("/orders")`:                      true,
+		`request.host == "app.example.com"`:                       true,
+		`request.client_ip == "192.0.2.1"`:                        true,
+		`claims.level >= 7 && claims.level < 8.5`:                 true,
+		`claims.ratio < 1`:                                        true,
+		`claims.admin == true`:                                    true,
+		`claims.none == null`:                                     true,
+		`claims.address.country in ["DE", "FR"]`:                  true,
+		`"ops" in claims.groups`:                                  true,
+		`claims.groups.exists(g, g.startsWith("op"))`:             true,
+		`claims.groups.all(g, g == "ops")`:                        false,
+		`now < timestamp(claims.exp)`:                             true,
+		`now - timestamp(claims.iat) > duration("1h")`:            false,
+		`has(claims.manager) && claims.manager == "x"`:            false,
+		`!has(claims.manager)`:                                    true,
+
+		// What cannot be answered is a no, whichever way it is asked.
+		`claims.manager == "x"`:                     false,
+		`claims.manager != "x"`:                     false,
+		`!(claims.manager == "x")`:                  false,
+		`claims.department > 7`:                     false,
+		`int(claims.department) == 7 || 1 / 0 == 1`: false,
+		`timestamp(claims.department) < now`:        false,
+		// One side that says yes is enough, as CEL has it.
+		`claims.manager == "x" || claims.department == "eu"`: true,
+	} {
+		g := s.gate(t, gate.Config{Expression: expression(t, text)})
+		for _, reading := range []string{"first", "cached"} {
+			if err := through(g, request(raw), s.now); (err == nil) != passes {
+				t.Errorf("%s, %s: %v", text, reading, err)
+			}
+			s.cache.Wait()
+		}
+	}
+}
+
+func TestRefusalOfAnExpressionIsForbidden(t *testing.T) {
+	s := newScene(t)
+	for _, text := range []string{`claims.sub == "bob"`, `claims.nosuch == "x"`} {
+		g := s.gate(t, gate.Config{Expression: expression(t, text)})
+		_, err := g.Check(request(s.sign(t, "alice")), s.now)
+		r := refusal(t, err)
+		if r.Status != http.StatusForbidden || r.Reason != gate.ExpressionRefused || !strings.Contains(r.Challenge, `error="insufficient_scope"`) {
+			t.Errorf("%s: %d %s %s", text, r.Status, r.Reason, r.Challenge)
+		}
+	}
+}
+
+// The answer that is kept with a token is of one expression, and of none that
+// looks at more than the claims.
+func TestKeptAnswerIsOfThisExpressionAlone(t *testing.T) {
+	s := newScene(t)
+	yes := s.gate(t, gate.Config{Expression: expression(t, `claims.sub == "alice"`)})
+	no := s.gate(t, gate.Config{Expression: expression(t, `claims.sub == "bob"`)})
+	reads := s.gate(t, gate.Config{Expression: expression(t, `request.method == "GET"`)})
+	early := s.gate(t, gate.Config{Expression: expression(t, `now < timestamp(`+"1800000010"+`)`)})
+	raw := s.sign(t, "alice")
+	post := func() *http.Request {
+		r := request(raw)
+		r.Method = http.MethodPost
+		return r
+	}
+	for round := range 3 {
+		for _, c := range []struct {
+			name   string
+			gate   *gate.Gate
+			r      *http.Request
+			now    time.Time
+			passes bool
+		}{
+			{"alice", yes, request(raw), s.now, true},
+			{"not bob", no, request(raw), s.now, false},
+			{"reading", reads, request(raw), s.now, true},
+			{"writing", reads, post(), s.now, false},
+			{"early", early, request(raw), s.now, true},
+			{"late", early, request(raw), s.now.Add(20 * time.Second), false},
+		} {
+			if err := through(c.gate, c.r, c.now); (err == nil) != c.passes {
+				t.Errorf("round %d, %s: %v", round, c.name, err)
+			}
+		}
+		s.cache.Wait()
+	}
+}
+
+// B18: an expression that asks for the path says nothing of one that a backend
+// may read in another way.
+func TestExpressionOverThePathRefusesAmbiguousOnes(t *testing.T) {
+	s := newScene(t)
+	raw := s.sign(t, "alice")
+	g := s.gate(t, gate.Config{Expression: expression(t, `request.path.startsWith("/public/") || request.path != "/admin"`)})
+	for _, path := range []string{"/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "//admin", "/./admin", "/public/..;/admin", `/public/..%5cadmin`, "/%ff", "/%2561dmin", "/a%00b"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Authorization", "Bearer "+raw)
+		if err := through(g, r, s.now); err == nil {
+			t.Errorf("%s passed", path)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/public/caf%C3%A9", nil)
+	r.Header.Set("Authorization", "Bearer "+raw)
+	if err := through(g, r, s.now); err != nil {
+		t.Errorf("a path in another language: %v", err)
+	}
+}
+
+// What people write into a token cannot hold a processor: the work is bounded,
+// and what is not done within the bound is a no.
+func TestExpressionThatCostsTooMuchRefuses(t *testing.T) {
+	s := newScene(t)
+	g := s.gate(t, gate.Config{Expression: expression(t, `claims.groups.all(a, claims.groups.all(b, claims.groups.all(c, a + b + c != "")))`)})
+	few := s.signedText(t, "JWT", withClaims(`"scope":[],"groups":["a","b"]`))
+	if err := through(g, request(few), s.now); err != nil {
+		t.Errorf("two groups: %v", err)
+	}
+	many := s.signedText(t, "JWT", withClaims(`"scope":[],"groups":["a"`+strings.Repeat(`,"a"`, 1000)+`]`))
+	begin := time.Now()
+	if err := through(g, request(many), s.now); err == nil {
+		t.Error("a thousand million rounds passed")
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("it took %v to say no", took)
+	}
+}
+
+func TestMistakesInAnExpressionAreToldAtTheStart(t *testing.T) {
+	for text, says := range map[string]string{
+		``:                         "empty",
+		`claims.department = 1`:    "Syntax error",
+		`claims.department`:        `yes or no: compare it, such as claims.department == "eu"`,
+		`claims.sub + "x"`:         "yes or no",
+		`"eu"`:                     "yes or no",
+		`clams.department == "eu"`: "undeclared reference to 'clams'",
+		`request.pth == "/"`:       "undeclared reference to 'request",
+		`request.path == 7`:        "no matching overload",
+		`claims.groups.exists(claims, claims.sub == "x")`:              "another meaning",
+		`[1].exists(now, now == 1)`:                                    "another meaning",
+		strings.Repeat("(", 2000) + "true" + strings.Repeat(")", 2000): "",
+		`claims.sub == "` + strings.Repeat("x", 5000) + `"`:            "longer than 4096",
+	} {
+		if _, err := gate.NewExpression(text); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60s: %v, want %q in one line", text, err, says)
+		}
+	}
+}
+
+func TestExpressionTellsTheClaimsItReads(t *testing.T) {
+	e := expression(t, `has(claims.a) && claims["b"] == "x" && "c" in claims && claims.d.e == 1 && request.path == "/" && claims.a == 1`)
+	if got := strings.Join(e.Claims(), " "); got != "a b c d" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func BenchmarkExpression(b *testing.B) {
+	for name, text := range map[string]string{
+		"none":    "",
+		"claims":  `claims.sub == "alice" && "orders:read" in claims.scope`,
+		"metered": `claims.scope.exists(s, s == "orders:read") && request.method == "GET"`,
+		"request": `claims.sub == "alice" && (request.method == "GET" || request.path.startsWith("/orders"))`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := newScene(b)
+			c := gate.Config{}
+			if text != "" {
+				c.Expression = expression(b, text)
+			}
+			g := s.gate(b, c)
+			r := request(s.sign(b, "alice"))
+			authorization := r.Header["Authorization"]
+			mustPass(b, g, r, s.now)
+			s.cache.Wait()
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Header["Authorization"] = authorization
+				mustPass(b, g, r, s.now)
+			}
+		})
+	}
+}
