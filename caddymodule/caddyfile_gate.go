@@ -26,6 +26,8 @@ func init() {
 //		issuer <url> { … }
 //		embedded on|off
 //		header <name> <value>
+//		optional
+//		shadow
 //	}
 //
 // The matcher becomes part of the handler, not of the route: identity headers
@@ -58,6 +60,8 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"issuer":     {read: p.issuer, repeat: true},
 		"embedded":   b.oneOf(&g.Embedded, "on", "off"),
 		"header":     {read: p.header, repeat: true},
+		"optional":   b.flag(&g.Optional),
+		"shadow":     b.flag(&g.Shadow),
 	}); err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
-	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf}
+	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow}
 	if v.Expression != "" {
 		if c.Expression, err = gate.NewExpression(v.Expression); err != nil {
 			return c, placed("token_gate: expression: "+err.Error(), v.Lines.of("expression", "", v.At))

@@ -63,8 +63,18 @@ type Gate struct {
 	// X-Auth-Subject, X-Auth-Client, X-Auth-Scope, X-Auth-Issuer.
 	Header []Header `json:"header,omitempty"`
 
+	// Whether requests without a token pass, without identity. One with a token is
+	// judged. Where another gate already demands a token, `except` in that one is
+	// what opens a path.
+	Optional bool `json:"optional,omitempty"`
+
+	// Whether to decide, count and log, and to refuse nobody: what would have been
+	// refused goes on without identity. `Authorization` stays in every request.
+	Shadow bool `json:"shadow,omitempty"`
+
 	logger   *zap.Logger
 	app      *App
+	spot     spot
 	matchers caddyhttp.MatcherSets
 	embedded bool
 	compiled gate.Config
@@ -148,6 +158,10 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if g.compiled, err = g.compile(); err != nil {
 		return err
 	}
+	g.spot = spotOf(ctx)
+	if err := g.checkOptional(); err != nil {
+		return err
+	}
 	for _, folder := range g.folders() {
 		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))
 	}
@@ -210,7 +224,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if err != nil {
 		return g.refuse(w, r, err)
 	}
-	g.accepted(r, pass)
+	g.passed(r, pass)
 	if pass.Claims != nil {
 		pass.Apply(r.Header)
 		p.pass = pass
@@ -235,7 +249,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	if !ok {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	g.refused(r, refusal)
+	g.refused(r, refusal, "refused")
 	gate.Withhold(r.Header)
 	if refusal.Challenge != "" {
 		w.Header().Set("WWW-Authenticate", refusal.Challenge)

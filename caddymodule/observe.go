@@ -30,12 +30,13 @@ var (
 
 	gateRequests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "gatehouse", Subsystem: "gate", Name: "requests_total",
-		Help: "Requests judged by the gates: accepted, excepted (passed without a token) or refused, and why.",
+		Help: "Requests judged by the gates: accepted, excepted (nothing was asked), anonymous (optional, and without a token), shadowed (would have been refused) or refused, and why.",
 	}, []string{"outcome", "reason"})
 
 	// Looked up once: a look-up by labels costs more than the count.
-	gateAccepted = gateRequests.WithLabelValues("accepted", "none")
-	gateExcepted = gateRequests.WithLabelValues("excepted", "none")
+	gateAccepted  = gateRequests.WithLabelValues("accepted", "none")
+	gateExcepted  = gateRequests.WithLabelValues("excepted", "none")
+	gateAnonymous = gateRequests.WithLabelValues("anonymous", "none")
 )
 
 // registerMetrics adds the metrics to a configuration's registry. Each
@@ -91,10 +92,17 @@ func (a *App) observe(e tokenissuer.Event) {
 	c.Write(fields...)
 }
 
-// accepted counts a request that passes.
-func (g *Gate) accepted(r *http.Request, pass *gate.Pass) {
-	if pass.Claims == nil {
+// passed counts a request that goes on.
+func (g *Gate) passed(r *http.Request, pass *gate.Pass) {
+	switch {
+	case pass.Shadowed != nil:
+		g.refused(r, pass.Shadowed, "shadowed")
+		return
+	case pass.Excepted:
 		gateExcepted.Inc()
+		return
+	case pass.Claims == nil:
+		gateAnonymous.Inc()
 		return
 	}
 	gateAccepted.Inc()
@@ -104,16 +112,17 @@ func (g *Gate) accepted(r *http.Request, pass *gate.Pass) {
 	}
 }
 
-// refused counts a request that does not pass, and writes its one event. The
+// refused counts a request that does not pass, or would not but for the shadow,
+// and writes its one event. The
 // path stands in it, the query never: there clients send what is not for logs.
-func (g *Gate) refused(r *http.Request, refusal *gate.Refusal) {
-	gateRequests.WithLabelValues("refused", string(refusal.Reason)).Inc()
-	c := g.logger.Check(zapcore.InfoLevel, "gate refused")
+func (g *Gate) refused(r *http.Request, refusal *gate.Refusal, outcome string) {
+	gateRequests.WithLabelValues(outcome, string(refusal.Reason)).Inc()
+	c := g.logger.Check(zapcore.InfoLevel, "gate "+outcome)
 	if c == nil {
 		return
 	}
 	fields := []zap.Field{
-		zap.String("outcome", "refused"), zap.String("reason", string(refusal.Reason)), zap.Int("status", refusal.Status),
+		zap.String("outcome", outcome), zap.String("reason", string(refusal.Reason)), zap.Int("status", refusal.Status),
 		zap.String("host", r.Host), zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.String("peer", peerOf(r)),
 		zapAt(g.At),
 	}

@@ -96,7 +96,7 @@ var errUnavailable = errors.New("tokens cannot be looked up now")
 
 const invalid = "the access token is not valid"
 
-func (g *Gate) refuse(c *token.Claims, cause error) *Refusal {
+func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 	r := &Refusal{Status: http.StatusUnauthorized, Challenge: g.answers.bare, Reason: MalformedToken, Claims: c, Cause: cause}
 	switch {
 	case errors.Is(cause, oauth.ErrNoToken):

@@ -46,6 +46,14 @@ type Config struct {
 	// a folder with /* at the end.
 	Except []string
 
+	// Optional lets who shows no token pass without identity. Who shows one is
+	// judged.
+	Optional bool
+
+	// Shadow judges and refuses nobody; what would have been a refusal is in the
+	// Pass.
+	Shadow bool
+
 	// Headers the backend gets; nil is DefaultHeaders. The client's own are
 	// deleted, whether a claim is there to replace them or not.
 	Headers []Header
@@ -91,6 +99,8 @@ type Gate struct {
 	headers *headerSet
 	strip   stripper
 	answers challenges
+
+	optional, shadow bool
 }
 
 // New compiles a configuration. The cache may be shared with other gates, and
@@ -118,6 +128,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	return &Gate{
 		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers,
 		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.Scopes),
+		optional: c.Optional, shadow: c.Shadow,
 	}, nil
 }
 
@@ -125,13 +136,16 @@ func New(c Config, cache *Cache) (*Gate, error) {
 // comes first.
 func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
 	if g.except.match(r.URL) {
-		return anonymous, nil
+		return excepted, nil
 	}
 	raw, err := oauth.Bearer(r.Header)
-	if err != nil {
-		return nil, g.refuse(nil, err)
+	switch {
+	case err == nil:
+		return g.admit(r, raw, now)
+	case g.optional && errors.Is(err, oauth.ErrNoToken):
+		return anonymous, nil
 	}
-	return g.admit(r, raw, now)
+	return g.refuse(nil, err)
 }
 
 // Recheck asks a second gate on the same route about a request that another
@@ -146,15 +160,24 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 func (g *Gate) admit(r *http.Request, raw string, now time.Time) (*Pass, error) {
 	e, err := g.verify(r.Context(), raw, now)
 	if e == nil {
-		return nil, g.refuse(nil, err)
+		return g.refuse(nil, err)
 	}
 	if err == nil {
 		err = g.policy.allow(e, r, now)
 	}
 	if err != nil {
-		return nil, g.refuse(e.claims, err)
+		return g.refuse(e.claims, err)
 	}
-	return &Pass{Claims: e.claims, raw: raw, headers: g.headers, values: e.values(g.headers)}, nil
+	return &Pass{Claims: e.claims, raw: raw, headers: g.headers, values: e.values(g.headers), keepsToken: g.shadow}, nil
+}
+
+// refuse is the refusal, or what became of it in the shadow.
+func (g *Gate) refuse(c *token.Claims, cause error) (*Pass, error) {
+	refusal := g.refusal(c, cause)
+	if g.shadow {
+		return &Pass{Shadowed: refusal}, nil
+	}
+	return nil, refusal
 }
 
 // verify answers with the cached reading of a token when the very same bytes

@@ -169,15 +169,20 @@ func clean(s string) string {
 
 // Pass is a request that may go on.
 type Pass struct {
-	Claims *token.Claims // nil where the request passed without a token
+	Claims   *token.Claims // nil where the request passed without a token
+	Excepted bool          // nothing was asked
+	Shadowed *Refusal      // what a gate in the shadow would have said
 
-	raw     string
-	headers *headerSet
-	values  []string
+	raw        string
+	headers    *headerSet
+	values     []string
+	keepsToken bool
 }
 
-// anonymous passes an excepted path.
-var anonymous = &Pass{}
+var (
+	excepted  = &Pass{Excepted: true}
+	anonymous = &Pass{}
+)
 
 // Text is a claim as a placeholder carries it, "" where there is none.
 func (p *Pass) Text(name string) string {
@@ -200,12 +205,15 @@ func (p *Pass) GoString() string { return p.String() }
 
 // Apply sets the identity headers and takes the token out, which is not the
 // backend's: with it the backend could act as the caller elsewhere. A request
-// that passed without a token keeps its Authorization.
+// that passed without a token keeps its Authorization, and so does any request
+// in the shadow: there the backend still judges for itself.
 func (p *Pass) Apply(h http.Header) {
 	if p.Claims == nil {
 		return
 	}
-	delete(h, "Authorization")
+	if !p.keepsToken {
+		delete(h, "Authorization")
+	}
 	// A header's values belong to the request, whose handlers may change them in
 	// place; one array serves all of them.
 	own := slices.Clone(p.values)
