@@ -1,7 +1,8 @@
 # make run      the demo on https://localhost:8443
 # make build    the binary, ./gatehouse
-# make test     every test, with the race detector, and those of make e2e
+# make test     every test, with the race detector, and those of make e2e and make vectors
 # make e2e      the pages in a real browser, and ready-made clients; pictures of the pages: SCREENSHOTS=folder
+# make vectors  the test vectors of others, through the gate
 # make lint     the linters of .golangci.yml and gofumpt
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    the Go benchmarks, then the binary beside plain Caddy
@@ -16,7 +17,7 @@ LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
-.PHONY: run build test e2e lint fuzz bench clean
+.PHONY: run build test e2e vectors lint fuzz bench clean
 
 run: build
 	scripts/demo
@@ -28,13 +29,16 @@ build:
 test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need $(E2E_NEEDS)
-	{ CGO_ENABLED=1 go test -race -json -timeout 15m ./...; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+	{ CGO_ENABLED=1 go test -race -json -timeout 15m ./...; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
 e2e: build
 	-scripts/need $(E2E_NEEDS)
 	cd e2e && go test -json -timeout 10m ./... | ../scripts/testcount
+
+vectors: build
+	cd vectors && go test -json -timeout 5m ./... | ../scripts/testcount
 
 lint:
 	scripts/lint

@@ -45,6 +45,10 @@ var verifiers = newVerifiers(RS256, PS256, ES256, EdDSA, "RS384", "RS512", "PS38
 func newVerifiers(algs ...Algorithm) map[Algorithm]jws.Verifier {
 	all := make(map[Algorithm]jws.Verifier, len(algs))
 	for _, alg := range algs {
+		if hash, ok := pssHashes[alg]; ok {
+			all[alg] = pss{alg, hash}
+			continue
+		}
 		v, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
 		if err != nil {
 			panic(err) // the list above is fixed, and jwx knows every entry
@@ -67,6 +71,9 @@ func (a Algorithm) fits(public crypto.PublicKey) error {
 		}
 		if key.E < 3 || key.E&1 == 0 {
 			return fmt.Errorf("an RSA exponent is odd, and at least 3")
+		}
+		if isROCA(key.N) {
+			return fmt.Errorf("the private key can be computed from this one (CVE-2017-15361): replace the key pair")
 		}
 		return nil
 	case *ecdsa.PublicKey:

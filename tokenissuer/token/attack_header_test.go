@@ -3,6 +3,7 @@ package token_test
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -261,5 +262,26 @@ func TestSignatureAttacks(t *testing.T) {
 	})
 	if _, err := token.Verify(forge(head, payload(nil), fixed(raw)), f.keys, ownWant, testNow); err != nil {
 		t.Errorf("the signature that these are made from: %v", err)
+	}
+}
+
+// RFC 7518 §3.5: the salt is as long as the hash. A verifier that takes any length
+// takes what the key's owner would never make.
+func TestSaltOfAnotherLengthIsRefused(t *testing.T) {
+	key := generate(t, token.PS256)
+	ring := token.NewRing([]*token.Key{key})
+	head := object(map[string]any{"kid": key.ID, "typ": "JWT", "alg": "PS256"}, nil)
+	for length, want := range map[int]error{1: token.ErrSignature, 20: token.ErrSignature, 31: token.ErrSignature, 33: token.ErrSignature, 222: token.ErrSignature, 32: nil} {
+		by := func(input string) []byte {
+			sum := sha256.Sum256([]byte(input))
+			s, err := rsa.SignPSS(rand.Reader, key.Private.(*rsa.PrivateKey), crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: length})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		if _, err := token.Verify(forge(head, payload(nil), by), ring, ownWant, testNow); !errors.Is(err, want) {
+			t.Errorf("a salt of %d bytes: %v; want %v", length, err, want)
+		}
 	}
 }

@@ -1,0 +1,2 @@
+// Package vectors holds the gate against tokens and keys that others have made for testing such programs.
+package vectors
