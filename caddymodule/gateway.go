@@ -31,8 +31,8 @@ type Gate struct {
 
 	// The requests to judge; default: all. Requests that do not match pass
 	// without a token, and without identity; but a path that a backend may read in
-	// another way (with dot or empty segments, \, ; or an escaped slash) is judged
-	// whatever the matcher says.
+	// another way (with dot or empty segments, \, ;, an escaped slash, a control
+	// character or broken UTF-8) is judged whatever the matcher says.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
 	// The token must be for any of these. For the embedded issuer an audience is a

@@ -3,14 +3,26 @@ package gate
 import (
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Ambiguous reports whether a path may mean another one to who reads it next:
 // it has a . or .. or empty segment, a backslash, a ; with what some servers cut
-// off, or an escaped slash, backslash or percent sign. A matcher that says no to
-// such a path has judged one of its readings, so its no counts for nothing.
+// off, an escaped slash, backslash or percent sign, a control character, broken
+// UTF-8 (in which some find a dot or a slash), or a character that stands for
+// one of these in a wider font. A matcher that says no to such a path has judged
+// one of its readings, so its no counts for nothing.
 func Ambiguous(u *url.URL) bool {
-	if strings.ContainsAny(u.Path, "\\;\x00%") {
+	ascii := true
+	for i := range len(u.Path) {
+		c := u.Path[i]
+		if ambiguousBytes[c] {
+			return true
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	if !ascii && (!utf8.ValidString(u.Path) || strings.ContainsFunc(u.Path, isWide)) {
 		return true
 	}
 	for segment := range strings.SplitSeq(strings.TrimPrefix(strings.TrimSuffix(u.Path, "/"), "/"), "/") {
@@ -19,6 +31,27 @@ func Ambiguous(u *url.URL) bool {
 		}
 	}
 	return u.RawPath != "" && hasEscapedSlash(u.RawPath)
+}
+
+var ambiguousBytes = func() (table [256]bool) {
+	for c := range byte(' ') {
+		table[c] = true
+	}
+	for _, c := range []byte("\\;%\x7f") {
+		table[c] = true
+	}
+	return table
+}()
+
+// isWide says that normalizing (Unicode NFKC, or the mapping of old Windows code
+// pages) makes a dot, a slash, a backslash, a ; or a % of a character beyond
+// ASCII, or that it is a control character.
+func isWide(r rune) bool {
+	switch r {
+	case '\u037e', '\u2024', '\u2025', '\u2044', '\u2215', '\u2216', '\ufe52', '\ufe54', '\ufe68', '\ufe6a', '\uff05', '\uff0e', '\uff0f', '\uff1b', '\uff3c':
+		return true
+	}
+	return unicode.IsControl(r)
 }
 
 func hasEscapedSlash(raw string) bool {

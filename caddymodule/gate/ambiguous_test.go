@@ -16,6 +16,8 @@ func TestAmbiguousPaths(t *testing.T) {
 		"/admin/.": true, "/admin/%2e": true, "/admin/x/..": true, "/admin/x/%2e%2e": true, "/admin/./": true, "//admin": true,
 		"/a//b": true, "/public/..;/admin/x": true, "/admin;/x": true, `/admin\x`: true, "/admin%5Cx": true, "/public/..%2fadmin": true,
 		"/admin%2Fx": true, "/admin%252fx": true, "/a/%00": true, ".": true,
+		"/a/%09": true, "/a/..%0d%0a/admin": true, "/a/%7f": true, "/a/..%c0%af/admin": true, "/%c0%ae%c0%ae/admin": true, "/a/%ff": true,
+		"/a/%EF%BC%8E%EF%BC%8E/admin": true, "/a%EF%BC%8Fb": true, "/a%EF%BC%9Bb": true, "/%CD%BE": true, "/%EF%BC%88%EF%BC%89": false, "/a%C2%85": true,
 	} {
 		u, err := url.ParseRequestURI(path)
 		if err != nil {
