@@ -225,9 +225,14 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return g.refuse(w, r, err)
 	}
 	g.passed(r, pass)
-	if pass.Claims != nil {
-		pass.Apply(r.Header)
-		p.pass = pass
+	if pass.Claims == nil {
+		return next.ServeHTTP(w, r)
+	}
+	pass.Apply(r.Header)
+	first := p.pass == nil
+	p.pass = pass
+	if first && gate.IsStream(r) {
+		return g.stream(w, r, run.streams, p, next)
 	}
 	return next.ServeHTTP(w, r)
 }

@@ -92,6 +92,7 @@ func (a *App) Start() error {
 	if err := a.buildGates(run); err != nil {
 		return err
 	}
+	s.serve(run.issuer)
 	a.running.Store(run)
 	a.settle.Do(func() { close(a.ready) })
 	return nil
@@ -136,6 +137,9 @@ func (a *App) Cleanup() error {
 	}
 	s := a.joined
 	a.joined = nil
+	if run := a.running.Load(); run != nil {
+		s.retire(run.issuer)
+	}
 	return s.leave(a.rules)
 }
 

@@ -36,9 +36,10 @@ var ending sync.Map // string -> *shared
 // shared is what outlives a reload. Gates without an embedded issuer share one
 // that has a cache alone.
 type shared struct {
-	key   string
-	state *tokenissuer.State // nil without an issuer
-	cache *gate.Cache
+	key     string
+	state   *tokenissuer.State // nil without an issuer
+	cache   *gate.Cache
+	streams *gate.Streams
 
 	// users counts the pool as one and each request under way; who comes to zero
 	// closes. Caddy ends a configuration while its requests are still running.
@@ -49,6 +50,7 @@ type shared struct {
 	force    *time.Timer
 	rules    []tokenissuer.KeyRules // of the configurations that use it, the newest last
 	governed tokenissuer.KeyRules   // those that hold
+	issuers  []*tokenissuer.Issuer  // that serve, the newest last
 }
 
 // join opens the state of a store file, or enters the one that is open.
@@ -77,7 +79,7 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: path, cache: cache, governed: rules}
+	s := &shared{key: path, cache: cache, streams: gate.NewStreams(), governed: rules}
 	s.users.Store(1)
 	if path == "" {
 		return s, nil
@@ -93,6 +95,7 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 		cache.Close()
 		return nil, errors.Join(err, st.Close())
 	}
+	s.state.Follow(s.endStreams)
 	return s, nil
 }
 
@@ -189,6 +192,7 @@ func (s *shared) close() {
 		s.force.Stop()
 		s.mu.Unlock()
 		s.cache.Close()
+		s.streams.Close()
 		if s.state == nil {
 			return
 		}

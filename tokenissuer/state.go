@@ -91,6 +91,16 @@ func (s *State) Close() error {
 	return s.store.Close()
 }
 
+// Follow tells f of every revocation once it is in effect, before what revoked is
+// answered. f must return quickly.
+func (s *State) Follow(f func(store.Revocation)) {
+	s.store.Follow(func(_ time.Time, revoked []store.Revocation) {
+		for _, r := range revoked {
+			f(r)
+		}
+	})
+}
+
 func (s *State) ring() *token.Ring { return s.keys.Load() }
 
 const (

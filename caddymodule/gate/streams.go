@@ -1,0 +1,207 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// Why a stream was ended before its time.
+var (
+	errStreamExpired = errors.New("its token expired")
+	errStreamsClosed = errors.New("nobody knows any more what is revoked")
+)
+
+// Streams are the answers under way that have no end of their own. What lets
+// one begin is gone by the next request, but a stream has no next request: so it
+// is ended when its token is. It is safe for concurrent use.
+type Streams struct {
+	mu       sync.Mutex
+	byToken  map[string]group // by jti; tokens of the embedded issuer
+	byClient map[string]group // the same
+	open     int
+	closed   bool
+}
+
+// group is streams that end together.
+type group map[*stream]struct{}
+
+type stream struct {
+	claims *token.Claims
+	end    context.CancelCauseFunc
+}
+
+// NewStreams makes an empty register.
+func NewStreams() *Streams {
+	return &Streams{byToken: map[string]group{}, byClient: map[string]group{}}
+}
+
+// IsStream reports whether the answer to a request may be without end: an
+// upgrade (RFC 9110 §7.8), CONNECT (RFC 8441, RFC 9220), server-sent events, gRPC.
+func IsStream(r *http.Request) bool {
+	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
+		return true
+	}
+	if kind := r.Header["Content-Type"]; len(kind) > 0 && hasPrefixFold(kind[0], "application/grpc") {
+		return true
+	}
+	for _, accept := range r.Header["Accept"] {
+		if containsFold(accept, "text/event-stream") {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func containsFold(s, part string) bool {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Stream returns a context that ends with the token a request came in with:
+// when it expires or is revoked. finish is called once the request is answered.
+func (g *Gate) Stream(ctx context.Context, s *Streams, p *Pass, now time.Time) (_ context.Context, finish func()) {
+	i := g.trusted.issuers[p.Claims.Issuer]
+	ctx, end := context.WithCancelCause(ctx)
+	one := &stream{p.Claims, end}
+	// Canceled and not a deadline: the proxy would count that against the backend.
+	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { end(errStreamExpired) })
+	s.add(one, !i.want.Foreign)
+	// What was revoked since the token was checked found no stream to end.
+	if i.revoked != nil && i.revoked.Revoked(p.Claims) {
+		end(errRevoked)
+	}
+	return ctx, func() {
+		timer.Stop()
+		s.remove(one, !i.want.Foreign)
+		end(nil)
+	}
+}
+
+// StreamEnded says why a stream was ended before its time; "" where it was not.
+func StreamEnded(ctx context.Context) oauth.Reason {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errRevoked):
+		return oauth.RevokedToken
+	case errors.Is(cause, errStreamExpired):
+		return ExpiredToken
+	case errors.Is(cause, errStreamsClosed):
+		return oauth.StoreUnavailable
+	}
+	return ""
+}
+
+func (s *Streams) add(one *stream, embedded bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	if embedded {
+		if s.closed {
+			one.end(errStreamsClosed)
+		}
+		join(s.byToken, one.claims.ID, one)
+		join(s.byClient, one.claims.ClientID, one)
+	}
+}
+
+func (s *Streams) remove(one *stream, embedded bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+	if embedded {
+		leave(s.byToken, one.claims.ID, one)
+		leave(s.byClient, one.claims.ClientID, one)
+	}
+}
+
+func join(groups map[string]group, id string, one *stream) {
+	if groups[id] == nil {
+		groups[id] = group{}
+	}
+	groups[id][one] = struct{}{}
+}
+
+func leave(groups map[string]group, id string, one *stream) {
+	delete(groups[id], one)
+	if len(groups[id]) == 0 {
+		delete(groups, id)
+	}
+}
+
+// Open is how many streams are under way.
+func (s *Streams) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+// EndToken ends the streams of one token of the embedded issuer.
+func (s *Streams) EndToken(jti string) {
+	for _, one := range s.of(s.byToken, jti) {
+		one.end(errRevoked)
+	}
+}
+
+// EndClient ends the streams of a client's tokens that were issued until then.
+func (s *Streams) EndClient(id string, until time.Time) {
+	for _, one := range s.of(s.byClient, id) {
+		if one.claims.IssuedAt <= until.Unix() {
+			one.end(errRevoked)
+		}
+	}
+}
+
+// EndRevoked asks about every stream: after a reload a client may be gone.
+func (s *Streams) EndRevoked(by Revoked) {
+	for _, one := range s.all() {
+		if by.Revoked(one.claims) {
+			one.end(errRevoked)
+		}
+	}
+}
+
+// Close ends every stream of the embedded issuer, and those that come: nobody is
+// left who could say that one has to end.
+func (s *Streams) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, one := range s.all() {
+		one.end(errStreamsClosed)
+	}
+}
+
+// of copies a group, so that nothing is ended under the lock.
+func (s *Streams) of(groups map[string]group, id string) (all []*stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for one := range groups[id] {
+		all = append(all, one)
+	}
+	return all
+}
+
+func (s *Streams) all() (all []*stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, members := range s.byClient {
+		for one := range members {
+			all = append(all, one)
+		}
+	}
+	return all
+}

@@ -1,0 +1,148 @@
+package gate_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+func TestIsStream(t *testing.T) {
+	for _, c := range []struct {
+		name, method, header, value string
+		want                        bool
+	}{
+		{"a page", http.MethodGet, "Accept", "text/html,*/*;q=0.8", false},
+		{"nothing asked for", http.MethodGet, "X-Other", "1", false},
+		{"WebSocket", http.MethodGet, "Upgrade", "websocket", true},
+		{"WebSocket over HTTP/2", http.MethodConnect, ":protocol", "websocket", true},
+		{"EventSource", http.MethodGet, "Accept", "text/event-stream", true},
+		{"events among others", http.MethodPost, "Accept", "application/json, Text/Event-Stream;q=0.5", true},
+		{"gRPC", http.MethodPost, "Content-Type", "application/grpc+proto", true},
+		{"JSON", http.MethodPost, "Content-Type", "application/json", false},
+	} {
+		r := httptest.NewRequest(c.method, "https://app.example.com/", nil)
+		r.Header[c.header] = []string{c.value}
+		if got := gate.IsStream(r); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// pass lets somebody's request in.
+func pass(t *testing.T, s *scene, g *gate.Gate, subject string) *gate.Pass {
+	t.Helper()
+	p, err := g.Check(request(s.sign(t, subject)), s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestStreamEndsWithItsTokenAlone(t *testing.T) {
+	s := newScene(t)
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	ctx := map[string]context.Context{}
+	for _, who := range []string{"ann", "ben", "eve"} {
+		var finish func()
+		ctx[who], finish = g.Stream(t.Context(), streams, pass(t, s, g, who), s.now)
+		defer finish()
+	}
+	streams.EndToken("jti-ann")
+	streams.EndToken("jti-nobody")
+	streams.EndClient("shop", s.now.Add(-2*time.Second)) // before they were issued
+	streams.EndClient("other", s.now)
+	want := map[string]oauth.Reason{"ann": oauth.RevokedToken, "ben": "", "eve": ""}
+	for who, reason := range want {
+		if got := gate.StreamEnded(ctx[who]); got != reason || (ctx[who].Err() != nil) != (reason != "") {
+			t.Errorf("%s: ended for %q (%v), want %q", who, got, ctx[who].Err(), reason)
+		}
+	}
+	s.revoked.clients["shop"] = true
+	streams.EndRevoked(s.revoked)
+	if ctx["ben"].Err() == nil || ctx["eve"].Err() == nil {
+		t.Error("a stream goes on although its client is gone")
+	}
+}
+
+func TestStreamOfATokenThatIsRevokedMeanwhileDoesNotBegin(t *testing.T) {
+	s := newScene(t)
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	p := pass(t, s, g, "ann")
+	s.revoked.tokens["jti-ann"] = true
+	streams.EndToken("jti-ann") // finds nothing yet
+	ctx, finish := g.Stream(t.Context(), streams, p, s.now)
+	defer finish()
+	if gate.StreamEnded(ctx) != oauth.RevokedToken {
+		t.Error("it began")
+	}
+}
+
+func TestStreamEndsWhenItsTokenExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.now = time.Now()
+		g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+		ctx, finish := g.Stream(t.Context(), streams, pass(t, s, g, "ann"), s.now)
+		defer finish()
+		time.Sleep(298 * time.Second)
+		synctest.Wait()
+		if ctx.Err() != nil {
+			t.Fatalf("ended before its token: %v", context.Cause(ctx))
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		// Not a deadline: Caddy's proxy counts those against the backend.
+		if gate.StreamEnded(ctx) != gate.ExpiredToken || ctx.Err() != context.Canceled {
+			t.Errorf("its token expired: %v, %v", ctx.Err(), context.Cause(ctx))
+		}
+	})
+}
+
+func TestClosedStreamsTakeNoOther(t *testing.T) {
+	s := newScene(t)
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	before, finishBefore := g.Stream(t.Context(), streams, pass(t, s, g, "ann"), s.now)
+	defer finishBefore()
+	streams.Close()
+	after, finishAfter := g.Stream(t.Context(), streams, pass(t, s, g, "ben"), s.now)
+	defer finishAfter()
+	for _, ctx := range []context.Context{before, after} {
+		if gate.StreamEnded(ctx) != oauth.StoreUnavailable {
+			t.Errorf("a stream goes on: %v", ctx.Err())
+		}
+	}
+}
+
+func TestNothingIsLeftOfStreamsThatEnded(t *testing.T) {
+	s := newScene(t)
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	var all sync.WaitGroup
+	for n := range 50 {
+		p := pass(t, s, g, strconv.Itoa(n))
+		all.Go(func() {
+			for range 100 {
+				ctx, finish := g.Stream(t.Context(), streams, p, s.now)
+				streams.EndToken("jti-" + strconv.Itoa(n))
+				if ctx.Err() == nil {
+					t.Error("goes on")
+				}
+				finish()
+			}
+		})
+	}
+	all.Wait()
+	if open := streams.Open(); open != 0 {
+		t.Errorf("%d streams are open", open)
+	}
+	if left := streams.Len(); left != 0 {
+		t.Errorf("%d groups are left", left)
+	}
+}

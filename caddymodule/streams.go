@@ -1,0 +1,81 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+var (
+	gateStreams = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "gatehouse", Subsystem: "gate", Name: "streams",
+		Help: "WebSockets, server-sent events and other answers without end that are under way and end with their token.",
+	})
+
+	gateStreamsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "gatehouse", Subsystem: "gate", Name: "streams_ended_total",
+		Help: "Streams that a gate has ended before their time, and why.",
+	}, []string{"reason"})
+)
+
+// stream hands a request on whose answer may have no end, and ends it when its
+// token is at its own.
+func (g *Gate) stream(w http.ResponseWriter, r *http.Request, streams *gate.Streams, p *passage, next caddyhttp.Handler) error {
+	ctx, finish := g.gate.Stream(r.Context(), streams, p.pass, time.Now())
+	gateStreams.Inc()
+	defer func() {
+		gateStreams.Dec()
+		g.streamEnded(r, p.pass, gate.StreamEnded(ctx))
+		finish()
+	}()
+	return next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// endStreams ends what a revocation is about.
+func (s *shared) endStreams(r store.Revocation) {
+	if r.Token != "" {
+		s.streams.EndToken(r.Token)
+		return
+	}
+	s.streams.EndClient(r.Client, r.NotBefore)
+}
+
+// serve notes that an issuer serves from here on.
+func (s *shared) serve(i *tokenissuer.Issuer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issuers = append(s.issuers, i)
+}
+
+// retire ends the streams of clients that the configuration which is left does
+// not have. Not before: a configuration that fails to start ends nothing.
+func (s *shared) retire(i *tokenissuer.Issuer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := slices.Index(s.issuers, i); n >= 0 {
+		s.issuers = slices.Delete(s.issuers, n, n+1)
+	}
+	if n := len(s.issuers); n > 0 && s.issuers[n-1] != nil {
+		s.streams.EndRevoked(s.issuers[n-1])
+	}
+}
+
+// streamEnded writes the one event of a stream that a gate has ended.
+func (g *Gate) streamEnded(r *http.Request, pass *gate.Pass, reason oauth.Reason) {
+	if reason == "" {
+		return
+	}
+	gateStreamsEnded.WithLabelValues(string(reason)).Inc()
+	g.logger.Info("gate ended a stream", zap.String("outcome", "ended"), zap.String("reason", string(reason)),
+		zap.String("host", r.Host), zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.String("peer", peerOf(r)),
+		zap.String("who", pass.Claims.Subject), zapClient(pass.Claims.ClientID), zapAt(g.At))
+}

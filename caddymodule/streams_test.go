@@ -1,0 +1,236 @@
+package caddymodule
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// endless answers / at once, an upgrade with an open connection and anything
+// else with events, until the proxy goes away.
+func endless(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/":
+		return
+	case r.Header.Get("Upgrade") == "":
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello\n")
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// opened is a stream as its client has it.
+type opened struct {
+	name  string
+	body  *bufio.Reader
+	close func() error
+}
+
+// eventStream opens server-sent events.
+func (w *world) eventStream(client *http.Client, name, token string) *opened {
+	w.Helper()
+	r, err := http.NewRequestWithContext(w.Context(), http.MethodGet, "http://app.example.com/events", nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Authorization", "Bearer "+token)
+	response, err := client.Do(r)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		w.Fatalf("%s: %s", name, response.Status)
+	}
+	return w.begun(&opened{name, bufio.NewReader(response.Body), response.Body.Close})
+}
+
+// upgraded opens a WebSocket, as far as a proxy looks at it.
+func (w *world) upgraded(name, token string) *opened {
+	w.Helper()
+	conn, err := new(net.Dialer).DialContext(w.Context(), "unix", filepath.Join(w.dir, "http"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", token)
+	reader := bufio.NewReader(conn)
+	for {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			w.Fatalf("%s: %v", name, err)
+		}
+		if line == "\r\n" {
+			return w.begun(&opened{name, reader, conn.Close})
+		}
+	}
+}
+
+func (w *world) begun(o *opened) *opened {
+	w.Helper()
+	w.Cleanup(func() { _ = o.close() })
+	if line, err := o.body.ReadString('\n'); err != nil || !strings.Contains(line, "hello") {
+		w.Fatalf("%s: %q, %v", o.name, line, err)
+	}
+	return o
+}
+
+// streams opens three kinds of streams in turn.
+func (w *world) streams(count int, name, token string) (all []*opened) {
+	w.Helper()
+	h2c := &http.Client{Transport: &http.Transport{
+		Protocols: func() *http.Protocols { p := new(http.Protocols); p.SetUnencryptedHTTP2(true); return p }(),
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.dir, "http"))
+		},
+	}}
+	w.Cleanup(h2c.CloseIdleConnections)
+	for n := range count {
+		switch n % 3 {
+		case 0:
+			all = append(all, w.eventStream(w.client, name+": events over HTTP/1.1", token))
+		case 1:
+			all = append(all, w.eventStream(h2c, name+": events over HTTP/2", token))
+		case 2:
+			all = append(all, w.upgraded(name+": an upgraded connection", token))
+		}
+	}
+	return all
+}
+
+// ended waits until every stream has ended, and says when the last one had.
+func (w *world) ended(all []*opened) time.Time {
+	w.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var wait sync.WaitGroup
+		for _, o := range all {
+			wait.Go(func() { _, _ = io.Copy(io.Discard, o.body) })
+		}
+		wait.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		w.Fatal("streams go on")
+	}
+	return time.Now()
+}
+
+// goesOn says that a stream's connection is still there: the next byte neither
+// arrives nor fails to.
+func goesOn(all []*opened) bool {
+	for _, o := range all {
+		failed := make(chan struct{})
+		go func() {
+			if _, err := o.body.Peek(1); err != nil {
+				close(failed)
+			}
+		}()
+		select {
+		case <-failed:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return true
+}
+
+const streamSite = `
+http://app.example.com {
+	token_issuer
+	token_gate
+	reverse_proxy unix/$DIR/backend {
+		flush_interval -1
+		stream_close_delay 1m
+	}
+}`
+
+const h2cServer = `
+	servers {
+		protocols h1 h2c
+	}`
+
+// person adds a user and signs it in, by the phone's client.
+func (w *world) person(name string) string {
+	w.Helper()
+	body := fmt.Sprintf(`{"username":%q,"password":"a password of %s"}`, name, name)
+	if status, text := w.admin(http.MethodPost, "/token_issuer/users", body, "Content-Type: application/json"); status != http.StatusOK {
+		w.Fatalf("%d %s", status, text)
+	}
+	return w.accessToken(w.signIn(name, "a password of "+name))
+}
+
+func TestRevocationEndsOpenStreamsWithinASecond(t *testing.T) {
+	w := newWorld(t)
+	w.backend(endless)
+	w.load(h2cServer+oneIssuer, streamSite)
+	anns, bens := w.person("ann"), w.person("ben")
+	const cached = 10_000
+	for range cached / 1000 {
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				for range 100 {
+					w.get("/", "Authorization: Bearer "+w.token())
+				}
+			})
+		}
+		all.Wait()
+	}
+	ann, ben := w.streams(25, "ann", anns), w.streams(25, "ben", bens)
+
+	begun := time.Now()
+	if status, text := w.admin(http.MethodPost, "/token_issuer/users/ann/freeze", "", "Content-Type: application/json"); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	took := w.ended(ann).Sub(begun)
+	t.Logf("25 streams ended %v after their account was frozen, beside %d other tokens", took, cached)
+	if took > time.Second {
+		t.Errorf("the last stream ended after %v", took)
+	}
+	if a := w.get("/", "Authorization: Bearer "+anns); a.status != http.StatusUnauthorized {
+		t.Errorf("the frozen account's token: %v", a)
+	}
+	if !goesOn(ben) {
+		t.Error("somebody else's stream ended, too")
+	}
+	if a := w.post("/oauth2/revoke", url.Values{"token": {bens}, "client_id": {"phone"}}); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	w.ended(ben)
+	if log := w.logged(); strings.Count(log, `"gate ended a stream"`) != 50 {
+		t.Errorf("%d events of 50", strings.Count(log, `"gate ended a stream"`))
+	}
+}
+
+func TestReloadEndsTheStreamsOfAClientThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.backend(endless)
+	w.load(h2cServer+oneIssuer, streamSite)
+	shops, phones := w.streams(3, "shop", w.token()), w.streams(3, "phone", w.person("ann"))
+	w.load(h2cServer+strings.Replace(oneIssuer, "client phone {", "client phone {\n\t\t\tdisabled", 1), streamSite)
+	w.ended(phones[2:]) // Caddy itself ends events when it reloads
+	if !goesOn(shops[2:]) {
+		t.Error("the stream of a client that is still there ended")
+	}
+}
