@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -37,12 +36,9 @@ func (i *Issuer) updateUserinfo(r *request) error {
 		if len(writes) == 0 {
 			return i.tellPerson(r, c, claims, &next)
 		}
-		// Each change leaves an event, which is kept for a year: a token must not be a way
-		// to fill the store.
-		take := store.TakeQuota{Key: i.accounts.QuotaKey("profile changes", who.ID), Most: mostChanges, Window: time.Hour}
-		err = i.state.store.Apply(r.Context(), r.now, append(writes, take)...)
+		err = i.state.store.Apply(r.Context(), r.now, writes...)
 		if errors.Is(err, store.ErrConflict) {
-			if refused := i.changesUsedUp(r, take); refused != nil {
+			if refused := i.accounts.UpdatesUsedUp(r.Context(), r.now, who.ID); refused != nil {
 				return refused
 			}
 		}
@@ -64,20 +60,6 @@ func (i *Issuer) updateUserinfo(r *request) error {
 
 // mostUpdates is how often a change gives way to others of the same account.
 const mostUpdates = 5
-
-// mostChanges is how often an hour apps may change one account's profile.
-const mostChanges = 60
-
-// changesUsedUp is the refusal where an account was changed too often, or nil.
-func (i *Issuer) changesUsedUp(r *request, take store.TakeQuota) error {
-	taken, err := i.state.store.Quota(r.Context(), r.now, take.Key)
-	if err != nil || taken.Taken < take.Most {
-		return err
-	}
-	refused := oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
-	refused.Retry = taken.Ends.Sub(r.now)
-	return refused
-}
 
 // mayWrite reports whether a client may change the profile with a token of these
 // scopes: one that the operator trusts with people's proofs, or one that its person
@@ -143,9 +125,7 @@ func (i *Issuer) edited(r *request, c *client.Client, form oauth.Form, who store
 	if len(writes) == 0 && same(next, who) {
 		return next, nil, nil
 	}
-	return next, append(writes, store.UpdateAccount{Account: next, Was: &who}, store.PutEvent{Event: store.Event{
-		At: r.now, Actor: who.ID, Action: "account.update", Subject: who.ID,
-	}}), nil
+	return next, append(writes, i.accounts.Update(r.now, who, next)...), nil
 }
 
 // same compares the profiles of one account.

@@ -161,6 +161,9 @@ func (v *visit) profile() error {
 	if err != nil {
 		return err
 	}
+	if who.Name == was.Name && who.Nickname == was.Nickname && who.ZoneInfo == was.ZoneInfo && who.Locale == was.Locale {
+		return v.done() // pressed twice
+	}
 	if err := v.update(was, who); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -325,4 +326,25 @@ func TestSignOutSeesTheClientThatCameMeanwhile(t *testing.T) {
 	if asked != 2 || len(w.sessions(w.ann.ID)) != 0 {
 		t.Errorf("asked %d times, want twice", asked)
 	}
+}
+
+// Each change leaves an event that is kept for a year, and so they are counted;
+// what changes nothing is none.
+func TestProfileIsNotChangedWithoutEnd(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right)
+	for n := range 60 {
+		p.send("POST", "/portal/account", p.filled("/portal/account", "name", fmt.Sprint("Ann ", n+1)))
+	}
+	p.sees("/portal/account", 200)
+	form := p.filled("/portal/account", "name", "Ann again")
+	p.send("POST", "/portal/account", p.filled("/portal/account")).sees("/portal/account", 200)
+	if p.send("POST", "/portal/account", form).sees("/portal/account", 429); p.head.Get("Retry-After") == "" {
+		t.Error("when to come back is not said")
+	}
+	if who, err := w.st.Account(t.Context(), w.ann.ID); err != nil || who.Name != "Ann 60" {
+		t.Errorf("%q %v", who.Name, err)
+	}
+	w.later(time.Hour)
+	p.send("POST", "/portal/account", form).sees("/portal/account", 200)
 }

@@ -202,9 +202,15 @@ func (v *visit) move(who store.Account, c contact) (bool, error) {
 	return true, err
 }
 
-// update writes what a person changed of the account.
+// update writes what a person changed of the account. Conflict: it was changed
+// meanwhile.
 func (v *visit) update(was, next store.Account, writes ...store.Write) error {
-	return v.p.o.Store.Apply(v.r.Context(), v.now, append(writes, store.UpdateAccount{Account: next, Was: &was}, store.PutEvent{Event: store.Event{
-		At: v.now, Actor: was.ID, Action: "account.update", Subject: was.ID,
-	}})...)
+	ctx, accounts := v.r.Context(), v.p.o.Accounts
+	err := v.p.o.Store.Apply(ctx, v.now, append(writes, accounts.Update(v.now, was, next)...)...)
+	if errors.Is(err, store.ErrConflict) {
+		if refused := accounts.UpdatesUsedUp(ctx, v.now, was.ID); refused != nil {
+			return refused
+		}
+	}
+	return err
 }
