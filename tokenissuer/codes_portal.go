@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -104,5 +105,5 @@ func (c addresses) Prove(ctx context.Context, now time.Time, d portal.Destinatio
 }
 
 func (addresses) purpose(d portal.Destination) account.Sending {
-	return account.Sending{Client: d.Client, Usage: d.Usage, Kind: d.Kind, To: d.To, Once: d.Once}
+	return account.Sending{Client: d.Client, Source: d.Source, Usage: cmp.Or(d.Usage, account.ForLogin), Kind: d.Kind, To: d.To, Once: d.Once}
 }

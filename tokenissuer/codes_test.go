@@ -250,6 +250,15 @@ func TestPortalSendsAndChecksCodes(t *testing.T) {
 	if _, _, err := codes.Check(t.Context(), noon, d, token, m.Code); oauth.AsError(err).Reason != oauth.UnknownOTPToken {
 		t.Errorf("once more: %v", err)
 	}
+	// The code of a sign-in proves an address that nobody has yet, too.
+	d.To = "new@example.com"
+	if sent, err = codes.Send(t.Context(), noon, d); err != nil {
+		t.Fatal(err)
+	}
+	d.Kind = store.ByEmail
+	if to, _, err := (addresses{i.codes, i.client}).Prove(t.Context(), noon, d, sent.Token, got[1].Code); to != d.To || err != nil {
+		t.Errorf("proved %q %v", to, err)
+	}
 	if _, err := codes.Send(t.Context(), noon, portal.Destination{Source: "staff", To: "a@x.example"}); oauth.AsError(err).Reason != oauth.SourceNotAssociated {
 		t.Errorf("a source that sends none: %v", err)
 	}

@@ -74,7 +74,7 @@ func (v *visit) owner() (to string, writes []store.Write, wrong *problem, err er
 	if code == "" {
 		return "", nil, &problem{"code", v.words.T("code.empty")}, nil
 	}
-	d := v.destination("", sent.To)
+	d := v.destination(sent.Source, sent.To)
 	d.Usage, d.Kind = sent.Usage, sent.Kind
 	to, writes, err = v.p.o.Addresses.Prove(v.r.Context(), v.now, d, sent.Token, code)
 	if err != nil {

@@ -52,12 +52,19 @@ func (v *visit) code() error {
 	if code == "" {
 		return v.showCode(http.StatusBadRequest, &problem{"code", v.words.T("code.empty")})
 	}
+	d := v.destination(m.id, v.pending.Code.To)
+	d.Kind = m.by
 	err = v.retry(func() (proved, error) {
-		account, writes, err := v.p.o.Codes.Check(v.r.Context(), v.now, v.destination(m.id, v.pending.Code.To), v.pending.Code.Token, code)
+		account, writes, err := v.p.o.Codes.Check(v.r.Context(), v.now, d, v.pending.Code.Token, code)
 		return proved{account: account, source: m.id, amr: byCode(m.by), writes: writes}, err
 	})
 	if err == nil {
 		return v.see(v.href("/portal/continue"))
+	}
+	if oauth.AsError(err).Reason == oauth.UnknownUser && v.welcomes(m.by) {
+		v.refused(http.StatusSeeOther, oauth.AsError(err))
+		v.pending.Code.Right = code
+		return v.orElse(v.reseal(), "/portal/signup/account")
 	}
 	wrong, err := v.wrongCode(err)
 	if err != nil {

@@ -35,7 +35,7 @@ type Destination struct {
 	Client string               // "" where a person signs in at the portal itself
 	Source string               // "" where it is not for a sign-in
 	Usage  string               // account.ForReset, account.ForSignup; "" for a sign-in
-	Kind   store.IdentifierKind // of To, but for a sign-in
+	Kind   store.IdentifierKind // of To
 	To     string               // as the person typed it
 	Locale string
 	From   netip.Addr

@@ -45,6 +45,7 @@ type sentCode struct {
 	Usage             string               // "" for a sign-in
 	Kind              store.IdentifierKind // of To
 	Until             time.Time            // how long it is good
+	Right             string               // the code itself, of a sign-in, once it proved an address that nobody has
 }
 
 // oldPassword is a sign-in with a password that was right and has expired.

@@ -12,7 +12,7 @@ import (
 // sendCode sends a code for a sign-in.
 func (v *visit) sendCode(m method, to string) error {
 	d := v.destination(m.id, to)
-	d.Once = v.asker()
+	d.Kind, d.Once = m.by, v.asker()
 	sent, err := v.p.o.Codes.Send(v.r.Context(), v.now, d)
 	if err != nil {
 		wrong, err := v.unsent(err)

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -25,6 +26,13 @@ func (p *Portal) newcomers(app *client.Client, ms []method) (kinds []store.Ident
 	return kinds
 }
 
+// welcomes reports whether who has an address of this kind can open an account
+// here: a right code to one that nobody has leads there, and needs no second code.
+func (v *visit) welcomes(kind store.IdentifierKind) bool {
+	ms, app, err := v.methods()
+	return err == nil && slices.Contains(v.p.newcomers(app, ms), kind)
+}
+
 // arriving opens the request of a client that lets people open accounts.
 func (v *visit) arriving() ([]method, []store.IdentifierKind, error) {
 	if err := v.resume(); err != nil {
@@ -47,7 +55,11 @@ func (v *visit) signupPage() error {
 	if err != nil {
 		return err
 	}
-	return v.showSignup(http.StatusOK, kinds, "", nil)
+	to := "" // or what was typed at the sign-in, which had no account
+	if slices.Contains(kinds, v.pending.Code.Kind) {
+		to = v.pending.Code.To
+	}
+	return v.showSignup(http.StatusOK, kinds, to, nil)
 }
 
 func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, wrong *problem) error {
@@ -83,7 +95,7 @@ func (v *visit) opening() (method, error) {
 	if err != nil {
 		return method{}, err
 	}
-	if v.pending.Code.Usage != account.ForSignup {
+	if sent := v.pending.Code; sent.Usage != account.ForSignup && sent.Right == "" {
 		return method{}, oauth.Fail(oauth.InvalidRequest, ForeignState)
 	}
 	takes := func(m method) bool { return slices.Contains(m.kinds(), v.pending.Code.Kind) }
@@ -111,14 +123,18 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 	if m.password != nil {
 		fields = append(fields, v.newPassword(m))
 	}
-	if wrong != nil && wrong.Field == "new_password" {
-		fields[0].Value = v.form.Get("code") // it is still good, and the person has just typed it
+	lead := v.codeSent("code.sent")
+	if v.pending.Code.Right != "" {
+		lead = v.words.T("signup.nobody", v.pending.Code.To)
 	}
-	mark(fields, wrong, "")
+	if wrong == nil || wrong.Field == "new_password" {
+		fields[0].Value = cmp.Or(v.form.Get("code"), v.pending.Code.Right) // it is still good, and the person has typed it
+	}
+	mark(fields, wrong, fields[0].Value)
 	return v.show(status, "signup", view{Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, To, Action, Button, Back, BackText string
 		Fields                                   []field
-	}{v.codeSent("code.sent"), v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
+	}{lead, v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
 }
 
 // open makes the account of who has the code, and signs in.

@@ -84,3 +84,34 @@ func TestAccountsAreOpenedOnlyWhereTheClientAllowsIt(t *testing.T) {
 	}
 	p.goes("/portal/signup?p_state="+p.stateOf()).sees("/portal/signup", 400)
 }
+
+// Whoever tries to sign in with a code and has no account has proved the address
+// by then: the account is opened with the same code, and nobody waits for another.
+func TestCodeOfASignInOpensAnAccount(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) { o.Codes, o.Addresses = sender, addresses{sender} })
+	w.ask(func(r *Request) { r.Client = "own" })
+	p := w.person().goes("/authorize")
+	p.goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "new@example.com")
+	state := p.stateOf()
+	if p.goes("/portal/signup?p_state=" + state); p.filled("/portal/signup").Get("username") != "new@example.com" {
+		t.Error("the address has to be typed again")
+	}
+	p.goes("/portal/signup/account?p_state="+state).sees("/portal/signup/account", 400, "start again") // nothing is proved yet
+	p.goes("/portal/code?p_state="+state).submits("/portal/code", "code", "9").sees("/portal/code", 400, "not right")
+	sender.soon = true
+	p.submits("/portal/code", "code", "1").sees("/portal/signup/account", 200, "Nobody has an account with new@example.com yet", "At least 8 characters")
+	if p.filled("/portal/signup/account").Get("code") != "1" {
+		t.Error("the code has to be typed again")
+	}
+	p.submits("/portal/signup/account", "code", "9", "new_password", "a new password").sees("/portal/signup/account", 400, "code is not right")
+	p.submits("/portal/signup/account", "code", "1", "new_password", "short").sees("/portal/signup/account", 400, "at least 8")
+	p.submits("/portal/signup/account", "new_password", "a new password").arrives("code", "")
+	who, err := w.st.FindAccount(t.Context(), store.ByEmail, "new@example.com")
+	if err != nil || !who.EmailVerified || len(sender.sent) != 1 {
+		t.Errorf("%+v %v, %d messages", who, err, len(sender.sent))
+	}
+	// Where nobody can open one, it says that there is none.
+	sender.soon, w.p.o.Order = false, []string{"mail"}
+	w.person().goes("/portal").submits("/portal/login", "username", "other@example.com").submits("/portal/code", "code", "2").sees("/portal/code", 400, "Nobody has an account")
+}

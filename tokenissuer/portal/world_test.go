@@ -214,7 +214,11 @@ func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code
 	if err != nil || token != "token-"+code || n > len(c.sent) || c.sent[n-1] != d {
 		return store.Account{}, nil, oauth.Fail(oauth.InvalidGrant, oauth.WrongOTP)
 	}
-	return c.who[d.To], nil, nil
+	who, ok := c.who[d.To]
+	if !ok {
+		return who, nil, oauth.Fail(oauth.InvalidGrant, oauth.UnknownUser)
+	}
+	return who, nil, nil
 }
 
 var _ OneTimeCodes = (*codes)(nil)
@@ -230,5 +234,8 @@ func (a addresses) SendTo(ctx context.Context, now time.Time, d Destination) (Se
 
 func (a addresses) Prove(ctx context.Context, now time.Time, d Destination, token, code string) (string, []store.Write, error) {
 	_, writes, err := a.Check(ctx, now, d, token, code)
+	if oauth.AsError(err).Reason == oauth.UnknownUser {
+		err = nil
+	}
 	return d.To, writes, err
 }
