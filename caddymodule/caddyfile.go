@@ -56,6 +56,14 @@ func (b *block) read(ws words) error {
 	return nil
 }
 
+// notEmpty refuses a block without a word: its { may be missing.
+func (b *block) notEmpty(needs string) error {
+	if len(b.lines) > 1 {
+		return nil
+	}
+	return placed(fmt.Sprintf("%s: has no words, and needs %s at least; its line must end with {", b.name, needs), b.lines[""])
+}
+
 // lineEnds refuses whatever follows a word that has been read.
 func (b *block) lineEnds(name string) error {
 	if b.NextArg() {
@@ -103,6 +111,9 @@ func (b *block) texts(into *[]string, values ...string) word {
 			if arg == "" {
 				return b.Errf("%s: an empty value in %s", b.name, name)
 			}
+			if strings.HasSuffix(arg, ",") {
+				return b.Errf("%s: %s %q: values stand apart by spaces alone, without commas", b.name, name, arg)
+			}
 			if slices.Contains(*into, arg) {
 				return b.Errf("%s: %s %s stands twice", b.name, name, arg)
 			}
@@ -127,7 +138,11 @@ func (b *block) oneOf(into *string, values ...string) word {
 }
 
 func (b *block) notOneOf(name, got string, values []string) error {
-	return b.Errf("%s: %s %q%s: expected %s", b.name, name, got, didYouMean(got, values), list(values))
+	hint := didYouMean(got, values)
+	if slices.Contains(values, "off") && slices.Contains([]string{"no", "none", "false"}, got) {
+		hint = ", did you mean off?" // "no" is spelled more like its opposite
+	}
+	return b.Errf("%s: %s %q%s: expected %s", b.name, name, got, hint, list(values))
 }
 
 // duration reads one argument that is a duration, or one of the words that

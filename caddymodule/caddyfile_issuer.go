@@ -27,7 +27,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next()
 	b := newBlock(h.Dispenser, "directive token_issuer")
 	if err := b.lineEnds("token_issuer"); err != nil {
-		return nil, err
+		return nil, placed("directive token_issuer takes a matcher at most; its words stand in the global option token_issuer, at the top of the file", b.lines[""])
 	}
 	if h.Option("token_issuer") == nil {
 		return nil, h.Err("directive token_issuer: there is no issuer; add the global option token_issuer")
@@ -202,6 +202,9 @@ func (p *issuerParser) authSource() error {
 		"lifetime":            b.duration(&s.Lifetime),
 		"send":                b.send(&s.Send),
 	})
+	if err == nil {
+		err = b.notEmpty("type")
+	}
 	s.Lines = b.lines.kept()
 	p.app.AuthSources = append(p.app.AuthSources, s)
 	p.seen[place{source: s.Name}] = s.At
@@ -274,6 +277,9 @@ func (p *issuerParser) client() error {
 
 		"backchannel_logout_ca_file": b.text(&c.BackchannelLogoutCAFile),
 	})
+	if err == nil {
+		err = b.notEmpty("type and grants")
+	}
 	c.Lines = b.lines.kept()
 	p.app.Clients = append(p.app.Clients, c)
 	p.seen[place{client: c.ID}] = c.At

@@ -115,6 +115,9 @@ func (g *Gate) resolve(r *reader) *Gate {
 	for _, h := range g.Header {
 		r.at = h.At
 		name, _ := r.text("header", h.Name)
+		if strings.Contains(h.Value, "{http.") {
+			r.fail("header", h.Value, "there is no request yet whose placeholders have values; write {claim.sub} or another claim")
+		}
 		value, _ := r.text("header", h.Value)
 		v.Header = append(v.Header, Header{At: h.At, Name: name, Value: value})
 	}

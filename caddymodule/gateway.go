@@ -112,7 +112,7 @@ type ForeignIssuer struct {
 	// A file with its key set (RFC 7517), read when the configuration is loaded.
 	JWKSFile string `json:"jwks_file,omitempty"`
 
-	// How far its clock may be off, default `30s`.
+	// How far its clock may be off, default `30s`, at most `10m`.
 	Leeway string `json:"leeway,omitempty"`
 
 	leeway time.Duration

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"regexp"
@@ -73,13 +74,24 @@ var filePlaceholder = regexp.MustCompile(`\{file\.([^{}]+)\}`)
 // an empty one.
 func because(value string, err error) string {
 	for _, found := range filePlaceholder.FindAllStringSubmatch(value, -1) {
-		f, err := os.Open(found[1])
-		if err != nil {
+		if err := readable(found[1]); err != nil {
 			return found[0] + " cannot be read: " + err.Error()
 		}
-		_ = f.Close()
 	}
 	return err.Error()
+}
+
+// readable says why a file cannot be read: it is a folder, perhaps.
+func readable(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 func (r *reader) texts(option string, values []string) []string {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // fulfillable says the first thing that is wrong with a gate whose values are
@@ -26,6 +27,9 @@ func (g *Gate) fulfillable(own *offer) error {
 		}
 		if mend != "" {
 			return placed("token_gate: issuer "+i.Issuer+": "+mend, i.At)
+		}
+		if i.tooLenient() {
+			return placed("token_gate: issuer "+i.Issuer+": leeway: at most 10m: an expired token is good for that long", i.Lines.of("leeway", "", i.At))
 		}
 	}
 	if g.Embedded == "off" {
@@ -188,6 +192,15 @@ func (i ForeignIssuer) mend() string {
 		return "jwks_file is required: the file with the issuer's keys"
 	}
 	return ""
+}
+
+// mostLeeway is more than the clocks of two servers are ever apart that anybody
+// looks after.
+const mostLeeway = 10 * time.Minute
+
+func (i ForeignIssuer) tooLenient() bool {
+	written, _ := parseDuration(i.Leeway) // 0 where it is a placeholder or resolved
+	return max(i.leeway, written) > mostLeeway
 }
 
 func isLoopback(host string) bool {

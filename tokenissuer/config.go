@@ -22,7 +22,6 @@ const (
 	DefaultPhoneRegion          = "CN"
 	DefaultLockoutFailures      = 5
 	DefaultLockoutDuration      = 15 * time.Minute
-	DefaultPasswordMinLength    = 8
 	DefaultFailuresPerAddress   = 600
 	DefaultFailuresWindow       = time.Minute
 	DefaultOTPDigits            = 6

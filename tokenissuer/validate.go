@@ -79,6 +79,9 @@ func (c Config) validateTimes(fail func(ConfigError)) {
 	}
 }
 
+// DefaultPasswordMinLength is of a source that does not say.
+const DefaultPasswordMinLength = account.DefaultMinLength
+
 // maxLong bounds what lasts longest: a year, and time to be late.
 const maxLong = 400 * 24 * time.Hour
 

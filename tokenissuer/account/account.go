@@ -10,6 +10,10 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
+// DefaultMinLength is how many characters a new password has where nobody asks for
+// more.
+const DefaultMinLength = 8
+
 // Source is a password source as the operator configured it. The zero value
 // works: usernames and e-mail addresses, five failures lock for a quarter of an
 // hour, passwords of eight characters that never expire.
@@ -18,7 +22,7 @@ type Source struct {
 	Identifiers []store.IdentifierKind // what a name may be; default username and e-mail
 	Failures    int                    // this many wrong passwords lock a name; default 5
 	Lock        time.Duration          // for this long, and they count for this long; default 15m
-	MinLength   int                    // characters of a new password; default 8
+	MinLength   int                    // characters of a new password; default DefaultMinLength
 	MaxAge      time.Duration          // an older password is expired; 0 never
 	History     int                    // a new password is none of this many before it; default 0
 }
@@ -34,7 +38,7 @@ func (s Source) withDefaults() Source {
 		s.Lock = 15 * time.Minute
 	}
 	if s.MinLength <= 0 {
-		s.MinLength = 8
+		s.MinLength = DefaultMinLength
 	}
 	return s
 }

@@ -28,7 +28,11 @@ func (r Registration) Problems(attributes ...string) (ps []Problem) {
 	if !idPattern.MatchString(r.ID) {
 		add("client", "%q is not an id of 1 to 128 letters, digits and . _ ~ -", r.ID)
 	}
-	if !slices.Contains([]Type{Web, SPA, Mobile, M2M}, r.Type) {
+	switch {
+	case r.Type == "":
+		add("type", "required: web, spa, mobile or m2m")
+		return ps
+	case !slices.Contains([]Type{Web, SPA, Mobile, M2M}, r.Type):
 		add("type", "%q is not one of web, spa, mobile, m2m", r.Type)
 		return ps
 	}

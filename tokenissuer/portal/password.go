@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -34,13 +35,11 @@ func (v *visit) passwordOf(who store.Account) (method, string, bool) {
 	return method{}, "", false
 }
 
-const defaultMinLength = 8 // package account's
-
 func minLength(m method) int {
 	if m.password.MinLength > 0 {
 		return m.password.MinLength
 	}
-	return defaultMinLength
+	return account.DefaultMinLength
 }
 
 // newPassword is the field for a password that is to be set.
