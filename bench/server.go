@@ -210,33 +210,63 @@ func (s *server) lastWords() string {
 	return string(said[max(0, len(said)-800):])
 }
 
-// proc returns the fields of /proc/PID/NAME that a parser makes of it.
-func (s *server) proc(name string) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, name)) // empty when it has ended, and then every figure is 0
+// processes are the server's own and those it has started, such as the ones that
+// hash passwords.
+func (s *server) processes() []int {
+	all := []int{s.cmd.Process.Pid}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[0]))
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // empty when the thread has ended
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
+}
+
+// proc is /proc/PID/NAME.
+func proc(pid int, name string) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name)) // empty when it has ended, and then every figure is 0
 	return string(text)
 }
 
-// cpu is the time all threads of the server have run, in user mode and in the kernel.
+// cpu is the time all threads of the server have run, in user mode and in the
+// kernel, and those of its processes.
 func (s *server) cpu() time.Duration {
-	text := s.proc("stat")
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	kernel, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+kernel) * 10 * time.Millisecond // USER_HZ is 100 on Linux
-}
-
-// memory is the resident memory now, in MiB.
-func (s *server) memory() float64 {
-	for line := range strings.Lines(s.proc("status")) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib / 1024
+	ticks := int64(0)
+	for i, pid := range s.processes() {
+		text := proc(pid, "stat")
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		if len(fields) < 15 {
+			continue
+		}
+		spent := fields[11:13]
+		if i == 0 {
+			spent = fields[11:15] // with what processes have spent that have ended
+		}
+		for _, field := range spent {
+			n, _ := strconv.ParseInt(field, 10, 64)
+			ticks += n
 		}
 	}
-	return 0
+	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on Linux
+}
+
+// memory is the resident memory now, in MiB, of all its processes. What they
+// share, the program's own text, counts once for each.
+func (s *server) memory() float64 {
+	sum := 0.0
+	for _, pid := range s.processes() {
+		for line := range strings.Lines(proc(pid, "status")) {
+			if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+				kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+				sum += kib / 1024
+			}
+		}
+	}
+	return sum
 }
 
 func freePorts(n int) ([]string, error) {

@@ -61,6 +61,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
+	a.resolved.Hashing = hashes()
 	return nil
 }
 

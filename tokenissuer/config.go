@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/hashing"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
 )
@@ -127,6 +128,10 @@ type Config struct {
 	// Development keeps the messages of sources without a sender where everybody can
 	// read them. Refused unless the issuer's host is loopback.
 	Development bool
+
+	// Hashing are the processes that hash passwords; nil: this one does, and other
+	// requests wait for it.
+	Hashing *hashing.Pool
 
 	// Inbox, when set, is told of every message that Development keeps.
 	Inbox func(message.Message)

@@ -40,7 +40,7 @@ func New(config Config, state *State) (*Issuer, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
-	accounts, err := account.New(state.store, account.Options{Key: state.names, Region: config.PhoneRegion})
+	accounts, err := account.New(state.store, account.Options{Key: state.names, Region: config.PhoneRegion, Pool: config.Hashing})
 	if err != nil {
 		return nil, &ConfigError{Option: "phone_region", Mend: err.Error()}
 	}

@@ -4,9 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/hashing"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -63,9 +63,11 @@ type Options struct {
 	Memory, Passes uint32
 
 	// Hashes is how many passwords are hashed at once; each takes a CPU and Memory.
-	// Default: the number of CPUs but one, and at least one: where every CPU hashes,
-	// each other request waits for a hash to end.
+	// Default: hashing.Most.
 	Hashes int
+
+	// Pool are the processes that hash. Default: this one.
+	Pool *hashing.Pool
 
 	// Wait is how long a sign-in waits for its turn before it is told to come
 	// again. Default 5s.
@@ -78,7 +80,7 @@ type Accounts struct {
 	store   *store.Store
 	region  string
 	key     []byte
-	hasher  *hasher
+	hasher  *hashing.Hasher
 	queue   *queue
 	flights *flights // of passwords, by name
 	guesses *flights // of one-time codes, by otp_token
@@ -102,12 +104,12 @@ func New(st *store.Store, o Options) (*Accounts, error) {
 		return nil, errors.New("the key for names needs 32 bytes")
 	}
 	if o.Hashes <= 0 {
-		o.Hashes = max(1, runtime.GOMAXPROCS(0)-1)
+		o.Hashes = hashing.Most()
 	}
 	if o.Wait <= 0 {
 		o.Wait = 5 * time.Second
 	}
-	h, err := newHasher(o.Memory, o.Passes)
+	h, err := hashing.New(o.Memory, o.Passes, o.Pool)
 	if err != nil {
 		return nil, err
 	}

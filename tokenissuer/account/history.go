@@ -48,12 +48,12 @@ func (a *Accounts) fresh(ctx context.Context, src Source, id, password string) e
 // was reports whether a stored hash is of this password. One that cannot be read
 // is of none.
 func (a *Accounts) was(ctx context.Context, hash, password string) (bool, error) {
-	found, err := a.hasher.decode(hash)
+	found, err := a.hasher.Decode(hash)
 	if err != nil {
 		return false, nil //nolint:nilerr // what signs nobody in is nobody's password
 	}
 	typed := password
-	if clean, err := precis.OpaqueString.String(password); err == nil && !found.asSent {
+	if clean, err := precis.OpaqueString.String(password); err == nil && !found.AsSent {
 		typed = clean
 	}
 	ctx, leave, err := a.queue.enter(ctx)
@@ -62,6 +62,6 @@ func (a *Accounts) was(ctx context.Context, hash, password string) (bool, error)
 	}
 	defer leave()
 	same := false
-	err = a.queue.run(ctx, func() { same = found.digest.Match(typed) })
+	err = a.queue.run(ctx, func() { same = a.hasher.Match(found, typed) })
 	return same, err
 }

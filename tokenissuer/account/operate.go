@@ -71,7 +71,7 @@ func (a *Accounts) Create(ctx context.Context, now time.Time, actor string, src 
 	case in.Hash != "" && in.Password != "":
 		return store.Account{}, nil, &InputError{"password", "and a hash of it exclude each other"}
 	case in.Hash != "":
-		if _, err := a.hasher.decode(in.Hash); err != nil {
+		if _, err := a.hasher.Decode(in.Hash); err != nil {
 			return store.Account{}, nil, &InputError{"password hash", "is of no known format, or its cost is out of bounds"}
 		}
 		account.PasswordHash, account.PasswordSet = in.Hash, now

@@ -147,10 +147,10 @@ func (a *Accounts) check(ctx context.Context, account store.Account, password st
 	if len(password) > maxPassword {
 		return proof{}, nil
 	}
-	found, p := a.hasher.nobody, proof{hash: account.PasswordHash}
+	found, p := a.hasher.Nobody(), proof{hash: account.PasswordHash}
 	somebody := account.PasswordHash != ""
 	if somebody {
-		decoded, err := a.hasher.decode(account.PasswordHash)
+		decoded, err := a.hasher.Decode(account.PasswordHash)
 		if err != nil {
 			p.trouble = fmt.Errorf("account %s: %w", account.ID, err)
 			somebody = false
@@ -162,16 +162,16 @@ func (a *Accounts) check(ctx context.Context, account store.Account, password st
 	clean, err := precis.OpaqueString.String(password)
 	typeable := err == nil
 	typed := clean
-	if found.asSent || !typeable {
+	if found.AsSent || !typeable {
 		typed = password
 	}
 	err = a.queue.run(ctx, func() {
-		p.right = found.digest.Match(typed) && somebody
-		if !p.right || !found.weak || !typeable || len(password) > found.reads {
+		p.right = a.hasher.Match(found, typed) && somebody
+		if !p.right || !found.Weak || !typeable || len(password) > found.Reads {
 			return
 		}
 		// No reason to refuse a right password that the stronger hash fails.
-		if stronger, err := a.hasher.hash(clean); err == nil {
+		if stronger, err := a.hasher.Hash(clean); err == nil {
 			p.hash = stronger
 		}
 	})

@@ -54,7 +54,7 @@ func (a *Accounts) hashNew(ctx context.Context, src Source, account store.Accoun
 	defer leave()
 	var hash string
 	var failed error
-	if err := a.queue.run(ctx, func() { hash, failed = a.hasher.hash(clean) }); err != nil {
+	if err := a.queue.run(ctx, func() { hash, failed = a.hasher.Hash(clean) }); err != nil {
 		return "", refusal(err)
 	}
 	return hash, failed

@@ -1,0 +1,156 @@
+package hashing
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestProcessGetsNothingButTwoPipes(t *testing.T) {
+	t.Setenv("SHOP_SECRET", "hunter2")
+	inherited, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inherited.Close()
+	defer ours.Close()
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, inherited.Fd(), syscall.F_SETFD, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	w, err := start("/proc/self/exe", []string{"hash"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	if _, err := w.ask(job{kind: matching, stored: bcryptOfA, password: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	proc := fmt.Sprintf("/proc/%d/", w.cmd.Process.Pid)
+	environment, err := os.ReadFile(proc + "environ")
+	if want := strings.Join(surroundings, "\x00") + "\x00"; err != nil || string(environment) != want {
+		t.Errorf("%q, %v", environment, err)
+	}
+	files, _ := filepath.Glob(proc + "fd/*")
+	if len(files) < 3 {
+		t.Errorf("%v", files)
+	}
+	for _, file := range files {
+		name, err := os.Readlink(file)
+		want := map[string]string{"0": "pipe:", "1": "pipe:", "2": "/dev/null"}[filepath.Base(file)]
+		// Of the others Go's runtime has opened each: its poller, and the limits of its control group.
+		if err == nil && !strings.HasPrefix(name, want) || want == "" && !strings.HasPrefix(name, "anon_inode:") && !strings.HasPrefix(name, "/sys/fs/cgroup/") {
+			t.Errorf("%s is %s", file, name)
+		}
+	}
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	threads, _ := filepath.Glob(proc + "task/*")
+	for _, thread := range threads {
+		id, _ := strconv.Atoi(filepath.Base(thread))
+		if theirs, err := syscall.Getpriority(syscall.PRIO_PROCESS, id); err != nil || theirs != max(own-nicer, 1) {
+			t.Errorf("thread %d: priority %d beside %d, %v", id, theirs, own, err)
+		}
+	}
+}
+
+// The thread whose priority was lowered must not go on to serve requests.
+func TestOwnPriorityStays(t *testing.T) {
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		w, err := start("/proc/self/exe", []string{"leave"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-w.ended
+		w.close()
+	}
+	low := func() (n int) {
+		threads, _ := filepath.Glob("/proc/self/task/*")
+		for _, thread := range threads {
+			id, _ := strconv.Atoi(filepath.Base(thread))
+			if now, err := syscall.Getpriority(syscall.PRIO_PROCESS, id); err == nil && now != own {
+				n++
+			}
+		}
+		return n
+	}
+	for end := time.Now().Add(10 * time.Second); low() > 0; { // a thread takes a moment to end
+		if time.Now().After(end) {
+			t.Fatalf("%d threads have another priority", low())
+		}
+	}
+}
+
+// children are the processes that this one has started.
+func children(t *testing.T) []int {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(lists) == 0 {
+		t.Fatalf("no list of processes: %v", err)
+	}
+	var all []int
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // the thread may have ended
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+func TestKilledProcessCostsNobodyTheSignIn(t *testing.T) {
+	p, told := newPool(t, "hash")
+	h, err := New(4096, 2, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := h.Hash(right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.Decode(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done, killed atomic.Int64
+	var all sync.WaitGroup
+	for n := range 50 {
+		all.Go(func() {
+			password := []string{right, "wrong"}[n%2]
+			if h.Match(s, password) != (password == right) {
+				t.Errorf("%s: answered wrongly", password)
+			}
+			done.Add(1)
+		})
+	}
+	for done.Load() < 50 {
+		for _, pid := range children(t) {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed.Add(1)
+			}
+		}
+		p.mu.Lock()
+		p.again = time.Time{} // for the next to be killed, too
+		p.mu.Unlock()
+	}
+	all.Wait()
+	if killed.Load() < 5 || len(told.all) != 1 || !strings.Contains(told.all[0].Error(), "signal: killed") {
+		t.Errorf("%d killed, told %v", killed.Load(), told.all)
+	}
+}
