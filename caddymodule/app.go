@@ -316,7 +316,8 @@ type Client struct {
 
 	// The scopes it may ask for. With the password grant of dialect ciam a token
 	// always has `openid` and nothing else, as documented; with client_credentials
-	// it never has openid, profile, email, phone, address or offline_access.
+	// it never has openid, profile, email, phone, address or offline_access. A client
+	// that has no other scope gets a token without any, and an answer without `scope`.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// The auth sources its users may use; the first is the preferred one.

@@ -214,3 +214,21 @@ func TestSourcesShareTheCountersOfAName(t *testing.T) {
 		}
 	}
 }
+
+// A client without a scope of its own gets a token without any, and nothing is
+// said of it (RFC 6749 §5.1 has no word for an empty scope).
+func TestClientWithoutAScopeGetsATokenWithoutOne(t *testing.T) {
+	for _, form := range []string{"jwt", "at+jwt", "opaque"} {
+		s := start(t, tokenissuer.Config{Clients: []tokenissuer.Client{
+			{ID: "bare", Type: "m2m", Secrets: []string{secret}, Grants: []string{"client_credentials"}, AccessToken: form},
+		}})
+		a := s.good("grant_type=client_credentials", basic("bare", secret))
+		if got := keys(t, a.body); got != "access_token token_type expires_in" {
+			t.Errorf("%s: members %s", form, got)
+		}
+		m := s.send(http.MethodPost, "/oauth2/introspect", "token="+a.text(t, "access_token"), basic("bare", secret)).json(t)
+		if _, has := m["scope"]; m["active"] != true || has {
+			t.Errorf("%s: %v", form, m)
+		}
+	}
+}
