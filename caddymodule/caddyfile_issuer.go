@@ -41,6 +41,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		issuer <url>
 //		store sqlite <path>
 //		signing_algorithm RS256|PS256|ES256|EdDSA
+//		crypto go|openssl
 //		key_rotation <duration>|off
 //		key_encryption_key <secret>
 //		access_token_lifetime <duration>
@@ -76,6 +77,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		"issuer":                 b.text(&app.Issuer),
 		"store":                  {read: p.store},
 		"signing_algorithm":      b.oneOf(&app.SigningAlgorithm, "RS256", "PS256", "ES256", "EdDSA"),
+		"crypto":                 b.oneOf(&app.Crypto, "go", "openssl"),
 		"key_rotation":           b.duration(&app.KeyRotation, "off"),
 		"key_encryption_key":     b.checked(&app.KeyEncryptionKey, p.isKEK),
 		"access_token_lifetime":  b.duration(&app.AccessTokenLifetime),

@@ -1,6 +1,9 @@
 package caddymodule
 
-import "github.com/gatehouse-auth/gatehouse/tokenissuer"
+import (
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
 
 // translate puts the JSON into the issuer's own terms.
 func (a *App) translate(r *reader) tokenissuer.Config {
@@ -8,6 +11,7 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 	var c tokenissuer.Config
 	c.Issuer, _ = r.text("issuer", a.Issuer)
 	c.SigningAlgorithm, _ = r.text("signing_algorithm", a.SigningAlgorithm)
+	c.Crypto = a.crypto(r)
 	if rotation, _ := r.text("key_rotation", a.KeyRotation); rotation == "off" {
 		c.KeyRotation = tokenissuer.Never
 	} else {
@@ -46,6 +50,19 @@ func (a *App) translate(r *reader) tokenissuer.Config {
 		c.Clients = append(c.Clients, cl.translate(r))
 	}
 	return c
+}
+
+// crypto is checked on the machine that the configuration is for: it may be
+// adapted elsewhere.
+func (a *App) crypto(r *reader) string {
+	name, known := r.text("crypto", a.Crypto)
+	if r.repl == nil || !known || name != string(token.OpenSSL) {
+		return name
+	}
+	if err := (tokenissuer.Config{Crypto: name}).CheckCrypto(); err != nil {
+		r.fail("crypto", a.Crypto, err.Error()+"; or write `crypto go`")
+	}
+	return name
 }
 
 func (s AuthSource) translate(r *reader) tokenissuer.Source {

@@ -54,7 +54,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		c.Headers = append(c.Headers, gate.Header{Name: h.Name, Value: h.Value})
 	}
 	for _, i := range v.Issuer {
-		foreign, unused, err := i.compile()
+		foreign, unused, err := i.compile(token.Crypto(g.app.resolved.Crypto))
 		if err != nil {
 			return c, err
 		}
@@ -133,7 +133,7 @@ func (g *Gate) resolve(r *reader) *Gate {
 }
 
 // compile reads the issuer's keys, and says which of them are of no use.
-func (i ForeignIssuer) compile() (out gate.Issuer, unused []error, err error) {
+func (i ForeignIssuer) compile(crypto token.Crypto) (out gate.Issuer, unused []error, err error) {
 	out = gate.Issuer{Identifier: i.Issuer, Audiences: i.Audience, Leeway: i.leeway}
 	if out.Leeway == 0 {
 		out.Leeway = foreignLeeway
@@ -142,7 +142,7 @@ func (i ForeignIssuer) compile() (out gate.Issuer, unused []error, err error) {
 	if err != nil {
 		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.Lines.of("jwks_file", "", i.At))
 	}
-	keys, err := token.ParseJWKS(text)
+	keys, err := crypto.ParseJWKS(text)
 	if err != nil {
 		oneLine := strings.ReplaceAll(err.Error(), "\n", ": ")
 		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.Lines.of("jwks_file", "", i.At))

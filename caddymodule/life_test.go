@@ -23,11 +23,26 @@ func TestReloadsUnderRequestsLoseNothing(t *testing.T) {
 	w := newWorld(t)
 	w.backend(nil)
 	w.load(oneIssuer, oneSite)
-	bearer := "Bearer " + w.token()
 	if n := len(openFiles(t, w.dir)); n == 0 {
 		t.Fatal("no store is open")
 	}
+	before := theState(t)
+	w.underRequests(func() {
+		for range 20 {
+			w.load(oneIssuer, oneSite)
+		}
+	})
+	if theState(t) != before {
+		t.Error("the state was opened anew")
+	}
+}
 
+// underRequests does something while tokens are asked for and shown; each has to
+// be answered with 200.
+func (w *world) underRequests(do func()) {
+	t := w.T
+	t.Helper()
+	bearer := "Bearer " + w.token()
 	stop := make(chan struct{})
 	var loops sync.WaitGroup
 	var served [2]int
@@ -63,15 +78,9 @@ func TestReloadsUnderRequestsLoseNothing(t *testing.T) {
 			}
 		})
 	}
-	before := theState(t)
-	for range 20 {
-		w.load(oneIssuer, oneSite)
-	}
+	do()
 	close(stop)
 	loops.Wait()
-	if theState(t) != before {
-		t.Error("the state was opened anew")
-	}
 	if served[0] == 0 || served[1] == 0 {
 		t.Errorf("served %v requests: the test tested nothing", served)
 	}

@@ -9,11 +9,13 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/hashing"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // Defaults of the options that have one.
 const (
 	DefaultSigningAlgorithm     = "RS256"
+	DefaultCrypto               = "go"
 	DefaultKeyRotation          = 30 * 24 * time.Hour
 	DefaultAccessTokenLifetime  = 300 * time.Second
 	DefaultIDTokenLifetime      = 1800 * time.Second
@@ -50,6 +52,10 @@ type Config struct {
 	// SigningAlgorithm is RS256, PS256, ES256 or EdDSA. Tokens signed before a
 	// change stay good until they expire.
 	SigningAlgorithm string
+
+	// Crypto is whose code computes RSA signatures: `go` (default), or `openssl` in
+	// builds with that tag. It changes nothing but the time they take.
+	Crypto string
 
 	// KeyRotation is how long a key signs; Never keeps one key.
 	KeyRotation time.Duration
@@ -152,6 +158,10 @@ type Portal struct {
 // look at: a configuration may be for another machine.
 func (p Portal) CheckLogo() error { return portal.CheckLogo(p.Logo) }
 
+// CheckCrypto says why this program cannot sign as Crypto says, which Validate does
+// not look at: a configuration may be for another machine.
+func (c Config) CheckCrypto() error { return token.Crypto(c.Crypto).Check() }
+
 // Client is a registered application as an operator writes it.
 type Client = client.Registration
 
@@ -223,6 +233,7 @@ func (e *ConfigError) Error() string {
 // withDefaults returns a copy in which every unset option has its default.
 func (c Config) withDefaults() Config {
 	orText(&c.SigningAlgorithm, DefaultSigningAlgorithm)
+	orText(&c.Crypto, DefaultCrypto)
 	orText(&c.PhoneRegion, DefaultPhoneRegion)
 	orText(&c.Dialect, client.CIAM)
 	orTime(&c.KeyRotation, DefaultKeyRotation)

@@ -129,7 +129,7 @@ func (s Source) source() account.Source {
 // Configure.
 func (c Config) KeyRules(encryptionKey string) KeyRules {
 	c = c.withDefaults()
-	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, EncryptionKey: encryptionKey}
+	return KeyRules{Algorithm: c.SigningAlgorithm, Rotation: c.KeyRotation, Crypto: token.Crypto(c.Crypto), EncryptionKey: encryptionKey}
 }
 
 // Identifier is the `iss` of this issuer's tokens.

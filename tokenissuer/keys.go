@@ -149,7 +149,7 @@ func (s *State) load(ctx context.Context) (*token.Ring, error) {
 		if err != nil {
 			return nil, err
 		}
-		k, err := token.ParseKey(r.ID, token.Algorithm(r.Algorithm), der)
+		k, err := s.keyRules.Crypto.ParseKey(r.ID, token.Algorithm(r.Algorithm), der)
 		if err != nil {
 			return nil, err
 		}

@@ -38,6 +38,7 @@ type State struct {
 type KeyRules struct {
 	Algorithm string
 	Rotation  time.Duration // Never: one key for ever
+	Crypto    token.Crypto  // whose code signs and verifies
 	// EncryptionKey seals private keys in the store; "" leaves them in plain text,
 	// readable by whoever reads the file.
 	EncryptionKey string

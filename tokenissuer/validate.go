@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/portal"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // Validate reports every mistake of the configuration; each error in the join
@@ -28,6 +29,9 @@ func (c Config) Validate() error {
 	}
 	if !slices.Contains([]string{"RS256", "PS256", "ES256", "EdDSA"}, c.SigningAlgorithm) {
 		fail(ConfigError{Option: "signing_algorithm", Mend: fmt.Sprintf("%q is not one of RS256, PS256, ES256, EdDSA", c.SigningAlgorithm)})
+	}
+	if c.Crypto != string(token.Go) && c.Crypto != string(token.OpenSSL) {
+		fail(ConfigError{Option: "crypto", Mend: fmt.Sprintf("%q is not go or openssl", c.Crypto)})
 	}
 	if c.Dialect != client.CIAM && c.Dialect != client.OAuth {
 		fail(ConfigError{Option: "dialect", Mend: fmt.Sprintf("%q is not ciam or oauth", c.Dialect)})

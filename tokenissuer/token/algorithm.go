@@ -37,6 +37,10 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 // minRSABits is the least size of an RSA key (RFC 7518 §3.3).
 const minRSABits = 2048
 
+// maxRSABits is where OpenSSL stops too: a verification takes milliseconds there,
+// and whoever publishes a larger key wants them spent.
+const maxRSABits = 16384
+
 // verifiers holds what may verify a signature: ours, and the stronger
 // variants that foreign issuers use. What is not in it, `none` and the HMAC
 // family above all, cannot be reached by any key or header.
@@ -68,6 +72,9 @@ func (a Algorithm) fits(public crypto.PublicKey) error {
 		}
 		if key.N == nil || key.N.BitLen() < minRSABits {
 			return fmt.Errorf("an RSA key has at least %d bits", minRSABits)
+		}
+		if key.N.BitLen() > maxRSABits {
+			return fmt.Errorf("an RSA key has at most %d bits", maxRSABits)
 		}
 		if key.E < 3 || key.E&1 == 0 {
 			return fmt.Errorf("an RSA exponent is odd, and at least 3")

@@ -109,7 +109,7 @@ func FuzzParseJWKS(f *testing.F) {
 	stranger := newForger(f)
 	raw := stranger.good()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		set, err := token.ParseJWKS(text)
+		set, err := underTest.ParseJWKS(text)
 		if err != nil {
 			return
 		}

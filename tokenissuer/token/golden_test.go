@@ -32,7 +32,7 @@ func golden(t testing.TB, name string) string {
 
 func documentedKeys(t testing.TB) *token.Set {
 	t.Helper()
-	keys, err := token.ParseJWKS([]byte(golden(t, "jwks.json")))
+	keys, err := underTest.ParseJWKS([]byte(golden(t, "jwks.json")))
 	if err != nil {
 		t.Fatal(err)
 	}

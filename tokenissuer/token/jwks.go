@@ -32,10 +32,13 @@ func (s *Set) Len() int { return len(s.byID) }
 // LeftOut says which keys of the set are not used, and why.
 func (s *Set) LeftOut() []error { return s.left }
 
+// ParseJWKS reads a JWK set, to verify with Go's own code.
+func ParseJWKS(text []byte) (*Set, error) { return Go.ParseJWKS(text) }
+
 // ParseJWKS reads a JWK set (RFC 7517 §5). A key that cannot verify access
 // tokens (symmetric, weak, for encryption, of an unknown kind) is left out,
 // and the others work; a set with none left is an error.
-func ParseJWKS(text []byte) (*Set, error) {
+func (c Crypto) ParseJWKS(text []byte) (*Set, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
@@ -44,7 +47,7 @@ func ParseJWKS(text []byte) (*Set, error) {
 	}
 	out := &Set{byID: make(map[string]Public, len(set.Keys))}
 	for i, raw := range set.Keys {
-		p, err := parseJWK(raw)
+		p, err := c.parseJWK(raw)
 		if _, twice := out.byID[p.ID]; err == nil && twice {
 			// The first stays. Nothing could tell them apart later.
 			err = fmt.Errorf("an earlier key has the kid %q too", p.ID)
@@ -69,7 +72,7 @@ func ParseJWKS(text []byte) (*Set, error) {
 	return out, nil
 }
 
-func parseJWK(raw []byte) (Public, error) {
+func (c Crypto) parseJWK(raw []byte) (Public, error) {
 	key, err := jwk.ParseKey(raw)
 	if err != nil {
 		return Public{}, fmt.Errorf("not a JWK: %w", err)
@@ -98,7 +101,11 @@ func parseJWK(raw []byte) (Public, error) {
 	if err := alg.fits(public); err != nil {
 		return Public{}, err
 	}
-	return Public{ID: key.KeyID(), Algorithm: alg, Key: public}, nil
+	verify, err := c.verifier(alg, public)
+	if err != nil {
+		return Public{}, err
+	}
+	return Public{ID: key.KeyID(), Algorithm: alg, Key: public, verify: verify}, nil
 }
 
 func mayVerify(ops jwk.KeyOperationList) bool {

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
 // Key is one of our own signing keys, with its schedule. Make it with Generate
@@ -31,8 +29,9 @@ type Key struct {
 	Retired   time.Time // signs no more; zero while it may
 	Expires   time.Time // leaves the key set; zero until retired
 
-	signer jws.Signer
-	header string // of typ JWT, encoded, with its dot: the same for every token
+	sign   func(input []byte) ([]byte, error)
+	verify func(input, signature []byte) error // of Public
+	header string                              // of typ JWT, encoded, with its dot: the same for every token
 }
 
 // String keeps the private key out of logs.
@@ -47,7 +46,7 @@ func Generate(alg Algorithm) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a %s key: %w", alg, err)
 	}
-	return newKey(uuid.NewString(), alg, private)
+	return Go.newKey(uuid.NewString(), alg, private)
 }
 
 func generate(alg Algorithm) (crypto.Signer, error) {
@@ -66,8 +65,11 @@ func generate(alg Algorithm) (crypto.Signer, error) {
 	}
 }
 
+// ParseKey reads a key that Marshal wrote, to sign and verify with Go's own code.
+func ParseKey(id string, alg Algorithm, der []byte) (*Key, error) { return Go.ParseKey(id, alg, der) }
+
 // ParseKey reads a key that Marshal wrote.
-func ParseKey(id string, alg Algorithm, der []byte) (*Key, error) {
+func (c Crypto) ParseKey(id string, alg Algorithm, der []byte) (*Key, error) {
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, fmt.Errorf("reading key %q: %w", id, err)
@@ -76,10 +78,10 @@ func ParseKey(id string, alg Algorithm, der []byte) (*Key, error) {
 	if !ok {
 		return nil, fmt.Errorf("reading key %q: %T cannot sign", id, private)
 	}
-	return newKey(id, alg, signer)
+	return c.newKey(id, alg, signer)
 }
 
-func newKey(id string, alg Algorithm, private crypto.Signer) (*Key, error) {
+func (c Crypto) newKey(id string, alg Algorithm, private crypto.Signer) (*Key, error) {
 	if id == "" {
 		return nil, errors.New("a key needs an id")
 	}
@@ -89,11 +91,14 @@ func newKey(id string, alg Algorithm, private crypto.Signer) (*Key, error) {
 	if err := alg.fits(private.Public()); err != nil {
 		return nil, fmt.Errorf("key %q: %w", id, err)
 	}
-	signer, err := jws.NewSigner(jwa.SignatureAlgorithm(alg))
-	if err != nil {
+	k := &Key{ID: id, Algorithm: alg, Private: private}
+	var err error
+	if k.sign, err = c.signer(alg, private); err != nil {
 		return nil, fmt.Errorf("key %q: %w", id, err)
 	}
-	k := &Key{ID: id, Algorithm: alg, Private: private, signer: signer}
+	if k.verify, err = c.verifier(alg, private.Public()); err != nil {
+		return nil, fmt.Errorf("key %q: %w", id, err)
+	}
 	k.header, err = k.encodeHeader(TypeJWT)
 	return k, err
 }
@@ -103,7 +108,7 @@ func (k *Key) Marshal() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.P
 
 // Public returns what verifies the key's tokens.
 func (k *Key) Public() Public {
-	return Public{ID: k.ID, Algorithm: k.Algorithm, Key: k.Private.Public()}
+	return Public{ID: k.ID, Algorithm: k.Algorithm, Key: k.Private.Public(), verify: k.verify}
 }
 
 // Sign returns a compact JWS (RFC 7515 §7.1) whose header is exactly
@@ -121,9 +126,7 @@ func (k *Key) Sign(typ string, payload []byte) (string, error) {
 	buf := make([]byte, 0, len(header)+encoding.EncodedLen(len(payload))+1+342)
 	buf = append(buf, header...)
 	buf = encoding.AppendEncode(buf, payload)
-	// The raw private key: through a jwk.Key every signature would convert and
-	// check it again, for 125 us.
-	signature, err := k.signer.Sign(buf, k.Private)
+	signature, err := k.sign(buf)
 	if err != nil {
 		return "", fmt.Errorf("signing with key %s: %w", k.ID, err)
 	}
@@ -152,6 +155,8 @@ type Public struct {
 	ID        string
 	Algorithm Algorithm
 	Key       crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+
+	verify func(input, signature []byte) error // nil: the algorithm's own
 }
 
 // Same says whether two keys are one: equal in id, algorithm and bytes.

@@ -149,7 +149,7 @@ func (s *Sealed) Open(keys Keys, foreign bool) (*Claims, Public, error) {
 }
 
 // signer returns the key that made the signature.
-func (s *Sealed) signer(keys Keys) (Public, error) {
+func (s *Sealed) signer(keys Keys) (_ Public, err error) {
 	key, ok := keys.Key(s.kid)
 	if !ok {
 		return Public{}, ErrUnknownKey
@@ -159,7 +159,12 @@ func (s *Sealed) signer(keys Keys) (Public, error) {
 	if !ok || s.alg != string(key.Algorithm) {
 		return Public{}, ErrAlgorithm
 	}
-	if err := verifier.Verify(s.input, s.signature, key.Key); err != nil {
+	if key.verify != nil {
+		err = key.verify(s.input, s.signature)
+	} else {
+		err = verifier.Verify(s.input, s.signature, key.Key)
+	}
+	if err != nil {
 		return Public{}, ErrSignature
 	}
 	return key, nil
