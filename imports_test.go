@@ -185,6 +185,24 @@ func TestForbiddenImportsAreRefused(t *testing.T) {
 	}
 }
 
+// The default program stands alone: it runs in an empty image. What loads
+// libraries makes it a dynamic one, and is in builds that ask for it.
+func TestOnlyTheTaggedProgramLoadsLibraries(t *testing.T) {
+	t.Setenv("CGO_ENABLED", "0")
+	for tags, wanted := range map[string]bool{"nobadger,nomysql,nopgx": false, "nobadger,nomysql,nopgx,openssl": true} {
+		deps := strings.Fields(string(run(t, "list", "-deps", "-tags", tags, "./xcaddy")))
+		if len(deps) < 100 {
+			t.Fatalf("the program has only %d packages", len(deps))
+		}
+		if slices.Contains(deps, "runtime/cgo") {
+			t.Errorf("built with %s: linked with runtime/cgo", tags)
+		}
+		if loads := slices.Contains(deps, "github.com/ebitengine/purego"); loads != wanted {
+			t.Errorf("built with %s: loads libraries: %v", tags, loads)
+		}
+	}
+}
+
 // An operator who adds the module to Caddy gets the dependencies that Caddy was
 // released and tested with, not those that ours happen to want.
 func TestCaddysDependenciesAreCaddysOwn(t *testing.T) {

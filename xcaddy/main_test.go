@@ -45,7 +45,10 @@ func TestStories(t *testing.T) {
 			"save":    save,
 			"jwt":     jwt,
 			"post":    postOffice,
+
+			"verified": verified,
 		},
+		Condition: condition,
 	})
 }
 
