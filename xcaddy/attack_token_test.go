@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type besieged struct {
 	own, partner forger
 	matched      string // host:port of a site whose gate has a matcher, on plain http
 	seen         atomic.Int64
+	every        sync.Map // what the backend saw, by number: *echo
 }
 
 func newBesieged(t *testing.T, path string) *besieged {
@@ -74,8 +76,9 @@ http://`+b.matched+` {
 	b.start()
 	b.own = b.thief()
 	b.serve(func(rw http.ResponseWriter, r *http.Request) {
-		b.seen.Add(1)
-		_ = json.NewEncoder(rw).Encode(map[string]any{"uri": r.RequestURI, "header": r.Header})
+		saw := &echo{r.RequestURI, r.Header}
+		b.every.Store(b.seen.Add(1), saw)
+		_ = json.NewEncoder(rw).Encode(saw)
 	})
 	return b
 }
