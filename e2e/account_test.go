@@ -67,10 +67,7 @@ func TestMoveToAnotherMailbox(t *testing.T) {
 		}
 		b.press(".menu a[href^='/portal/logout']", "/portal/logout")
 		b.press("main form button", "/portal/")
-		b.start("client_id=shop", "/portal/login")
-		b.fill("username", moved, "password", password)
-		b.press("form button", "/callback")
-		b.said("Signed in", "-")
+		b.signIn(moved)
 	})
 }
 
@@ -89,15 +86,32 @@ func TestChangeThePassword(t *testing.T) {
 		b.fill("old_password", password, "new_password", newPassword)
 		b.press("main form button", "/portal/account/password")
 		b.shows("[role=status]")
-		elsewhere.start("client_id=shop", "/portal/login") // signed out everywhere else
-		elsewhere.fill("username", name, "password", password)
-		elsewhere.press("form button", "/portal/login")
+		elsewhere.enter(name, password, "/portal/login") // signed out everywhere else
 		elsewhere.shows("#problem")
 		elsewhere.fill("username", name, "password", newPassword)
 		elsewhere.press("form button", "/callback")
 		elsewhere.said("Signed in", "-")
 		b.start("client_id=shop", "/callback") // but not here
 		b.said("Signed in", "-")
+	})
+}
+
+// An account that was opened without a password gets one from who signed in with
+// a code.
+func TestSetTheFirstPassword(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		mailbox := "coded-" + name + "@example.com"
+		here.add(b.T, "", "coded-"+name, "--email", mailbox)
+		b.signInByCode(mailbox)
+		b.visit(here.site+"/portal/account/password", "/portal/account/password")
+		b.seen("password-first")
+		b.fill("new_password", newPassword)
+		b.press("main form button", "/portal/account/password")
+		b.shows("[role=status]")
+		b.seen("password-first-done")
+		elsewhere := here.tab(b.T, b.look)
+		elsewhere.enter(mailbox, newPassword, "/callback")
+		elsewhere.said("Signed in", "-")
 	})
 }
 

@@ -10,8 +10,33 @@ import (
 // signIn goes from the app through the sign-in page and back.
 func (b *tab) signIn(name string) {
 	b.Helper()
+	b.enter(name, password, "/callback")
+	b.said("Signed in", "-")
+}
+
+// enter types a name and a password at the sign-in page, which leads on.
+func (b *tab) enter(name, pass, to string) {
+	b.Helper()
 	b.start("client_id=shop", "/portal/login")
-	b.fill("username", name, "password", password)
+	b.fill("username", name, "password", pass)
+	b.press("form button", to)
+}
+
+// asksForACode chooses the sign-in by mail.
+func (b *tab) asksForACode(mailbox string) {
+	b.Helper()
+	b.start("client_id=shop", "/portal/login")
+	b.press("ul.others a[href*='source=mail']", "source=mail")
+	b.seen("login-mail")
+	b.fill("username", mailbox)
+	b.press("form button", "/portal/code")
+}
+
+// signInByCode is signIn with a code.
+func (b *tab) signInByCode(mailbox string) {
+	b.Helper()
+	b.asksForACode(mailbox)
+	b.fill("code", here.app.code(b.T, mailbox))
 	b.press("form button", "/callback")
 	b.said("Signed in", "-")
 }
@@ -107,11 +132,7 @@ func TestConsentIsTheirs(t *testing.T) {
 
 func TestSignInWithACodeByMail(t *testing.T) {
 	inEveryLook(t, func(b *tab, name string) {
-		b.start("client_id=shop", "/portal/login")
-		b.press("ul.others a[href*='source=mail']", "source=mail")
-		b.seen("login-mail")
-		b.fill("username", name+"@example.com")
-		b.press("form button", "/portal/code")
+		b.asksForACode(name + "@example.com")
 		b.seen("code")
 		code := here.app.code(t, name+"@example.com")
 		b.fill("code", wrong(code))
@@ -181,6 +202,13 @@ func TestAForgottenPasswordIsResetByMail(t *testing.T) {
 	})
 }
 
+// opens types the code that an address got, and a password.
+func (b *tab) opens(mailbox, to string) {
+	b.Helper()
+	b.fill("code", here.app.code(b.T, mailbox), "new_password", newPassword)
+	b.press("form button", to)
+}
+
 func TestSignUp(t *testing.T) {
 	inEveryLook(t, func(b *tab, name string) {
 		b.start("client_id=shop", "/portal/login")
@@ -189,8 +217,7 @@ func TestSignUp(t *testing.T) {
 		// Who has an account already learns it from the mail alone.
 		b.fill("username", name+"@example.com")
 		b.press("form button", "/portal/signup/account")
-		b.fill("code", here.app.code(b.T, name+"@example.com"), "new_password", newPassword)
-		b.press("form button", "/portal/signup/account")
+		b.opens(name+"@example.com", "/portal/signup/account")
 		b.shows("#problem")
 		b.seen("signup-taken")
 
@@ -198,7 +225,20 @@ func TestSignUp(t *testing.T) {
 		b.fill("username", "new-"+name+"@example.com")
 		b.press("form button", "/portal/signup/account")
 		b.seen("signup-account")
-		b.fill("code", here.app.code(b.T, "new-"+name+"@example.com"), "new_password", newPassword)
+		b.opens("new-"+name+"@example.com", "/callback")
+		b.said("Signed in", "-")
+	})
+}
+
+// Nobody has the address that was signed in with: the code opens an account.
+func TestSignUpAfterASignIn(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		mailbox := "other-" + name + "@example.com"
+		b.asksForACode(mailbox)
+		b.fill("code", here.app.code(b.T, mailbox))
+		b.press("form button", "/portal/signup/account")
+		b.seen("signup-nobody")
+		b.fill("new_password", newPassword)
 		b.press("form button", "/callback")
 		b.said("Signed in", "-")
 	})

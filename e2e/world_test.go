@@ -296,8 +296,14 @@ func (w *world) end() error {
 // user adds an account with the password of the tests.
 func (w *world) user(t *testing.T, name string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), w.path, "issuer", "user", "add", name, "--email", name+"@example.com", "--display-name", "Alice Example", "--password-stdin", "--address", w.admin)
-	cmd.Env, cmd.Dir, cmd.Stdin = w.env, w.dir, strings.NewReader(password+"\n")
+	w.add(t, password, name, "--email", name+"@example.com", "--display-name", "Alice Example", "--password-stdin")
+}
+
+// add adds an account.
+func (w *world) add(t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), w.path, append(append([]string{"issuer", "user", "add"}, args...), "--address", w.admin)...)
+	cmd.Env, cmd.Dir, cmd.Stdin = w.env, w.dir, strings.NewReader(stdin+"\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

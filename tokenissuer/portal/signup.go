@@ -66,9 +66,9 @@ func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, 
 	fields := []field{v.addressField(kinds, to, v.words.T("signup.hint"))}
 	mark(fields, wrong, "")
 	return v.show(status, "signup", view{Problem: wrong, Data: struct {
-		Lead, To, Action, Button, Back, BackText string
-		Fields                                   []field
-	}{"", to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), fields}})
+		Lead, To, Action, Button, Back, BackText, Login string
+		Fields                                          []field
+	}{"", to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), "", fields}})
 }
 
 // signup sends a code, to an address that has an account too: only its owner
@@ -132,9 +132,9 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 	}
 	mark(fields, wrong, fields[0].Value)
 	return v.show(status, "signup", view{Done: v.told("code"), Problem: wrong, Data: struct {
-		Lead, To, Action, Button, Back, BackText string
-		Fields                                   []field
-	}{lead, v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), fields}})
+		Lead, To, Action, Button, Back, BackText, Login string
+		Fields                                          []field
+	}{lead, v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), v.href("/portal/login"), fields}})
 }
 
 // open makes the account of who has the code, and signs in.

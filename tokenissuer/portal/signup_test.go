@@ -57,6 +57,9 @@ func TestAddressOfAnAccountIsNotToldToStrangers(t *testing.T) {
 		t.Errorf("the pages differ:\n%s\n%s", a, b)
 	}
 	taken.submits("/portal/signup/account", "code", "1", "new_password", "a new password").sees("/portal/signup/account", 400, "has an account already")
+	if !strings.Contains(taken.body, `<a href="/portal/login?p_state=`) {
+		t.Error("no way to the sign-in")
+	}
 	w.person().signsIn("ann", right).arrives("code", w.ann.ID)
 }
 
