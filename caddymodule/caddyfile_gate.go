@@ -28,6 +28,7 @@ func init() {
 //		header <name> <value>
 //		optional
 //		shadow
+//		forward drop|token|signed [<audience>]
 //	}
 //
 // The matcher becomes part of the handler, not of the route: identity headers
@@ -61,6 +62,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"embedded":   b.oneOf(&g.Embedded, "on", "off"),
 		"header":     {read: p.header, repeat: true},
 		"optional":   b.flag(&g.Optional),
+		"forward":    {read: p.forward},
 		"shadow":     b.flag(&g.Shadow),
 	}); err != nil {
 		return nil, err
@@ -157,5 +159,22 @@ func (p *gateParser) header() error {
 		return p.Errf("%s: header needs a name and a value, such as X-User-Id {claim.sub}", p.name)
 	}
 	p.gate.Header = append(p.gate.Header, h)
+	return nil
+}
+
+// forward parses:
+//
+//	forward drop|token|signed [<audience>]
+func (p *gateParser) forward() error {
+	if err := p.oneOf(&p.gate.Forward, forwards...).read(); err != nil {
+		return err
+	}
+	if !p.NextArg() {
+		return nil
+	}
+	if p.Val() == "" {
+		return p.Errf("%s: an empty audience after forward %s", p.name, p.gate.Forward)
+	}
+	p.gate.ForwardAudience = p.Val()
 	return nil
 }

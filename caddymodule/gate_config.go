@@ -22,6 +22,11 @@ var noKeys = new(token.Set)
 // standIn lets a gate's rules be compiled, and so checked, before it is used.
 var standIn = []gate.Issuer{{Identifier: "https://embedded.invalid", Keys: noKeys, Embedded: true}}
 
+// forwards are the words for what becomes of the Authorization header.
+var forwards = []string{"drop", "token", "signed"}
+
+var howToForward = map[string]gate.Forward{"token": gate.ForwardToken, "signed": gate.ForwardSigned}
+
 // compile resolves the gate's values and translates them into package gate's
 // own terms, all but the embedded issuer.
 func (g *Gate) compile() (gate.Config, error) {
@@ -42,6 +47,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	}
 	g.embedded = v.Embedded != "off"
 	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow}
+	c.Forward, c.ForwardAudience = howToForward[v.Forward], v.ForwardAudience
 	if v.Expression != "" {
 		if c.Expression, err = gate.NewExpression(v.Expression); err != nil {
 			return c, placed("token_gate: expression: "+err.Error(), v.Lines.of("expression", "", v.At))
@@ -65,6 +71,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		c.Issuers = append(c.Issuers, foreign)
 	}
 	trial := c
+	trial.Forward, trial.ForwardAudience = gate.ForwardDrop, ""
 	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)
 	if g.trial, err = gate.New(trial, new(gate.Cache)); err != nil {
 		return c, placed("token_gate: "+err.Error(), v.lineOf(c))
@@ -106,6 +113,8 @@ func (g *Gate) resolve(r *reader) *Gate {
 		r.fail("embedded", g.Embedded, "expected on or off")
 	}
 	v.Expression = r.expression(g.Expression)
+	v.Forward, _ = r.text("forward", g.Forward)
+	v.ForwardAudience, _ = r.text("forward", g.ForwardAudience)
 	v.Lines, r.lines = r.lines, nil
 	for _, c := range g.Claim {
 		r.at = c.At
@@ -160,6 +169,9 @@ func (g *Gate) build(run *running) (err error) {
 			c.Issuers = append(c.Issuers, gate.Issuer{Identifier: id, Keys: run.issuer, Embedded: true, Revoked: run.issuer})
 		}
 		c.Opaque = run.issuer
+	}
+	if run.issuer != nil {
+		c.Voucher = run.issuer
 	}
 	g.gate, err = gate.New(c, run.cache)
 	return err

@@ -71,6 +71,14 @@ type Gate struct {
 	// Whether to decide, count and log, and to refuse nobody: what would have been
 	// refused goes on without identity. `Authorization` stays in every request.
 	Shadow bool `json:"shadow,omitempty"`
+	// What becomes of the Authorization header: `drop` (default) takes it out, `token`
+	// lets the caller's token through, `signed` replaces it by a token about the
+	// caller that the embedded issuer signs, good for a minute and for nothing but
+	// the backend.
+	Forward string `json:"forward,omitempty"`
+
+	// Whom a signed token is for, its `aud`. Default: whom the caller's token is for.
+	ForwardAudience string `json:"forward_audience,omitempty"`
 
 	logger   *zap.Logger
 	app      *App

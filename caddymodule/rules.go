@@ -32,6 +32,9 @@ func (g *Gate) fulfillable(own *offer) error {
 			return placed("token_gate: issuer "+i.Issuer+": leeway: at most 10m: an expired token is good for that long", i.Lines.of("leeway", "", i.At))
 		}
 	}
+	if mend := g.forwardMend(own); mend != "" {
+		return wrong("forward", g.Forward, "%s", mend)
+	}
 	if g.Embedded == "off" {
 		if len(g.Issuer) == 0 {
 			return wrong("embedded", "off", "no issuer is left to trust; add an issuer block")
@@ -201,6 +204,21 @@ const mostLeeway = 10 * time.Minute
 func (i ForeignIssuer) tooLenient() bool {
 	written, _ := parseDuration(i.Leeway) // 0 where it is a placeholder or resolved
 	return max(i.leeway, written) > mostLeeway
+}
+
+// forwardMend says what is wrong with what becomes of the Authorization header, or "".
+func (g *Gate) forwardMend(own *offer) string {
+	switch {
+	case g.Forward == "" || hasPlaceholder(g.Forward):
+		return ""
+	case !slices.Contains(forwards, g.Forward):
+		return "expected " + list(forwards)
+	case g.Forward == "signed" && own == nil:
+		return "there is no issuer that could sign; add the global option token_issuer"
+	case g.Forward != "signed" && g.ForwardAudience != "":
+		return "only a signed token has an audience of its own: leave " + g.ForwardAudience + " out"
+	}
+	return ""
 }
 
 func isLoopback(host string) bool {

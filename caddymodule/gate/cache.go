@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +65,7 @@ func (c *Cache) put(e *entry, length int, now time.Time) {
 	// Past exp nobody gets it; the ticker of ristretto frees it then.
 	left := time.Unix(e.claims.Expires, 0).Sub(now)
 	if left > 0 {
-		c.entries.SetWithTTL(place(e.digest), e, int64(entryCost+3*length), left)
+		c.entries.SetWithTTL(place(e.digest), e, entryCost+e.extra+3*int64(length), left)
 	}
 }
 
@@ -79,6 +80,10 @@ type entry struct {
 	notRevoked atomic.Pointer[answer]
 	rendered   atomic.Pointer[rendering]
 	judged     atomic.Pointer[judgement]
+
+	extra    int64 // what it takes in memory beside entryCost
+	vouching sync.Mutex
+	vouchers atomic.Pointer[[]vouched]
 }
 
 // answer is "not revoked", said by one list at one generation of it.

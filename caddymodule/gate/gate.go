@@ -54,6 +54,15 @@ type Config struct {
 	// Pass.
 	Shadow bool
 
+	// Forward is what becomes of the Authorization header; default: it is taken out.
+	Forward Forward
+
+	// Voucher signs what ForwardSigned forwards.
+	Voucher Voucher
+
+	// ForwardAudience is whom a signed token is for; default: whom the caller's is.
+	ForwardAudience string
+
 	// Headers the backend gets; nil is DefaultHeaders. The client's own are
 	// deleted, whether a claim is there to replace them or not.
 	Headers []Header
@@ -97,6 +106,7 @@ type Gate struct {
 	policy  policy
 	except  exceptions
 	headers *headerSet
+	forward forward
 	strip   stripper
 	answers challenges
 
@@ -125,8 +135,12 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	forward, err := newForward(c)
+	if err != nil {
+		return nil, err
+	}
 	return &Gate{
-		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers,
+		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers, forward: forward,
 		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.Scopes),
 		optional: c.Optional, shadow: c.Shadow,
 	}, nil
@@ -168,7 +182,11 @@ func (g *Gate) admit(r *http.Request, raw string, now time.Time) (*Pass, error) 
 	if err != nil {
 		return g.refuse(e.claims, err)
 	}
-	return &Pass{Claims: e.claims, raw: raw, headers: g.headers, values: e.values(g.headers), keepsToken: g.shadow}, nil
+	forwarded, err := g.forward.value(e, raw, now)
+	if err != nil {
+		return g.refuse(e.claims, err)
+	}
+	return &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, values: e.values(g.headers)}, nil
 }
 
 // refuse is the refusal, or what became of it in the shadow.
@@ -201,6 +219,7 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 	if err := i.check(e, now); err != nil {
 		return e, err
 	}
+	e.extra = g.forward.cost()
 	g.cache.put(e, len(raw), now)
 	return e, nil
 }

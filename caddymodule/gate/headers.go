@@ -173,10 +173,10 @@ type Pass struct {
 	Excepted bool          // nothing was asked
 	Shadowed *Refusal      // what a gate in the shadow would have said
 
-	raw        string
-	headers    *headerSet
-	values     []string
-	keepsToken bool
+	raw     string
+	forward string // the token that the backend gets; "" is none
+	headers *headerSet
+	values  []string
 }
 
 var (
@@ -203,17 +203,14 @@ func (p *Pass) String() string {
 // GoString keeps the token out of %#v too.
 func (p *Pass) GoString() string { return p.String() }
 
-// Apply sets the identity headers and takes the token out, which is not the
-// backend's: with it the backend could act as the caller elsewhere. A request
-// that passed without a token keeps its Authorization, and so does any request
-// in the shadow: there the backend still judges for itself.
+// Apply sets the identity headers, and forwards what the gate forwards in the
+// place of the token. A request that passed without a token keeps its
+// Authorization.
 func (p *Pass) Apply(h http.Header) {
 	if p.Claims == nil {
 		return
 	}
-	if !p.keepsToken {
-		delete(h, "Authorization")
-	}
+	authorize(h, p.forward)
 	// A header's values belong to the request, whose handlers may change them in
 	// place; one array serves all of them.
 	own := slices.Clone(p.values)

@@ -1,0 +1,61 @@
+package token
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Voucher repeats to a backend what the token of a caller says, which the backend
+// does not get. It has `azp`, by which nothing here takes it for an access token,
+// and `scope`, by which it is no ID token.
+type Voucher struct {
+	Issuer   string
+	ID       string // jti
+	Audience string // "" is the audience of the caller's token
+	Caller   *Claims
+	IssuedAt time.Time
+	Expires  time.Time
+}
+
+// ownOfVoucher are the claims that are not repeated: a voucher has its own, or
+// has no use for them.
+var ownOfVoucher = []string{
+	"sub", "subject_issuer", "aud", "azp", "client_id", "scope", "iss", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash",
+}
+
+// Payload returns the token's payload.
+func (v *Voucher) Payload() ([]byte, error) {
+	c, o := v.Caller, newObject(512)
+	o.text("sub", c.Subject)
+	o.text("subject_issuer", c.Issuer)
+	switch {
+	case v.Audience != "":
+		o.text("aud", v.Audience)
+	case len(c.Audience) == 1:
+		o.text("aud", c.Audience[0])
+	default:
+		o.texts("aud", c.Audience)
+	}
+	client := cmp.Or(c.ClientID, c.Subject)
+	o.text("azp", client)
+	o.text("client_id", client)
+	o.text("scope", strings.Join(c.Scopes, " "))
+	o.text("iss", v.Issuer)
+	o.time("exp", v.Expires)
+	o.time("iat", v.IssuedAt)
+	o.text("jti", v.ID)
+	for _, name := range slices.Sorted(maps.Keys(c.All)) {
+		if !slices.Contains(ownOfVoucher, name) {
+			o.name(name)
+			o.any(c.All[name])
+		}
+	}
+	if o.err != nil {
+		return nil, fmt.Errorf("writing claims: %w", o.err)
+	}
+	return append(o.buf, '}'), nil
+}

@@ -1,0 +1,34 @@
+package tokenissuer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// vouchLifetime is how long a backend may rely on a token about a caller.
+const vouchLifetime = time.Minute
+
+// Vouch signs for a backend what a verified access token says, ours or another
+// issuer's: for a minute, or as long as that token lasts. audience "" leaves the
+// token's own. renew, half-way to the end, is when to ask again.
+func (i *Issuer) Vouch(c *token.Claims, audience string, now time.Time) (raw string, renew time.Time, err error) {
+	key := i.state.ring().Signing(i.algorithm, now)
+	if key == nil {
+		return "", time.Time{}, errNoKey
+	}
+	expires := now.Add(vouchLifetime)
+	if end := time.Unix(c.Expires, 0); end.Before(expires) {
+		expires = end
+	}
+	v := token.Voucher{Issuer: i.config.Issuer, ID: uuid.NewString(), Audience: audience, Caller: c, IssuedAt: now, Expires: expires}
+	payload, err := v.Payload()
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("token about a caller: %w", err)
+	}
+	raw, err = key.Sign(token.TypeJWT, payload)
+	return raw, now.Add(expires.Sub(now) / 2), err
+}
