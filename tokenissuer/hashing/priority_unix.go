@@ -13,7 +13,7 @@ func startLow(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, 10) // a process of equal priority is better than none
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, 5) // a process of equal priority is better than none
 	return nil
 }
 
