@@ -34,49 +34,6 @@ type visit struct {
 	relies  []store.Write // what step has seen that must be so when the code is written
 }
 
-// route is one page. Its POST has these fields and no others.
-type route struct {
-	get, post func(*visit) error
-	fields    []string
-	anybody   bool // its forms belong to no session
-}
-
-const (
-	accountPath  = "/portal/account"
-	passwordPath = accountPath + "/password"
-)
-
-// common are the fields of every form.
-var common = []string{"form_token", "p_state", "lang"}
-
-var routes map[string]route
-
-func init() { // the handlers name addresses, which are in the table again
-	routes = map[string]route{
-		"/portal":                  {get: (*visit).slash},
-		"/portal/":                 {get: (*visit).home},
-		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}, anybody: true},
-		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}, anybody: true},
-		"/portal/expired":          {get: (*visit).expiredPage, post: (*visit).replaceExpired, fields: []string{"username", "old_password", "new_password"}, anybody: true},
-		"/portal/reset":            {get: (*visit).resetPage, post: (*visit).reset, fields: []string{"username"}, anybody: true},
-		"/portal/signup":           {get: (*visit).signupPage, post: (*visit).signup, fields: []string{"username"}, anybody: true},
-		"/portal/signup/account":   {get: (*visit).openPage, post: (*visit).open, fields: []string{"username", "code", "new_password"}, anybody: true},
-		"/portal/reset/password":   {get: (*visit).setPage, post: (*visit).set, fields: []string{"username", "code", "new_password"}, anybody: true},
-		"/portal/consent":          {get: (*visit).consentPage, post: (*visit).consent, fields: []string{"decision"}},
-		"/portal/continue":         {get: (*visit).continuePage},
-		"/portal/return":           {get: (*visit).leave},
-		"/portal/logout":           {get: (*visit).logoutPage, post: (*visit).logout},
-		"/portal/account":          {get: (*visit).profilePage, post: (*visit).profile, fields: []string{"name", "nickname", "zoneinfo", "locale"}},
-		emailPath:                  {get: (*visit).contactPage, post: (*visit).contact, fields: []string{"email"}},
-		emailPath + codePath:       {get: (*visit).contactCodePage, post: (*visit).contactCode, fields: []string{"code"}},
-		phonePath:                  {get: (*visit).contactPage, post: (*visit).contact, fields: []string{"phone_number"}},
-		phonePath + codePath:       {get: (*visit).contactCodePage, post: (*visit).contactCode, fields: []string{"code"}},
-		passwordPath:               {get: (*visit).passwordPage, post: (*visit).password, fields: []string{"username", "old_password", "new_password"}},
-		"/portal/account/browsers": {get: (*visit).browsersPage, post: (*visit).endBrowser, fields: []string{"end"}},
-		"/portal/account/apps":     {get: (*visit).appsPage, post: (*visit).endApp, fields: []string{"end"}},
-	}
-}
-
 // Serve answers every path below /portal, errors too. It returns only what could
 // not be answered.
 func (p *Portal) Serve(w http.ResponseWriter, r *http.Request, now time.Time) error {
@@ -118,13 +75,6 @@ func (v *visit) serve() error {
 		return err
 	}
 	return handler(v)
-}
-
-func (x route) methods() string {
-	if x.post != nil {
-		return "GET, HEAD, POST"
-	}
-	return "GET, HEAD"
 }
 
 // read takes in what the request brings: parameters, browser, session.
