@@ -116,7 +116,7 @@ func children(t *testing.T) []int {
 
 func TestKilledProcessCostsNobodyTheSignIn(t *testing.T) {
 	p, told := newPool(t, "hash")
-	h, err := New(4096, 2, p)
+	h, err := New(2048, 1, p)
 	if err != nil {
 		t.Fatal(err)
 	}
