@@ -1,5 +1,6 @@
 # make run      the demo on https://localhost:8443
-# make build    the binary, ./gatehouse
+# make build    the binary, ./gatehouse, which needs nothing else
+# make build-openssl   ./gatehouse-openssl, for RSA with the machine's OpenSSL 3
 # make test     every test, with the race detector, and those of make e2e and make vectors
 # make e2e      the pages in a real browser, and ready-made clients; pictures of the pages: SCREENSHOTS=folder
 # make vectors  the test vectors of others, through the gate
@@ -17,7 +18,7 @@ LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
-.PHONY: run build test e2e vectors lint fuzz bench clean
+.PHONY: run build build-openssl test e2e vectors lint fuzz bench clean
 
 run: build
 	scripts/demo
@@ -25,11 +26,15 @@ run: build
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o gatehouse ./xcaddy
 
+# The tag makes the program a dynamic one, see docs/decisions/0053-openssl.md.
+build-openssl:
+	go build -tags=$(TAGS),openssl -trimpath -ldflags '$(LDFLAGS)' -o gatehouse-openssl ./xcaddy
+
 # The race detector is the one thing that needs cgo.
 test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need $(E2E_NEEDS)
-	{ CGO_ENABLED=1 go test -race -json -timeout 15m ./...; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+	{ CGO_ENABLED=1 go test -race -json -timeout 15m ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
@@ -46,9 +51,9 @@ lint:
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 
-bench: build
+bench: build build-openssl
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./tokenissuer/... ./caddymodule/gate/...
 	bench/run
 
 clean:
-	rm -rf gatehouse .run .cache
+	rm -rf gatehouse gatehouse-openssl .run .cache

@@ -24,7 +24,7 @@ type target struct {
 	kind  kind
 	argv  []string
 	env   []string
-	needs string // a command that has to exist
+	needs string // a command that has to exist, or our other build
 
 	guards bool // refuses bad tokens
 	own    bool // with tokens of its own token endpoint instead of the foreign ones
@@ -50,6 +50,7 @@ var targets = []target{
 	{name: "plain", about: "Caddy v2.11.9 reverse_proxy: the floor for any module", argv: caddy("caddy", "plain"), reload: "plain"},
 	{name: "least-gate", about: "Caddy with the least a gate can cost: SHA-256, ristretto, one header", argv: caddy("probe", "least-gate"), guards: true},
 	{name: "gatehouse", about: "issuer and gate in one, the tokens its own", argv: caddy("gatehouse", "gatehouse"), env: []string{"ALGORITHM=RS256"}, guards: true, own: true, form: clientCredentials, reload: "gatehouse"},
+	{name: "gatehouse-openssl", about: "the same, its tokens verified by OpenSSL", argv: caddy("gatehouse-openssl", "gatehouse"), env: []string{"ALGORITHM=RS256", "CRYPTO=openssl"}, needs: "gatehouse-openssl", guards: true, own: true, form: clientCredentials, reload: "gatehouse"},
 	{name: "gatehouse-foreign", about: "the gate alone, tokens of another issuer by jwks_file", argv: caddy("gatehouse", "foreign"), guards: true},
 	{name: "gatehouse-off", about: "the same program without gate and issuer: what the build and pacing change", argv: caddy("gatehouse", "plain")},
 	{name: "haproxy-plain", about: "HAProxy, one thread, no check", argv: haproxy("haproxy-plain"), needs: "haproxy"},
@@ -59,6 +60,7 @@ var targets = []target{
 	{name: "least-ES256", about: "the same, ES256", kind: token, argv: caddy("probe", "least-issuer"), algorithm: "ES256", form: clientCredentials},
 	{name: "least-EdDSA", about: "the same, Ed25519", kind: token, argv: caddy("probe", "least-issuer"), algorithm: "EdDSA", form: clientCredentials},
 	{name: "RS256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "RS256", form: clientCredentials},
+	{name: "openssl-RS256", about: "the same, signed by OpenSSL", kind: token, argv: caddy("gatehouse-openssl", "gatehouse"), env: []string{"CRYPTO=openssl"}, needs: "gatehouse-openssl", algorithm: "RS256", form: clientCredentials},
 	{name: "ES256", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "ES256", form: clientCredentials},
 	{name: "EdDSA", about: "gatehouse, client_credentials", kind: token, argv: caddy("gatehouse", "gatehouse"), algorithm: "EdDSA", form: clientCredentials},
 	refreshing("RS256"),
@@ -123,6 +125,12 @@ var node = []string{"node", "$WORK/oidc-provider/server.mjs"}
 
 // missing says why the target cannot run here.
 func (t target) missing() string {
+	if t.needs == "gatehouse-openssl" {
+		if _, err := os.Stat(filepath.Join(work, "bin", t.needs)); err != nil {
+			return "run `make build-openssl`"
+		}
+		return ""
+	}
 	if t.needs != "" {
 		if _, err := exec.LookPath(t.needs); err != nil {
 			return t.needs + " is not installed"

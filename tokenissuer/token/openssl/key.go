@@ -22,8 +22,7 @@ import (
 const (
 	paddingPKCS1 = 1  // RSA_PKCS1_PADDING
 	paddingPSS   = 6  // RSA_PKCS1_PSS_PADDING
-	saltAsHash   = -1 // RSA_PSS_SALTLEN_DIGEST; RFC 7518 §3.5 has it so
-	saltAny      = -2 // RSA_PSS_SALTLEN_AUTO, in verifying: what Go's own code takes
+	saltAsHash   = -1 // RSA_PSS_SALTLEN_DIGEST: RFC 7518 §3.5 wants it so, and no other length
 )
 
 // scheme is how an algorithm of RFC 7518 signs.
@@ -156,15 +155,14 @@ func (k *key) context() (*context, error) {
 		return nil, k.library.failed("making a context")
 	}
 	owned(c, k.library.freeContext, c.address)
-	start, salt := k.library.verifyInit, saltAny
+	start := k.library.verifyInit
 	if k.signs {
-		start, salt = k.library.signInit, saltAsHash
+		start = k.library.signInit
 	}
-	steps := []struct {
-		function, argument uintptr
-	}{{start, 0}, {k.library.setPadding, uintptr(k.scheme.padding)}, {k.library.setHash, k.library.hashes[k.scheme.hash]}}
-	if k.scheme.padding == paddingPSS {
-		steps = append(steps, struct{ function, argument uintptr }{k.library.setSalt, uintptr(salt)})
+	type step struct{ function, argument uintptr }
+	steps := []step{{start, 0}, {k.library.setPadding, uintptr(k.scheme.padding)}, {k.library.setHash, k.library.hashes[k.scheme.hash]}}
+	if salt := saltAsHash; k.scheme.padding == paddingPSS {
+		steps = append(steps, step{k.library.setSalt, uintptr(salt)})
 	}
 	for _, step := range steps {
 		if ok, _, _ := purego.SyscallN(step.function, c.address, step.argument); int32(ok) != 1 {

@@ -31,7 +31,6 @@ type computed struct {
 	sign      func(input []byte) ([]byte, error)
 	verify    func(input, signature []byte) error
 	goSigner  jws.Signer
-	goVerify  jws.Verifier
 }
 
 func compute(t testing.TB, algorithm string, private *rsa.PrivateKey) *computed {
@@ -50,16 +49,26 @@ func compute(t testing.TB, algorithm string, private *rsa.PrivateKey) *computed 
 	if c.goSigner, err = jws.NewSigner(jwa.SignatureAlgorithm(algorithm)); err != nil {
 		t.Fatal(err)
 	}
-	if c.goVerify, err = jws.NewVerifier(jwa.SignatureAlgorithm(algorithm)); err != nil {
-		t.Fatal(err)
-	}
 	return c
+}
+
+var hashes = map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}
+
+// inGo is what the standard library says, as the rest of the program asks it.
+func (c *computed) inGo(input, signature []byte) error {
+	h := hashes[c.algorithm[2:]]
+	sum := h.New()
+	sum.Write(input)
+	if strings.HasPrefix(c.algorithm, "PS") {
+		return rsa.VerifyPSS(&c.private.PublicKey, h, sum.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	}
+	return rsa.VerifyPKCS1v15(&c.private.PublicKey, h, sum.Sum(nil), signature)
 }
 
 // judge asks both, and returns what they say: they must agree.
 func (c *computed) judge(t testing.TB, what string, input, signature []byte) bool {
 	t.Helper()
-	ours, theirs := c.verify(input, signature), c.goVerify.Verify(input, signature, &c.private.PublicKey)
+	ours, theirs := c.verify(input, signature), c.inGo(input, signature)
 	if (ours == nil) != (theirs == nil) {
 		t.Errorf("%s, %s: OpenSSL says %v, Go %v", c.algorithm, what, ours, theirs)
 	}
@@ -111,17 +120,19 @@ func TestBothMakeTheSameSignatures(t *testing.T) {
 	}
 }
 
-// RFC 7518 §3.5: the salt is as long as the hash. Other lengths only strangers make; the two agree on those, too.
-func TestSaltsOfEveryLengthAreJudgedAlike(t *testing.T) {
+// RFC 7518 §3.5: the salt is as long as the hash.
+func TestASaltOfAnotherLengthIsRefused(t *testing.T) {
 	t.Parallel()
 	c := compute(t, "PS256", keys[2048]())
 	sum := sha256.Sum256([]byte("input"))
-	for _, salt := range []int{rsa.PSSSaltLengthAuto, rsa.PSSSaltLengthEqualsHash, 1, 31, 33, 64} {
+	for _, salt := range []int{rsa.PSSSaltLengthAuto, rsa.PSSSaltLengthEqualsHash, 0, 1, 31, 33, 64} {
 		signature, err := rsa.SignPSS(rand.Reader, c.private, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: salt})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.judge(t, fmt.Sprintf("salt of %d", salt), []byte("input"), signature)
+		if ok := c.judge(t, fmt.Sprintf("salt of %d", salt), []byte("input"), signature); ok != (salt == rsa.PSSSaltLengthEqualsHash) {
+			t.Errorf("salt of %d: accepted %v", salt, ok)
+		}
 	}
 	ours, err := c.sign([]byte("input"))
 	if err != nil {
