@@ -22,6 +22,7 @@ func init() {
 //		scope <scope>…
 //		claim <name> <value>…
 //		expression <rule in CEL>
+//		max_age <duration>
 //		except <path>…
 //		issuer <url> { … }
 //		embedded on|off
@@ -57,6 +58,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"scope":      b.texts(&g.Scope),
 		"claim":      {read: p.claim, repeat: true},
 		"expression": {read: p.expression},
+		"max_age":    b.duration(&g.MaxAge),
 		"except":     b.texts(&g.Except),
 		"issuer":     {read: p.issuer, repeat: true},
 		"embedded":   b.oneOf(&g.Embedded, "on", "off"),

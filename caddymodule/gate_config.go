@@ -33,7 +33,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	r := &reader{repl: caddy.NewReplacer()}
 	// {claim.NAME} is for later: it goes through as it is.
 	r.repl.Map(func(key string) (any, bool) { return "{" + key + "}", strings.HasPrefix(key, "claim.") })
-	v := g.resolve(r)
+	v, maxAge := g.resolve(r)
 	if r.err != nil {
 		return gate.Config{}, r.err
 	}
@@ -46,7 +46,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
-	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow}
+	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow, MaxAge: maxAge}
 	c.Forward, c.ForwardAudience = howToForward[v.Forward], v.ForwardAudience
 	if v.Expression != "" {
 		if c.Expression, err = gate.NewExpression(v.Expression); err != nil {
@@ -101,10 +101,10 @@ func (g *Gate) lineOf(c gate.Config) string {
 }
 
 // resolve returns a copy of the rules without placeholders.
-func (g *Gate) resolve(r *reader) *Gate {
+func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 	r.name = "token_gate: "
 	r.enter(place{}, g.At, g.Lines)
-	v := &Gate{At: g.At, MatcherSetsRaw: g.MatcherSetsRaw}
+	v = &Gate{At: g.At, MatcherSetsRaw: g.MatcherSetsRaw, MaxAge: g.MaxAge}
 	v.Audience = r.texts("audience", g.Audience)
 	v.Scope = r.texts("scope", g.Scope)
 	v.Except = r.texts("except", g.Except)
@@ -115,6 +115,7 @@ func (g *Gate) resolve(r *reader) *Gate {
 	v.Expression = r.expression(g.Expression)
 	v.Forward, _ = r.text("forward", g.Forward)
 	v.ForwardAudience, _ = r.text("forward", g.ForwardAudience)
+	maxAge = r.duration("max_age", g.MaxAge)
 	v.Lines, r.lines = r.lines, nil
 	for _, c := range g.Claim {
 		r.at = c.At
@@ -138,7 +139,7 @@ func (g *Gate) resolve(r *reader) *Gate {
 		f.leeway = r.duration("leeway", i.Leeway)
 		v.Issuer = append(v.Issuer, f)
 	}
-	return v
+	return v, maxAge
 }
 
 // compile reads the issuer's keys, and says which of them are of no use.

@@ -50,6 +50,10 @@ type Gate struct {
 	// fail unless it is asked for with `has(claims.name)`.
 	Expression string `json:"expression,omitempty"`
 
+	// How long ago the person may have signed in, such as `5m`, by the `auth_time` of
+	// the token. Who did earlier, and who no token tells it of, is to sign in again.
+	MaxAge string `json:"max_age,omitempty"`
+
 	// Paths let through without a token: exact, or with `/*` at the end.
 	Except []string `json:"except,omitempty"`
 

@@ -71,6 +71,9 @@ func (o *offer) claimsOf(c tokenissuer.Client) (all []string) {
 	if len(c.Audiences) > 0 || c.AccessToken == "at+jwt" || c.AccessToken == "opaque" || c.AccessToken == "" && !plain {
 		all = append(all, "client_id")
 	}
+	if at := c.AccessToken == "at+jwt" || c.AccessToken == "" && c.Dialect == "oauth"; at && slices.ContainsFunc(c.Grants, ofPeople) {
+		all = append(all, "auth_time")
+	}
 	for _, name := range c.Claims {
 		if slices.Contains(o.config.OperatorAttributes, name) {
 			all = append(all, name)
@@ -124,3 +127,6 @@ func distinct(all []string) []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+// ofPeople tells the grants behind which a person has signed in.
+func ofPeople(grant string) bool { return grant != "client_credentials" }

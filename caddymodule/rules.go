@@ -149,6 +149,10 @@ func (g *Gate) checkClaims(own *offer) error {
 			return err
 		}
 	}
+	if g.MaxAge != "" && !own.has("auth_time", "access_token", claims) && !own.has("auth_time", "dialect", nil) && !own.has("auth_time", "grants", nil) {
+		return placed("token_gate: max_age: no access token says when its person signed in: write `access_token at+jwt` in a client that people sign in with",
+			g.Lines.of("max_age", "", g.At))
+	}
 	for _, name := range g.claimsOfExpression() {
 		if err := carried("expression: claim", name, g.Lines.of("expression", "", g.At), claims); err != nil {
 			return err

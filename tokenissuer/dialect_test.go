@@ -244,7 +244,8 @@ func TestOAuthRows(t *testing.T) {
 	t.Run("at+jwt", func(t *testing.T) {
 		a := s.good(modern("grant_type", "password", "username", "alice", "password", password, "scope", "profile openid"))
 		header, claims := decoded(t, a.text(t, "access_token"))
-		if !strings.Contains(header, `"typ":"at+jwt"`) || !strings.Contains(claims, `"scope":"profile openid"`) || !strings.Contains(claims, `"client_id":"modern"`) {
+		if !strings.Contains(header, `"typ":"at+jwt"`) || !strings.Contains(claims, `"scope":"profile openid"`) || !strings.Contains(claims, `"client_id":"modern"`) ||
+			!strings.Contains(claims, `"auth_time":1`) {
 			t.Errorf("%s %s", header, claims)
 		}
 	})

@@ -100,6 +100,9 @@ func (i *Issuer) access(m *minted, key *token.Key, c *client.Client, a *grant.Au
 	typ := token.TypeJWT
 	if c.AccessToken == client.ATJWT {
 		typ, t.ClientID, t.ScopeText = token.TypeAccess, c.ID, true
+		if a.Family != nil {
+			t.AuthTime = a.Family.AuthTime // RFC 9068 §2.2.1; a gate's max_age asks for it
+		}
 	}
 	if a.Audience != "" {
 		t.ClientID = c.ID // or nobody could tell whose it is

@@ -3,7 +3,9 @@ package gate
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
@@ -26,6 +28,7 @@ const (
 	UnknownToken   oauth.Reason = "unknown_token"
 
 	ExpressionRefused oauth.Reason = "expression_refused"
+	StaleSignIn       oauth.Reason = "stale_sign_in"
 )
 
 // Refusal is a request that may not go on. Status and Challenge are for the
@@ -51,21 +54,22 @@ func Withhold(h http.Header) {
 
 // challenges are the texts of one gate's refusals.
 type challenges struct {
-	bare   string // Bearer realm="…"
-	scopes string // , scope="…"
+	bare  string // Bearer realm="…"
+	stale string // the rest, where a person has to sign in again
 }
 
-func newChallenges(realm string, scopes []string) challenges {
+func newChallenges(realm string, maxAge time.Duration) challenges {
 	if realm == "" {
 		realm = "gatehouse"
 	}
 	// RFC 9110 §5.6.4: quoted-string.
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(clean(realm))
-	c := challenges{bare: `Bearer realm="` + quoted + `"`}
-	if len(scopes) > 0 {
-		c.scopes = `, scope="` + strings.Join(scopes, " ") + `"` // a scope has neither " nor \
+	return challenges{
+		bare: `Bearer realm="` + quoted + `"`,
+		// RFC 9470 §3
+		stale: `, error="insufficient_user_authentication", error_description="the person has to sign in again", max_age="` +
+			strconv.FormatInt(int64(maxAge/time.Second), 10) + `"`,
 	}
-	return c
 }
 
 // grounds say for each cause what is told to the log and to the client. What
@@ -109,11 +113,14 @@ func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.StoreUnavailable, ""
 	case errors.Is(cause, errScope):
 		r.Status, r.Reason = http.StatusForbidden, oauth.MissingScope
-		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a scope"` + g.answers.scopes
+		r.Challenge += `, error="insufficient_scope"`
 	case errors.Is(cause, errClaim):
 		// RFC 6750 has one code for a good token that is not enough.
 		r.Status, r.Reason = http.StatusForbidden, MissingClaim
 		r.Challenge += `, error="insufficient_scope", error_description="the access token lacks a claim"`
+	case errors.Is(cause, errStale):
+		r.Reason = StaleSignIn
+		r.Challenge += g.answers.stale
 	case errors.Is(cause, errExpression):
 		r.Status, r.Reason = http.StatusForbidden, ExpressionRefused
 		r.Challenge += `, error="insufficient_scope", error_description="the access token is not enough for this request"`

@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 		{
 			"scope",
 			[]string{"Bearer " + signed(func(a *tokenAccess) { a.Scopes = []string{"orders:read"} })},
-			403, realm + `, error="insufficient_scope", error_description="the access token lacks a scope", scope="orders:read orders:write"`, oauth.MissingScope,
+			403, realm + `, error="insufficient_scope", error_description="the access token lacks: orders:write", scope="orders:read orders:write"`, oauth.MissingScope,
 		},
 		{
 			"claim",

@@ -38,6 +38,10 @@ type Config struct {
 	// Expression holds for the token and its request; nil: it is not asked.
 	Expression *Expression
 
+	// MaxAge is how long ago a person may have signed in, by auth_time of the token
+	// (RFC 9470); 0: any time.
+	MaxAge time.Duration
+
 	// Peer is the address of the client as an expression sees it; default: the
 	// connection's.
 	Peer func(*http.Request) string
@@ -141,7 +145,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	}
 	return &Gate{
 		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers, forward: forward,
-		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.Scopes),
+		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.MaxAge),
 		optional: c.Optional, shadow: c.Shadow,
 	}, nil
 }
@@ -155,11 +159,11 @@ func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
 	raw, err := oauth.Bearer(r.Header)
 	switch {
 	case err == nil:
-		return g.admit(r, raw, now)
+		return g.admit(r, raw, now, nil)
 	case g.optional && errors.Is(err, oauth.ErrNoToken):
 		return anonymous, nil
 	}
-	return g.refuse(nil, err)
+	return g.refuse(nil, err, nil)
 }
 
 // Recheck asks a second gate on the same route about a request that another
@@ -168,30 +172,33 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 	if earlier.raw == "" || g.except.match(r.URL) {
 		return g.Check(r, now)
 	}
-	return g.admit(r, earlier.raw, now)
+	return g.admit(r, earlier.raw, now, earlier)
 }
 
-func (g *Gate) admit(r *http.Request, raw string, now time.Time) (*Pass, error) {
+func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) (*Pass, error) {
 	e, err := g.verify(r.Context(), raw, now)
 	if e == nil {
-		return g.refuse(nil, err)
+		return g.refuse(nil, err, earlier)
 	}
 	if err == nil {
 		err = g.policy.allow(e, r, now)
 	}
 	if err != nil {
-		return g.refuse(e.claims, err)
+		return g.refuse(e.claims, err, earlier)
 	}
 	forwarded, err := g.forward.value(e, raw, now)
 	if err != nil {
-		return g.refuse(e.claims, err)
+		return g.refuse(e.claims, err, earlier)
 	}
-	return &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, values: e.values(g.headers)}, nil
+	return &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, values: e.values(g.headers), by: g, earlier: earlier}, nil
 }
 
 // refuse is the refusal, or what became of it in the shadow.
-func (g *Gate) refuse(c *token.Claims, cause error) (*Pass, error) {
+func (g *Gate) refuse(c *token.Claims, cause error, earlier *Pass) (*Pass, error) {
 	refusal := g.refusal(c, cause)
+	if errors.Is(cause, errScope) {
+		refusal.Challenge += g.scopesFor(c, earlier)
+	}
 	if g.shadow {
 		return &Pass{Shadowed: refusal}, nil
 	}

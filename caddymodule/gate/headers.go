@@ -177,6 +177,8 @@ type Pass struct {
 	forward string // the token that the backend gets; "" is none
 	headers *headerSet
 	values  []string
+	by      *Gate
+	earlier *Pass // of the gate before this one on the route
 }
 
 var (

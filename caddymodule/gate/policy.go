@@ -19,6 +19,7 @@ var (
 	errClaim   = errors.New("a claim does not hold what is demanded")
 	errRevoked = errors.New("revoked, or its client is gone")
 
+	errStale      = errors.New("the person signed in too long ago, or nobody knows when")
 	errExpression = errors.New("the expression does not hold")
 )
 
@@ -27,11 +28,15 @@ type policy struct {
 	scopes     []string
 	claims     []Claim
 	expression *Expression
+	maxAge     time.Duration
 	peer       func(*http.Request) string
 }
 
 func newPolicy(c Config) (policy, error) {
-	p := policy{scopes: slices.Clone(c.Scopes), expression: c.Expression, peer: c.Peer}
+	p := policy{scopes: slices.Clone(c.Scopes), expression: c.Expression, maxAge: c.MaxAge, peer: c.Peer}
+	if p.maxAge < 0 {
+		return p, errors.New("a sign-in cannot be younger than now")
+	}
 	if p.peer == nil {
 		p.peer = peerOf
 	}
@@ -65,7 +70,12 @@ func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
 		}
 	}
 	if p.expression != nil {
-		return e.judge(p.expression, r, p.peer, now)
+		if err := e.judge(p.expression, r, p.peer, now); err != nil {
+			return err
+		}
+	}
+	if p.maxAge > 0 && !signedInSince(c, now.Add(-p.maxAge), now) {
+		return errStale
 	}
 	return nil
 }
