@@ -38,7 +38,7 @@ func start(program string, args []string) (*worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirs.Close(), in.Close())
 	}
-	w := &worker{cmd: exec.Command(program, args...), in: in, out: out, ended: make(chan struct{})} //nolint:gosec // our own program
+	w := &worker{cmd: exec.Command(program, args...), in: in, out: out, ended: make(chan struct{})} //nolint:gosec,noctx // our own program, which outlives the request
 	w.cmd.Args[0] = os.Args[0]
 	w.cmd.Env, w.cmd.Stdin, w.cmd.Stdout = surroundings, theirs, ours
 	err = startLow(w.cmd)
@@ -67,7 +67,10 @@ func (w *worker) ask(j job) (answer, error) {
 	if !intime {
 		err = fmt.Errorf("no answer within %s", slowest)
 	}
-	return answer{}, fmt.Errorf("%w; it ended: %v", err, w.state)
+	if w.state == nil {
+		return answer{}, fmt.Errorf("%w; it ended by itself", err)
+	}
+	return answer{}, fmt.Errorf("%w; it ended: %w", err, w.state)
 }
 
 func (w *worker) exchange(j job) (answer, error) {
