@@ -27,8 +27,10 @@ func TestAskingForACodeTooSoonLeadsToTheOneBefore(t *testing.T) {
 		{"sign-in", nobody, request("/portal/login?source=mail&"), "/portal/login", "username", mailbox, "/portal/code", "sent there a moment ago", "/portal/return"},
 		{"reset", nobody, request("/portal/reset?"), "/portal/reset", "username", mailbox, "/portal/reset/password", "asked for a code a moment ago", "/portal/login"},
 		{"sign-up", nobody, request("/portal/signup?"), "/portal/signup", "username", moved, "/portal/signup/account", "sent there a moment ago", "/portal/return"},
-		{"contact", func(w *world) *person { return w.home("ann", right) }, func(p *person) { p.goes("/portal/account/email") },
-			"/portal/account/email", "email", moved, "/portal/account/email/code", "sent there a moment ago", "/portal/account"},
+		{
+			"contact", func(w *world) *person { return w.home("ann", right) }, func(p *person) { p.goes("/portal/account/email") },
+			"/portal/account/email", "email", moved, "/portal/account/email/code", "sent there a moment ago", "/portal/account",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sender := &codes{who: map[string]store.Account{}}
