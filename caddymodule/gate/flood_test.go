@@ -18,11 +18,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-const (
-	bad       = 100_000 // of each kind that costs little to make
-	badSigned = 10_000  // of each kind that somebody has to sign, or to send at length
-	known     = 2_000   // good tokens that are in use meanwhile
-)
+const known = 2_000 // good tokens that are in use meanwhile
 
 // flooded is a gate with good tokens in its cache.
 type flooded struct {
