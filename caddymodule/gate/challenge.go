@@ -29,6 +29,7 @@ const (
 
 	ExpressionRefused oauth.Reason = "expression_refused"
 	StaleSignIn       oauth.Reason = "stale_sign_in"
+	SilentIssuer      oauth.Reason = "issuer_unavailable"
 )
 
 // Refusal is a request that may not go on. Status and Challenge are for the
@@ -98,6 +99,9 @@ var grounds = []struct {
 // token is bad throws it away.
 var errUnavailable = errors.New("tokens cannot be looked up now")
 
+// errNoKeys is the same about an issuer elsewhere.
+var errNoKeys = errors.New("the issuer's keys cannot be had now")
+
 const invalid = "the access token is not valid"
 
 func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
@@ -111,6 +115,8 @@ func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`
 	case errors.Is(cause, errUnavailable):
 		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.StoreUnavailable, ""
+	case errors.Is(cause, errNoKeys):
+		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, SilentIssuer, ""
 	case errors.Is(cause, errScope):
 		r.Status, r.Reason = http.StatusForbidden, oauth.MissingScope
 		r.Challenge += `, error="insufficient_scope"`

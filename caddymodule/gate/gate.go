@@ -75,11 +75,18 @@ type Config struct {
 // Issuer is one issuer that a gate trusts.
 type Issuer struct {
 	Identifier string        // iss, exactly
-	Keys       token.Keys    // asked at every request, so a removed key opens nothing
+	Keys       token.Keys    // asked at every request, so a removed key opens nothing; Fetched too where they come from elsewhere
 	Audiences  []string      // any of these; required of a foreign issuer
 	Leeway     time.Duration // for the clock of a foreign issuer; ours has none
 	Embedded   bool          // the issuer in this process, or one of its dialects
 	Revoked    Revoked       // nil: nothing is ever revoked
+}
+
+// Fetched are keys that may not be here yet. Await returns once it is known
+// whether the issuer has a key; an error says that nobody can say now.
+type Fetched interface {
+	token.Keys
+	Await(ctx context.Context, kid string) error
 }
 
 // Opaque looks an opaque token up by its digest. An error in whose chain is
@@ -234,7 +241,7 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 // read finds out what a token says, and whose it is.
 func (g *Gate) read(ctx context.Context, raw string, digest token.Digest) (*entry, *issuer, error) {
 	if g.opaque == nil || !token.IsOpaque(raw) {
-		return g.trusted.verify(raw)
+		return g.trusted.verify(ctx, raw)
 	}
 	claims, err := g.opaque.Opaque(ctx, digest)
 	if err != nil {

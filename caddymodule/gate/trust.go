@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -14,10 +15,12 @@ import (
 type trust struct {
 	issuers map[string]*issuer // by identifier
 	rings   []ring             // in the order of the configuration
+	fetches bool               // there is an issuer whose keys come from elsewhere
 }
 
 type issuer struct {
 	keys    token.Keys
+	fetched Fetched // the keys again, where they come from elsewhere
 	want    token.Want
 	revoked Revoked
 }
@@ -51,7 +54,9 @@ func newTrust(c Config) (trust, error) {
 		if len(want.Audiences) == 0 {
 			want.Audiences = nil // any client of the embedded issuer
 		}
-		t.issuers[i.Identifier] = &issuer{keys: i.Keys, want: want, revoked: i.Revoked}
+		fetched, fetches := i.Keys.(Fetched)
+		t.fetches = t.fetches || fetches
+		t.issuers[i.Identifier] = &issuer{keys: i.Keys, fetched: fetched, want: want, revoked: i.Revoked}
 		r := ring{keys: i.Keys, foreign: !i.Embedded}
 		if !slices.Contains(t.rings, r) {
 			t.rings = append(t.rings, r)
@@ -102,26 +107,62 @@ func (t *trust) stillTrusts(e *entry) *issuer {
 // verify finds the issuer of a token by the key that verifies it; what the
 // token says of its issuer is only read after that. Two issuers may use one
 // key id, so the next ring is asked when a signature or an issuer is wrong.
-func (t *trust) verify(raw string) (*entry, *issuer, error) {
+func (t *trust) verify(ctx context.Context, raw string) (*entry, *issuer, error) {
 	sealed, err := token.Parse(raw)
 	if err != nil {
 		return nil, nil, err
 	}
-	failure := token.ErrUnknownKey
+	failure, unknown := token.ErrUnknownKey, false
 	for _, r := range t.rings {
-		claims, key, err := sealed.Open(r.keys, r.foreign)
-		if err == nil {
-			i := t.issuers[claims.Issuer]
-			if i != nil && i.keys == r.keys && i.want.Foreign == r.foreign {
-				return &entry{claims: claims, key: key}, i, nil
-			}
-			err = token.ErrIssuer
-		}
-		if !errors.Is(err, token.ErrUnknownKey) {
+		e, i, err := t.open(sealed, r)
+		switch {
+		case err == nil:
+			return e, i, nil
+		case errors.Is(err, token.ErrUnknownKey):
+			unknown = true
+		default:
 			failure = err
 		}
 	}
+	if unknown && t.fetches {
+		i, err := t.await(ctx, sealed)
+		if err != nil {
+			return nil, nil, err
+		}
+		if i != nil {
+			return t.open(sealed, ring{keys: i.keys, foreign: i.want.Foreign})
+		}
+	}
 	return nil, nil, failure
+}
+
+// open reads a token with the keys of a ring.
+func (t *trust) open(sealed *token.Sealed, r ring) (*entry, *issuer, error) {
+	claims, key, err := sealed.Open(r.keys, r.foreign)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := t.issuers[claims.Issuer]
+	if i == nil || i.keys != r.keys || i.want.Foreign != r.foreign {
+		return nil, nil, token.ErrIssuer
+	}
+	return &entry{claims: claims, key: key}, i, nil
+}
+
+// await asks the issuer that a token names whether it has a new key. Nobody has
+// vouched for the name; it only says whom to ask, and whose silence matters.
+func (t *trust) await(ctx context.Context, sealed *token.Sealed) (*issuer, error) {
+	i := t.issuers[sealed.Claimed()]
+	if i == nil || i.fetched == nil {
+		return nil, nil
+	}
+	if _, known := i.keys.Key(sealed.KeyID()); known {
+		return nil, nil // and it did not make the signature
+	}
+	if err := i.fetched.Await(ctx, sealed.KeyID()); err != nil {
+		return nil, errors.Join(errNoKeys, err)
+	}
+	return i, nil
 }
 
 // check is what is asked for every request, however often the token was seen.

@@ -32,6 +32,23 @@ func (s *Set) Len() int { return len(s.byID) }
 // LeftOut says which keys of the set are not used, and why.
 func (s *Set) LeftOut() []error { return s.left }
 
+// Adds says whether the set has a key that another one, or none, has not.
+func (s *Set) Adds(to *Set) bool {
+	for id, key := range s.byID {
+		if to == nil {
+			return true
+		}
+		if had, ok := to.byID[id]; !ok || !had.Same(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxKeys is more than any issuer publishes, and a number of keys that can be read
+// in no time.
+const maxKeys = 256
+
 // ParseJWKS reads a JWK set, to verify with Go's own code.
 func ParseJWKS(text []byte) (*Set, error) { return Go.ParseJWKS(text) }
 
@@ -44,6 +61,9 @@ func (c Crypto) ParseJWKS(text []byte) (*Set, error) {
 	}
 	if err := json.Unmarshal(text, &set); err != nil {
 		return nil, fmt.Errorf("reading a JWK set: %w", err)
+	}
+	if len(set.Keys) > maxKeys {
+		return nil, fmt.Errorf("a JWK set of %d keys: at most %d", len(set.Keys), maxKeys)
 	}
 	out := &Set{byID: make(map[string]Public, len(set.Keys))}
 	for i, raw := range set.Keys {

@@ -134,6 +134,18 @@ func isAccessType(typ string) bool {
 // KeyID is the key that the token names.
 func (s *Sealed) KeyID() string { return s.kid }
 
+// Claimed is the issuer that the payload names, "" where none can be read. Nobody
+// has vouched for it: it is good for deciding whom to ask for keys, and for
+// nothing else.
+func (s *Sealed) Claimed() string {
+	payload, err := parseObject(s.payload)
+	if err != nil {
+		return ""
+	}
+	issuer, _ := payload["iss"].(string)
+	return issuer
+}
+
 // Open verifies the signature and reads the payload; foreign says by whose
 // rules. Claims.Check is still to be asked.
 func (s *Sealed) Open(keys Keys, foreign bool) (*Claims, Public, error) {

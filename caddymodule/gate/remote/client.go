@@ -1,0 +1,80 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	keysMost   = 1 << 20  // bytes of a key set or a metadata document
+	answerMost = 64 << 10 // bytes of an introspection answer
+	sideBySide = 32       // introspections at a time
+)
+
+// newClient makes a client that follows nobody: no redirect, no cookie, no plain
+// text but to this machine. A proxy of the environment is used, as Caddy's
+// reverse_proxy does.
+func newClient(roots *x509.CertPool, plain bool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment, // never for loopback hosts
+			DialContext:            dialer(plain).DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    5 * time.Second,
+			ResponseHeaderTimeout:  5 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression:     true, // what is counted is what arrives
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    sideBySide, IdleConnTimeout: time.Minute,
+		},
+		// A redirect leads to a host that nobody named.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// get fetches a document of at most keysMost bytes.
+func get(ctx context.Context, client *http.Client, address string) ([]byte, http.Header, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, nil, fail(Malformed, "its address is no URL")
+	}
+	r.Header.Set("Accept", "application/json, application/jwk-set+json")
+	r.Close = true // the next one is minutes away
+	return read(client, r, keysMost)
+}
+
+// read sends a request and reads what comes with 200, as far as it may go.
+func read(client *http.Client, r *http.Request, most int64) ([]byte, http.Header, error) {
+	r.Header.Set("User-Agent", "gatehouse")
+	response, err := client.Do(r)
+	if err != nil {
+		return nil, nil, network(err)
+	}
+	defer response.Body.Close()
+	switch {
+	case response.StatusCode/100 == 3:
+		return nil, nil, fail(Redirected, "answered %d, and redirects are not followed", response.StatusCode)
+	case response.StatusCode != http.StatusOK:
+		return nil, nil, &Failure{Result: Status, Status: response.StatusCode, words: "answered " + strconv.Itoa(response.StatusCode)}
+	case response.ContentLength > most:
+		return nil, nil, tooLarge(most)
+	}
+	var text bytes.Buffer
+	// Past the limit nothing is read: the connection is closed with the rest in it.
+	n, err := text.ReadFrom(io.LimitReader(response.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, nil, network(err)
+	case n > most:
+		return nil, nil, tooLarge(most)
+	}
+	return text.Bytes(), response.Header, nil
+}
+
+func tooLarge(most int64) error { return fail(TooLarge, "the answer is over %d KiB", most>>10) }

@@ -1,0 +1,4 @@
+// Package remote asks issuers outside this process: for the keys they publish,
+// and what an opaque token of theirs stands for. It decides nothing about a
+// request, and goes nowhere that the operator did not name.
+package remote
