@@ -65,7 +65,8 @@ var places = map[string]place{
 	"caddymodule/gate/remote": {ours: []string{"tokenissuer/token", "tokenissuer/oauth"}},
 	"caddymodule": {
 		ours: []string{
-			"caddymodule/gate", "tokenissuer", "tokenissuer/token", "tokenissuer/oauth", "tokenissuer/message", "tokenissuer/hashing",
+			"caddymodule/gate", "caddymodule/gate/remote", "tokenissuer", "tokenissuer/token", "tokenissuer/oauth", "tokenissuer/message",
+			"tokenissuer/hashing",
 			"tokenissuer/store", "tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/feed",
 		},
 	},

@@ -132,6 +132,7 @@ type App struct {
 	ready   chan struct{} // closed when running is set, or never will be
 	settle  sync.Once     // of ready
 	joined  *shared       // to be left
+	remotes remotes       // to be left, too
 }
 
 // Store says where the issuer keeps its records.

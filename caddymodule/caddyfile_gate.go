@@ -127,31 +127,6 @@ func (p *gateParser) claim() error {
 	return nil
 }
 
-// issuer parses:
-//
-//	issuer <url> {
-//		audience <audience>…
-//		jwks_file <path>
-//		leeway <duration>
-//	}
-func (p *gateParser) issuer() error {
-	i := ForeignIssuer{At: at(p.Dispenser)}
-	if !p.AllArgs(&i.Issuer) || i.Issuer == "" {
-		return p.Errf("%s: issuer needs exactly one address", p.name)
-	}
-	b := newBlock(p.Dispenser, "issuer "+i.Issuer)
-	if err := b.read(words{
-		"audience":  b.texts(&i.Audience),
-		"jwks_file": b.text(&i.JWKSFile),
-		"leeway":    b.duration(&i.Leeway),
-	}); err != nil {
-		return err
-	}
-	i.Lines = b.lines.kept()
-	p.gate.Issuer = append(p.gate.Issuer, i)
-	return nil
-}
-
 // header parses:
 //
 //	header <name> <value>

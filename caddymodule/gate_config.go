@@ -1,22 +1,16 @@
 package caddymodule
 
 import (
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-// foreignLeeway is how far the clock of another issuer may be off by default.
-const foreignLeeway = 30 * time.Second
-
-// noKeys stands for the embedded issuer's until the issuer runs.
+// noKeys stands for an issuer's until the configuration runs.
 var noKeys = new(token.Set)
 
 // standIn lets a gate's rules be compiled, and so checked, before it is used.
@@ -60,15 +54,12 @@ func (g *Gate) compile() (gate.Config, error) {
 		c.Headers = append(c.Headers, gate.Header{Name: h.Name, Value: h.Value})
 	}
 	for _, i := range v.Issuer {
-		foreign, unused, err := i.compile(token.Crypto(g.app.resolved.Crypto))
+		source, err := i.source(token.Crypto(g.app.resolved.Crypto), g.logger)
 		if err != nil {
 			return c, err
 		}
-		for _, why := range unused {
-			g.logger.Warn("a key of the issuer is not used: "+why.Error(), zap.String("issuer", i.Issuer), zap.String("file", i.JWKSFile),
-				zapAt(i.Lines.of("jwks_file", "", i.At)))
-		}
-		c.Issuers = append(c.Issuers, foreign)
+		g.sources = append(g.sources, source)
+		c.Issuers = append(c.Issuers, i.trusted())
 	}
 	trial := c
 	trial.Forward, trial.ForwardAudience = gate.ForwardDrop, ""
@@ -132,40 +123,21 @@ func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 		v.Header = append(v.Header, Header{At: h.At, Name: name, Value: value})
 	}
 	for _, i := range g.Issuer {
-		r.at, r.lines = i.At, i.Lines
-		f := ForeignIssuer{At: i.At, Lines: i.Lines, Audience: r.texts("audience", i.Audience)}
-		f.Issuer, _ = r.text("issuer", i.Issuer)
-		f.JWKSFile, _ = r.text("jwks_file", i.JWKSFile)
-		f.leeway = r.duration("leeway", i.Leeway)
-		v.Issuer = append(v.Issuer, f)
+		v.Issuer = append(v.Issuer, i.resolve(r))
 	}
 	return v, maxAge
-}
-
-// compile reads the issuer's keys, and says which of them are of no use.
-func (i ForeignIssuer) compile(crypto token.Crypto) (out gate.Issuer, unused []error, err error) {
-	out = gate.Issuer{Identifier: i.Issuer, Audiences: i.Audience, Leeway: i.leeway}
-	if out.Leeway == 0 {
-		out.Leeway = foreignLeeway
-	}
-	text, err := os.ReadFile(i.JWKSFile)
-	if err != nil {
-		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file: "+err.Error(), i.Lines.of("jwks_file", "", i.At))
-	}
-	keys, err := crypto.ParseJWKS(text)
-	if err != nil {
-		oneLine := strings.ReplaceAll(err.Error(), "\n", ": ")
-		return out, nil, placed("token_gate: issuer "+i.Issuer+": jwks_file "+i.JWKSFile+": "+oneLine, i.Lines.of("jwks_file", "", i.At))
-	}
-	out.Keys = keys
-	return out, keys.LeftOut(), nil
 }
 
 // build makes the gate for the running issuer.
 func (g *Gate) build(run *running) (err error) {
 	c := g.compiled
+	c.Issuers = slices.Clone(c.Issuers)
+	for n, source := range g.sources {
+		if c.Issuers[n].Keys, err = g.app.remotes.keys(source); err != nil {
+			return err
+		}
+	}
 	if g.embedded {
-		c.Issuers = slices.Clone(c.Issuers)
 		for _, id := range run.issuer.Identifiers() {
 			c.Issuers = append(c.Issuers, gate.Issuer{Identifier: id, Keys: run.issuer, Embedded: true, Revoked: run.issuer})
 		}

@@ -90,8 +90,9 @@ type Gate struct {
 	matchers caddyhttp.MatcherSets
 	embedded bool
 	compiled gate.Config
-	trial    *gate.Gate // knows the headers, and nobody's keys
-	gate     *gate.Gate // set before the app says that it runs
+	sources  []keySource // of its foreign issuers, in their order
+	trial    *gate.Gate  // knows the headers, and nobody's keys
+	gate     *gate.Gate  // set before the app says that it runs
 }
 
 // ClaimRule is a claim that must hold one of several values.
@@ -104,30 +105,6 @@ type ClaimRule struct {
 
 	// The values of which one is enough.
 	Values []string `json:"values,omitempty"`
-}
-
-// ForeignIssuer is an issuer outside this server.
-type ForeignIssuer struct {
-	// Where this was written.
-	At string `json:"at,omitempty"`
-
-	// Where each word of it was written.
-	Lines Lines `json:"lines,omitempty"`
-
-	// The issuer identifier, exactly as its tokens say it in `iss`.
-	Issuer string `json:"issuer,omitempty"`
-
-	// Its tokens must be for any of these. Required: an issuer also makes tokens
-	// for others.
-	Audience []string `json:"audience,omitempty"`
-
-	// A file with its key set (RFC 7517), read when the configuration is loaded.
-	JWKSFile string `json:"jwks_file,omitempty"`
-
-	// How far its clock may be off, default `30s`, at most `10m`.
-	Leeway string `json:"leeway,omitempty"`
-
-	leeway time.Duration
 }
 
 // Header is an identity header.

@@ -67,6 +67,9 @@ func newWorld(t *testing.T) *world {
 		if open != 0 {
 			t.Errorf("%d states are open after the end", open)
 		}
+		if names := openElsewhere(); len(names) != 0 {
+			t.Errorf("%d issuers are asked after the end", len(names))
+		}
 		os.RemoveAll(dir)
 	})
 	return w

@@ -133,6 +133,7 @@ func (a *App) Cleanup() error {
 		// that holds them provisions nothing.
 		a.warnOfSites()
 	}
+	a.remotes.leave()
 	if a.joined == nil {
 		return nil
 	}

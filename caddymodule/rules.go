@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,15 +17,15 @@ func (g *Gate) fulfillable(own *offer) error {
 		return placed("token_gate: "+word+" "+value+": "+fmt.Sprintf(format, a...), g.Lines.of(word, value, g.At))
 	}
 	for n, i := range g.Issuer {
-		mend := i.mend()
+		mend, at := i.mend()
 		switch same := func(o ForeignIssuer) bool { return o.Issuer == i.Issuer }; {
 		case slices.ContainsFunc(g.Issuer[:n], same):
-			mend = "stands twice"
+			mend, at = "stands twice", i.At
 		case own != nil && i.Issuer == own.config.Issuer, own != nil && i.Issuer == own.config.Issuer+"/api/v1/oauth2":
-			mend = "is the embedded issuer, which is trusted without this block"
+			mend, at = "is the embedded issuer, which is trusted without this block", i.At
 		}
 		if mend != "" {
-			return placed("token_gate: issuer "+i.Issuer+": "+mend, i.At)
+			return placed("token_gate: issuer "+i.Issuer+": "+mend, at)
 		}
 		if i.tooLenient() {
 			return placed("token_gate: issuer "+i.Issuer+": leeway: at most 10m: an expired token is good for that long", i.Lines.of("leeway", "", i.At))
@@ -180,26 +179,6 @@ func (h Header) claims() (names []string) {
 }
 
 var claimPlaceholder = regexp.MustCompile(`\{claim\.([^{}]+)\}`)
-
-// mend says what is wrong with a foreign issuer, or "".
-func (i ForeignIssuer) mend() string {
-	if !hasPlaceholder(i.Issuer) {
-		u, err := url.Parse(i.Issuer)
-		if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return "not an issuer such as https://login.example.com"
-		}
-		if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-			return "must be https (http only on a loopback host)"
-		}
-	}
-	if len(i.Audience) == 0 {
-		return "audience is required: this issuer also makes tokens for others"
-	}
-	if i.JWKSFile == "" {
-		return "jwks_file is required: the file with the issuer's keys"
-	}
-	return ""
-}
 
 // mostLeeway is more than the clocks of two servers are ever apart that anybody
 // looks after.

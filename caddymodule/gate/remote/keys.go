@@ -22,6 +22,9 @@ type KeysConfig struct {
 	// the issuer's own host.
 	JWKSURI string
 
+	// Crypto verifies with the keys.
+	Crypto token.Crypto
+
 	// Roots vouch for the issuer's certificate. Default: the system's.
 	Roots *x509.CertPool
 
@@ -215,7 +218,7 @@ func (k *Keys) fetch(ctx context.Context) (text []byte, header http.Header, err 
 func (k *Keys) succeed(e *Event, text []byte, header http.Header) (time.Duration, error) {
 	digest, before := sha256.Sum256(text), e.Set
 	if before == nil || digest != k.digest {
-		set, err := token.ParseJWKS(text)
+		set, err := k.config.Crypto.ParseJWKS(text)
 		if err != nil {
 			k.found = ""
 			return 0, &Failure{Result: Malformed, words: "keys: " + oneLine(err), cause: err}

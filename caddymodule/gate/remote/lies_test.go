@@ -59,6 +59,7 @@ func TestWhatIsNoKeySetChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
+			sent.Store(0)
 			synctest.Test(t, func(t *testing.T) {
 				seen := &log{}
 				k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots(), Observe: seen.observe})
@@ -74,7 +75,7 @@ func TestWhatIsNoKeySetChangesNothing(t *testing.T) {
 					t.Error("the known key is gone")
 				}
 			})
-			if sent.Load() > 32<<20 {
+			if sent.Load() > 64<<20 { // most of it in the buffers of two sockets, at each of several tries
 				t.Errorf("%d bytes were taken", sent.Load())
 			}
 		})

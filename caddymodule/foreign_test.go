@@ -1,0 +1,210 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// abroad is an issuer outside this process, on loopback with an authority of its
+// own, that can be told to be down.
+type abroad struct {
+	*httptest.Server
+	partner
+	fetches atomic.Int32
+	down    atomic.Bool
+}
+
+func newAbroad(w *world) *abroad {
+	a := &abroad{partner: newPartner(w)}
+	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case a.down.Load():
+			rw.WriteHeader(http.StatusBadGateway)
+		case r.URL.Path == "/.well-known/openid-configuration":
+			_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": a.URL, "jwks_uri": a.URL + "/keys"})
+		case r.URL.Path == "/keys":
+			a.fetches.Add(1)
+			_, _ = rw.Write([]byte(a.jwks))
+		default:
+			http.NotFound(rw, r)
+		}
+	}))
+	w.Cleanup(a.Close)
+	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate().Raw})))
+	return a
+}
+
+// site is a gate for its tokens alone, with words of its issuer block.
+func (a *abroad) site(words string) string {
+	return "http://app.example.com {\n token_gate {\n embedded off\n issuer " + a.URL + " {\n audience https://api.example.com\n ca_file $DIR/ca.pem\n" +
+		words + "\n}\n}\n reverse_proxy unix/$DIR/backend\n}\n"
+}
+
+func (a *abroad) bearer(t testing.TB, key *token.Key) string {
+	t.Helper()
+	access := token.Access{
+		Issuer: a.URL, Subject: "anna", Audience: "https://api.example.com", ID: "1", Scopes: []string{"read"},
+		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+	}
+	payload, err := access.Payload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := key.Sign("at+jwt", payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "Authorization: Bearer " + raw
+}
+
+func TestForeignIssuersKeysAreFetchedOnceAndOutliveReloads(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	a := newAbroad(w)
+	w.load("", a.site(""))
+	for range 3 {
+		got := w.get("/", a.bearer(t, a.key))
+		if got.status != http.StatusOK || got.seen(t).Get("X-Auth-Issuer") != a.URL {
+			t.Fatalf("%v", got)
+		}
+	}
+	for path, site := range map[string]string{
+		"the same":                    a.site(""),
+		"another leeway":              a.site("leeway 5s"),
+		"two gates":                   a.site("") + strings.Replace(a.site(""), "app.", "two.", 1),
+		"the same again, one of them": a.site(""),
+	} {
+		w.load("", site)
+		if got := w.get("/", a.bearer(t, a.key)); got.status != http.StatusOK {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	if n := a.fetches.Load(); n != 1 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+	_, metrics := w.admin(http.MethodGet, "/metrics", "")
+	for _, want := range []string{
+		`gatehouse_gate_key_fetches_total{issuer="` + a.URL + `",result="ok"} 1`,
+		`gatehouse_gate_keys_age_seconds{issuer="` + a.URL + `"} `,
+		`gatehouse_gate_keys_state{issuer="` + a.URL + `",state="fresh"} 1`,
+		`gatehouse_gate_keys_state{issuer="` + a.URL + `",state="down"} 0`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	// Who asks at another address, or believes another authority, asks anew.
+	w.load("", a.site("jwks_uri "+a.URL+"/keys"))
+	if got := w.get("/", a.bearer(t, a.key)); got.status != http.StatusOK || a.fetches.Load() != 2 {
+		t.Errorf("%d fetches: %v", a.fetches.Load(), got)
+	}
+	w.load("", "http://app.example.com {\n respond ok\n}")
+	if names := openElsewhere(); len(names) != 0 {
+		t.Errorf("%q are open, and nobody names them", names)
+	}
+}
+
+func TestForeignIssuerThatIsDown(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	a := newAbroad(w)
+	a.down.Store(true)
+	w.load("", a.site(""))
+	raw, stranger := a.bearer(t, a.key), a.bearer(t, newPartner(t).key)
+	for range 3 {
+		got := w.get("/", raw)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("WWW-Authenticate") != "" {
+			t.Fatalf("who is told that the token is bad throws it away: %v", got)
+		}
+	}
+	if got := w.get("/", strings.Replace(raw, "Bearer ", "Bearer x", 1)); got.status != http.StatusUnauthorized {
+		t.Errorf("what is no token needs nobody's keys: %v", got)
+	}
+	a.down.Store(false)
+	waitFor(t, func() bool { return w.get("/", raw).status == http.StatusOK })
+	if got := w.get("/", stranger); got.status != http.StatusUnauthorized {
+		t.Errorf("%v", got)
+	}
+	a.down.Store(true)
+	if got := w.get("/", raw); got.status != http.StatusOK {
+		t.Errorf("its keys are known: %v", got)
+	}
+	log := w.logged()
+	for text, times := range map[string]int{
+		"issuer cannot be asked and none of its keys is used": 1,
+		"issuer is back":                  1,
+		`"reason":"issuer_unavailable"`:   -1,
+		`"why":"discovery: answered 502"`: -1,
+	} {
+		if n := strings.Count(log, text); n != times && times >= 0 || n == 0 {
+			t.Errorf("%s: %d times in the log", text, n)
+		}
+	}
+	if _, bare, _ := strings.Cut(raw, "Bearer "); strings.Contains(log, bare[:40]) {
+		t.Error("a token is in the log")
+	}
+}
+
+func TestValidatingAsksNoIssuer(t *testing.T) {
+	w := newWorld(t)
+	a := newAbroad(w)
+	var config caddy.Config
+	if err := caddy.StrictUnmarshalJSON(w.caddyfile("", a.site("")), &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.fetches.Load(); n != 0 {
+		t.Errorf("%d fetches", n)
+	}
+	if names := openElsewhere(); len(names) != 0 {
+		t.Errorf("%q are open", names)
+	}
+}
+
+// openElsewhere are the issuers that are being asked.
+func openElsewhere() (names []any) {
+	elsewhere.Range(func(name, _ any) bool {
+		names = append(names, name)
+		return true
+	})
+	return names
+}
+
+func TestMistakesOfForeignIssuersNameTheirLines(t *testing.T) {
+	w := newWorld(t)
+	a := newAbroad(w)
+	t.Setenv("PLAIN", "http://login.partner.example/keys")
+	for words, wants := range map[string][]string{
+		"jwks_uri {env.PLAIN}":   {"jwks_uri: must be https", "at Caddyfile:20"},
+		"jwks_uri {env.NOT_SET}": {"jwks_uri: ", "at Caddyfile:20"},
+		"leeway {env.PLAIN}":     {"leeway: ", "at Caddyfile:20"},
+		"ca_file $DIR/none.pem":  {"ca_file: ", "none.pem", "at Caddyfile:19"},
+	} {
+		site := a.site(words)
+		if strings.HasPrefix(words, "ca_file") {
+			site = strings.Replace(a.site(""), "$DIR/ca.pem", "$DIR/none.pem", 1)
+		}
+		var config caddy.Config
+		if err := caddy.StrictUnmarshalJSON(w.caddyfile("", site), &config); err != nil {
+			t.Fatal(err)
+		}
+		err := caddy.Validate(&config)
+		for _, want := range append(wants, "token_gate: ") {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is not in: %v", want, err)
+			}
+		}
+	}
+}

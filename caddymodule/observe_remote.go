@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
+)
+
+var issuerFetches = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "gatehouse", Subsystem: "gate", Name: "key_fetches_total",
+	Help: "Fetches of the keys of foreign issuers, by how they ended.",
+}, []string{"issuer", "result"})
+
+// issuerStates tells, when it is asked, how the keys of foreign issuers are.
+type issuerStates struct{}
+
+var (
+	keysAge = prometheus.NewDesc("gatehouse_gate_keys_age_seconds",
+		"Time since the keys of a foreign issuer were last fetched; absent until they were.", []string{"issuer"}, nil)
+	keysState = prometheus.NewDesc("gatehouse_gate_keys_state",
+		"1 for how the keys of a foreign issuer are: waiting for the first answer, fresh, stale (the issuer cannot be asked) or down (none are used).",
+		[]string{"issuer", "state"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (issuerStates) Describe(all chan<- *prometheus.Desc) {
+	all <- keysAge
+	all <- keysState
+}
+
+// Collect implements prometheus.Collector. While a reload changes how an issuer is
+// asked there are two of it, and the one that knows more counts.
+func (issuerStates) Collect(all chan<- prometheus.Metric) {
+	type status struct {
+		state   remote.State
+		fetched time.Time
+	}
+	issuers := map[string]status{}
+	elsewhere.Range(func(_, value any) bool {
+		if k, ok := value.(fetchedKeys); ok {
+			state, fetched := k.Status()
+			if other, twice := issuers[k.issuer]; !twice || fetched.After(other.fetched) {
+				issuers[k.issuer] = status{state, fetched}
+			}
+		}
+		return true
+	})
+	for issuer, s := range issuers {
+		if !s.fetched.IsZero() {
+			all <- prometheus.MustNewConstMetric(keysAge, prometheus.GaugeValue, time.Since(s.fetched).Seconds(), issuer)
+		}
+		for _, state := range []remote.State{remote.Waiting, remote.Fresh, remote.Stale, remote.Down} {
+			value := 0.0
+			if state == s.state {
+				value = 1
+			}
+			all <- prometheus.MustNewConstMetric(keysState, prometheus.GaugeValue, value, issuer, string(state))
+		}
+	}
+}
+
+// observeKeys counts each fetch, and writes an event when an issuer becomes
+// another than it was: once each, however many requests there are.
+func observeKeys(e remote.Event) {
+	issuerFetches.WithLabelValues(e.Issuer, string(e.Result)).Inc()
+	log := caddy.Log().Named("token_gate").With(zap.String("issuer", e.Issuer))
+	why := zap.String("why", "")
+	if e.Err != nil {
+		why = zap.String("why", e.Err.Error())
+		log.Debug("issuer's keys were not fetched", zap.String("result", string(e.Result)), why, zap.Duration("duration", e.Took))
+	}
+	switch {
+	case e.From == e.To:
+	case e.To == remote.Stale:
+		log.Warn("issuer cannot be asked; the keys it published last go on being used", why, zap.Time("until", e.Until))
+	case e.To == remote.Down:
+		log.Error("issuer cannot be asked and none of its keys is used: its tokens are answered 503", why)
+	case e.From == remote.Waiting:
+		log.Info("issuer's keys were fetched", zap.Int("keys", e.Set.Len()), zap.Duration("duration", e.Took))
+	default:
+		log.Info("issuer is back", zap.Int("keys", e.Set.Len()), zap.String("after", string(e.From)))
+	}
+	if e.Changed {
+		for _, unused := range e.Set.LeftOut() {
+			log.Info("a key of the issuer is not used: " + unused.Error())
+		}
+	}
+}
