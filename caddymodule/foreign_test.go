@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
@@ -21,8 +22,14 @@ type abroad struct {
 	*httptest.Server
 	partner
 	fetches atomic.Int32
+	asked   atomic.Int32 // about opaque tokens
 	down    atomic.Bool
 }
+
+const (
+	theirOpaque   = "ya29.opaque-token_of~theirs"
+	partnerSecret = "the secret at the partner+1"
+)
 
 func newAbroad(w *world) *abroad {
 	a := &abroad{partner: newPartner(w)}
@@ -35,6 +42,9 @@ func newAbroad(w *world) *abroad {
 		case r.URL.Path == "/keys":
 			a.fetches.Add(1)
 			_, _ = rw.Write([]byte(a.jwks))
+		case r.URL.Path == "/introspect":
+			a.asked.Add(1)
+			a.introspect(rw, r)
 		default:
 			http.NotFound(rw, r)
 		}
@@ -42,6 +52,20 @@ func newAbroad(w *world) *abroad {
 	w.Cleanup(a.Close)
 	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate().Raw})))
 	return a
+}
+
+func (a *abroad) introspect(rw http.ResponseWriter, r *http.Request) {
+	id, secret, err := oauth.ParseBasic(r.Header.Get("Authorization"))
+	switch {
+	case err != nil || id != "gate" || secret != partnerSecret:
+		rw.WriteHeader(http.StatusUnauthorized)
+	case r.FormValue("token") == theirOpaque:
+		_ = json.NewEncoder(rw).Encode(map[string]any{
+			"active": true, "sub": "bob", "aud": "https://api.example.com", "scope": "read", "client_id": "app", "exp": time.Now().Add(time.Hour).Unix(),
+		})
+	default:
+		_, _ = rw.Write([]byte(`{"active":false}`))
+	}
 }
 
 // site is a gate for its tokens alone, with words of its issuer block.
@@ -155,6 +179,61 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 	}
 }
 
+func TestForeignOpaqueTokensAreAskedAbout(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	a := newAbroad(w)
+	introspection := func(secret string) string {
+		return a.site("introspection " + a.URL + "/introspect {\n client_id gate\n client_secret " + secret + "\n}")
+	}
+	w.load("", introspection("{env.PARTNER_SECRET}"))
+	for range 3 {
+		got := w.get("/", "Authorization: Bearer "+theirOpaque)
+		if got.status != http.StatusOK || got.seen(t).Get("X-Auth-Subject") != "bob" || got.seen(t).Get("X-Auth-Issuer") != a.URL {
+			t.Fatalf("%v", got)
+		}
+		w.load("", introspection("{env.PARTNER_SECRET}")+"# again\n")
+	}
+	if got := w.get("/", "Authorization: Bearer "+theirOpaque+"x"); got.status != http.StatusUnauthorized || !strings.Contains(got.header.Get("WWW-Authenticate"), "invalid_token") {
+		t.Errorf("%v", got)
+	}
+	if got := w.get("/", a.bearer(t, a.key)); got.status != http.StatusOK {
+		t.Errorf("a JWT beside it: %v", got)
+	}
+	if n := a.asked.Load(); n != 2 {
+		t.Errorf("%d questions about two tokens, over reloads", n)
+	}
+	_, metrics := w.admin(http.MethodGet, "/metrics", "")
+	for _, want := range []string{`result="ok"} 1`, `result="inactive"} 1`} {
+		if !strings.Contains(metrics, `gatehouse_gate_introspections_total{issuer="`+a.URL+`",`+want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	// A secret that is wrong is the operator's to mend, and no fault of the token's.
+	w.load("", introspection("wrong"))
+	for range 5 {
+		if got := w.get("/", "Authorization: Bearer "+theirOpaque); got.status != http.StatusServiceUnavailable {
+			t.Fatalf("%v", got)
+		}
+	}
+	log := w.logged()
+	for text, times := range map[string]int{
+		"a secret is written in the configuration":          1,
+		"issuer does not answer about opaque tokens":        1,
+		"answered 401: look at client_id and client_secret": -1,
+		partnerSecret: 0,
+		theirOpaque:   0,
+		"Z2F0ZTp0aGUrc2VjcmV0K2F0K3RoZStwYXJ0bmVyJTJCMQ":                     0,
+		strings.ReplaceAll(partnerSecret, " ", "+"):                          0,
+		strings.ReplaceAll(partnerSecret[:len(partnerSecret)-2], " ", "%20"): 0,
+	} {
+		if n := strings.Count(log, text); times >= 0 && n != times || times < 0 && n == 0 {
+			t.Errorf("%s: %d times in the log", text, n)
+		}
+	}
+}
+
 func TestValidatingAsksNoIssuer(t *testing.T) {
 	w := newWorld(t)
 	a := newAbroad(w)
@@ -189,8 +268,10 @@ func TestMistakesOfForeignIssuersNameTheirLines(t *testing.T) {
 	for words, wants := range map[string][]string{
 		"jwks_uri {env.PLAIN}":   {"jwks_uri: must be https", "at Caddyfile:20"},
 		"jwks_uri {env.NOT_SET}": {"jwks_uri: ", "at Caddyfile:20"},
-		"leeway {env.PLAIN}":     {"leeway: ", "at Caddyfile:20"},
-		"ca_file $DIR/none.pem":  {"ca_file: ", "none.pem", "at Caddyfile:19"},
+		"introspection {env.PLAIN} {\nclient_id a\nclient_secret b\n}":                   {"introspection: must be https", "at Caddyfile:20"},
+		"introspection https://a.example {\nclient_id a\nclient_secret {env.NOT_SET}\n}": {"introspection client_secret: ", "at Caddyfile:22"},
+		"leeway {env.PLAIN}":    {"leeway: ", "at Caddyfile:20"},
+		"ca_file $DIR/none.pem": {"ca_file: ", "none.pem", "at Caddyfile:19"},
 	} {
 		site := a.site(words)
 		if strings.HasPrefix(words, "ca_file") {

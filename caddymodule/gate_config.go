@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -53,13 +54,16 @@ func (g *Gate) compile() (gate.Config, error) {
 	for _, h := range v.Header {
 		c.Headers = append(c.Headers, gate.Header{Name: h.Name, Value: h.Value})
 	}
-	for _, i := range v.Issuer {
+	for n, i := range v.Issuer {
 		source, err := i.source(token.Crypto(g.app.resolved.Crypto), g.logger)
 		if err != nil {
 			return c, err
 		}
 		g.sources = append(g.sources, source)
 		c.Issuers = append(c.Issuers, i.trusted())
+		if in := g.Issuer[n].Introspection; in != nil && !hasPlaceholder(in.ClientSecret) {
+			g.logger.Warn(literalSecret, zapAt(orElse(in.At, i.At)))
+		}
 	}
 	trial := c
 	trial.Forward, trial.ForwardAudience = gate.ForwardDrop, ""
@@ -133,7 +137,7 @@ func (g *Gate) build(run *running) (err error) {
 	c := g.compiled
 	c.Issuers = slices.Clone(c.Issuers)
 	for n, source := range g.sources {
-		if c.Issuers[n].Keys, err = g.app.remotes.keys(source); err != nil {
+		if err = g.app.remotes.join(source, &c.Issuers[n]); err != nil {
 			return err
 		}
 	}

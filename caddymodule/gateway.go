@@ -90,9 +90,9 @@ type Gate struct {
 	matchers caddyhttp.MatcherSets
 	embedded bool
 	compiled gate.Config
-	sources  []keySource // of its foreign issuers, in their order
-	trial    *gate.Gate  // knows the headers, and nobody's keys
-	gate     *gate.Gate  // set before the app says that it runs
+	sources  []source   // of its foreign issuers, in their order
+	trial    *gate.Gate // knows the headers, and nobody's keys
+	gate     *gate.Gate // set before the app says that it runs
 }
 
 // ClaimRule is a claim that must hold one of several values.

@@ -15,6 +15,11 @@ var issuerFetches = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Fetches of the keys of foreign issuers, by how they ended.",
 }, []string{"issuer", "result"})
 
+var introspections = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "gatehouse", Subsystem: "gate", Name: "introspections_total",
+	Help: "Questions to foreign issuers about opaque tokens, by how they ended; refused are those that were not put, for too many were.",
+}, []string{"issuer", "result"})
+
 // issuerStates tells, when it is asked, how the keys of foreign issuers are.
 type issuerStates struct{}
 
@@ -88,5 +93,20 @@ func observeKeys(e remote.Event) {
 		for _, unused := range e.Set.LeftOut() {
 			log.Info("a key of the issuer is not used: " + unused.Error())
 		}
+	}
+}
+
+// observeQuestion counts a question about an opaque token, and writes an event when
+// the issuer stops answering, and when it begins again.
+func observeQuestion(e remote.Asked) {
+	introspections.WithLabelValues(e.Issuer, string(e.Result)).Inc()
+	log := caddy.Log().Named("token_gate").With(zap.String("issuer", e.Issuer))
+	switch {
+	case e.Down:
+		log.Error("issuer does not answer about opaque tokens: those it has not spoken of lately are answered 503", zap.Error(e.Err))
+	case e.Back:
+		log.Info("issuer answers about opaque tokens again")
+	case e.Err != nil:
+		log.Debug("opaque token was not asked about", zap.String("result", string(e.Result)), zap.Error(e.Err), zap.Duration("duration", e.Took))
 	}
 }

@@ -26,6 +26,7 @@ var reference = []struct{ title, syntax, fields string }{
 	{"Directive `token_gate`", "parseGate", "Gate"},
 	{"`claim`", "claim", "ClaimRule"},
 	{"`issuer`", "issuer", "ForeignIssuer"},
+	{"`introspection`", "introspection", "Introspection"},
 	{"`header`", "header", "Header"},
 }
 

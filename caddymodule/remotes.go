@@ -2,12 +2,12 @@ package caddymodule
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -19,12 +19,24 @@ var elsewhere = caddy.NewUsagePool()
 // remotes are those of one configuration.
 type remotes []string
 
-// keys returns the keys of a source, and begins to fetch them where nobody does.
-func (r *remotes) keys(s keySource) (token.Keys, error) {
-	if s.read != nil {
-		return s.read, nil
+// join gives an issuer of a gate what its source says: keys, which begin to be
+// fetched where nobody fetches them yet, and whoever is asked about opaque tokens.
+func (r *remotes) join(s source, into *gate.Issuer) (err error) {
+	if s.asked.URL != "" {
+		if into.Asked, err = r.asked(s); err != nil {
+			return err
+		}
 	}
-	name := "keys " + s.name
+	if s.read != nil {
+		into.Keys = s.read
+		return nil
+	}
+	into.Keys, err = r.keys(s)
+	return err
+}
+
+func (r *remotes) keys(s source) (token.Keys, error) {
+	name := s.nameOf("keys", s.fetched.Issuer, s.fetched.JWKSURI, string(s.fetched.Crypto))
 	value, _, err := elsewhere.LoadOrNew(name, func() (caddy.Destructor, error) {
 		c := s.fetched
 		c.Observe = observeKeys
@@ -36,6 +48,21 @@ func (r *remotes) keys(s keySource) (token.Keys, error) {
 	}
 	*r = append(*r, name)
 	return value.(fetchedKeys).Keys, nil
+}
+
+func (r *remotes) asked(s source) (gate.Introspector, error) {
+	name := s.nameOf("introspection", s.asked.Issuer, s.asked.URL, s.asked.ClientID, s.asked.ClientSecret)
+	value, _, err := elsewhere.LoadOrNew(name, func() (caddy.Destructor, error) {
+		c := s.asked
+		c.Observe = observeQuestion
+		asked, err := remote.NewIntrospection(c)
+		return introspector{asked}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	*r = append(*r, name)
+	return value.(introspector).Introspection, nil
 }
 
 // leave ends the configuration's use of them.
@@ -58,16 +85,28 @@ func (k fetchedKeys) Destruct() error {
 	return nil
 }
 
-// nameOf tells settings from others, with what the file of authorities holds now.
-// Secrets may be among them.
-func nameOf(caFile string, settings ...string) (string, error) {
-	var authorities []byte
-	if caFile != "" {
-		var err error
-		if authorities, err = os.ReadFile(caFile); err != nil {
-			return "", err
-		}
+// introspector lets its connections go when no configuration names it any more.
+type introspector struct{ *remote.Introspection }
+
+// Destruct is called by the pool.
+func (i introspector) Destruct() error {
+	i.Close()
+	return nil
+}
+
+// nameOf is a digest of what the file of authorities holds now; "" of none.
+func nameOf(caFile string) (string, error) {
+	if caFile == "" {
+		return "", nil
 	}
-	sum := sha256.Sum256(fmt.Appendf(authorities, "\n%q", settings))
-	return hex.EncodeToString(sum[:]), nil
+	authorities, err := os.ReadFile(caFile)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(authorities)), nil
+}
+
+// nameOf tells settings from others. Secrets may be among them, so it is a digest.
+func (s source) nameOf(what string, settings ...string) string {
+	return fmt.Sprintf("%s %x", what, sha256.Sum256(fmt.Appendf(nil, "%s %q", s.name, settings)))
 }

@@ -21,6 +21,8 @@ func (g *Gate) fulfillable(own *offer) error {
 		switch same := func(o ForeignIssuer) bool { return o.Issuer == i.Issuer }; {
 		case slices.ContainsFunc(g.Issuer[:n], same):
 			mend, at = "stands twice", i.At
+		case mend == "" && i.Introspection != nil && slices.ContainsFunc(g.Issuer[:n], func(o ForeignIssuer) bool { return o.Introspection != nil }):
+			mend, at = "introspection: another issuer of this gate is asked about opaque tokens, and each would be shown the other's; give it a gate of its own", orElse(i.Introspection.At, i.At)
 		case own != nil && i.Issuer == own.config.Issuer, own != nil && i.Issuer == own.config.Issuer+"/api/v1/oauth2":
 			mend, at = "is the embedded issuer, which is trusted without this block", i.At
 		}

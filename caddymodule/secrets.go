@@ -64,21 +64,22 @@ func (a *App) storeAt() string {
 	return a.At
 }
 
+const literalSecret = "a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}"
+
 // warnOfLiterals says so when a secret can be read back from Caddy's admin API.
 func (a *App) warnOfLiterals() {
-	const warning = "a secret is written in the configuration, where the admin API and the autosaved file show it; use {env.NAME} or {file./path}"
 	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
-		a.logger.Warn(warning, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
+		a.logger.Warn(literalSecret, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
 	}
 	for _, s := range a.AuthSources {
 		if s.Send.literal() {
-			a.logger.Warn(warning, zapAt(s.Send.At))
+			a.logger.Warn(literalSecret, zapAt(s.Send.At))
 		}
 	}
 	for _, c := range a.Clients {
 		for _, s := range c.Secrets {
 			if s.Value != "" && !hasPlaceholder(s.Value) {
-				a.logger.Warn(warning, zapClient(c.ID), zapAt(s.At))
+				a.logger.Warn(literalSecret, zapClient(c.ID), zapAt(s.At))
 			}
 		}
 	}

@@ -65,9 +65,15 @@ func (c *Cache) put(e *entry, length int, now time.Time) {
 	// Past exp nobody gets it; the ticker of ristretto frees it then.
 	left := time.Unix(e.claims.Expires, 0).Sub(now)
 	if left > 0 {
+		if e.told != nil {
+			length = max(length, e.told.size)
+		}
 		c.entries.SetWithTTL(place(e.digest), e, entryCost+e.extra+3*int64(length), left)
 	}
 }
+
+// forget takes a reading out, for one that must not be trusted any more.
+func (c *Cache) forget(digest token.Digest) { c.entries.Del(place(digest)) }
 
 func place(digest token.Digest) uint64 { return binary.LittleEndian.Uint64(digest[:8]) }
 
@@ -76,6 +82,7 @@ type entry struct {
 	digest token.Digest
 	claims *token.Claims
 	key    token.Public // the key that verified it, under the issuer that the claims name; zero for an opaque token
+	told   *told        // of a foreign issuer's opaque token: who said what it stands for
 
 	notRevoked atomic.Pointer[answer]
 	rendered   atomic.Pointer[rendering]
@@ -84,6 +91,13 @@ type entry struct {
 	extra    int64 // what it takes in memory beside entryCost
 	vouching sync.Mutex
 	vouchers atomic.Pointer[[]vouched]
+}
+
+// told is a foreign issuer's word on an opaque token, which counts for a while.
+type told struct {
+	by    Introspector
+	until time.Time
+	size  int
 }
 
 // answer is "not revoked", said by one list at one generation of it.

@@ -99,8 +99,8 @@ var grounds = []struct {
 // token is bad throws it away.
 var errUnavailable = errors.New("tokens cannot be looked up now")
 
-// errNoKeys is the same about an issuer elsewhere.
-var errNoKeys = errors.New("the issuer's keys cannot be had now")
+// errSilent is the same about an issuer elsewhere.
+var errSilent = errors.New("the issuer cannot be asked now")
 
 const invalid = "the access token is not valid"
 
@@ -115,7 +115,7 @@ func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`
 	case errors.Is(cause, errUnavailable):
 		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.StoreUnavailable, ""
-	case errors.Is(cause, errNoKeys):
+	case errors.Is(cause, errSilent):
 		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, SilentIssuer, ""
 	case errors.Is(cause, errScope):
 		r.Status, r.Reason = http.StatusForbidden, oauth.MissingScope

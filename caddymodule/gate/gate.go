@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -80,6 +81,7 @@ type Issuer struct {
 	Leeway     time.Duration // for the clock of a foreign issuer; ours has none
 	Embedded   bool          // the issuer in this process, or one of its dialects
 	Revoked    Revoked       // nil: nothing is ever revoked
+	Asked      Introspector  // about opaque tokens of a foreign issuer; nil: they are refused
 }
 
 // Fetched are keys that may not be here yet. Await returns once it is known
@@ -93,6 +95,13 @@ type Fetched interface {
 // token.ErrUnknown says that there is none; another, that nobody can say now.
 type Opaque interface {
 	Opaque(context.Context, token.Digest) (*token.Claims, error)
+}
+
+// Introspector asks a foreign issuer what an opaque token stands for; proven is
+// one that was good before. It is a pointer. An error in whose chain is a
+// *remote.Failure says that nobody can say now; another, that the token is no good.
+type Introspector interface {
+	Introspect(ctx context.Context, raw string, digest token.Digest, proven bool, now time.Time) (remote.Answer, error)
 }
 
 // Revoked says what must be refused although it verifies: a revoked token, or
@@ -220,17 +229,21 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 		return nil, token.ErrTooLarge // before it is hashed
 	}
 	digest := token.Sum(raw)
-	if e := g.cache.get(digest); e != nil {
-		if i := g.trusted.stillTrusts(e); i != nil {
+	e := g.cache.get(digest)
+	if e != nil {
+		if i := g.trusted.stillTrusts(e, now); i != nil {
 			return e, i.check(e, now)
 		}
 	}
-	e, i, err := g.read(ctx, raw, digest)
+	e, i, err := g.read(ctx, raw, digest, e, now)
 	if err != nil {
 		return nil, err
 	}
 	e.digest = digest
 	if err := i.check(e, now); err != nil {
+		if e.told != nil {
+			g.cache.put(e, len(raw), now) // or the issuer would be asked again for every request
+		}
 		return e, err
 	}
 	e.extra = g.forward.cost()
@@ -238,11 +251,24 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 	return e, nil
 }
 
-// read finds out what a token says, and whose it is.
-func (g *Gate) read(ctx context.Context, raw string, digest token.Digest) (*entry, *issuer, error) {
-	if g.opaque == nil || !token.IsOpaque(raw) {
-		return g.trusted.verify(ctx, raw)
+// read finds out what a token says, and whose it is. Before is what was known of
+// it until a moment ago, or nil.
+func (g *Gate) read(ctx context.Context, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
+	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
+	if g.opaque != nil && token.IsOpaque(raw) {
+		e, i, err := g.look(ctx, digest)
+		if !asks || !errors.Is(err, token.ErrUnknown) {
+			return e, i, err
+		}
 	}
+	if asks {
+		return g.introspect(ctx, raw, digest, before, now)
+	}
+	return g.trusted.verify(ctx, raw)
+}
+
+// look finds an opaque token of the embedded issuer.
+func (g *Gate) look(ctx context.Context, digest token.Digest) (*entry, *issuer, error) {
 	claims, err := g.opaque.Opaque(ctx, digest)
 	if err != nil {
 		if errors.Is(err, token.ErrUnknown) {
@@ -255,4 +281,20 @@ func (g *Gate) read(ctx context.Context, raw string, digest token.Digest) (*entr
 		return nil, nil, token.ErrIssuer
 	}
 	return &entry{claims: claims}, i, nil
+}
+
+// introspect asks the foreign issuer that is asked about opaque tokens.
+func (g *Gate) introspect(ctx context.Context, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
+	i := g.trusted.asks
+	answer, err := i.asked.Introspect(ctx, raw, digest, before != nil && before.told != nil, now)
+	if _, silent := errors.AsType[*remote.Failure](err); silent {
+		return nil, nil, errors.Join(errSilent, err)
+	}
+	if err != nil {
+		if before != nil {
+			g.cache.forget(digest) // it was good once, and is no longer
+		}
+		return nil, nil, err
+	}
+	return &entry{claims: answer.Claims, told: &told{by: i.asked, until: answer.Until, size: answer.Size}}, i, nil
 }

@@ -16,11 +16,13 @@ type trust struct {
 	issuers map[string]*issuer // by identifier
 	rings   []ring             // in the order of the configuration
 	fetches bool               // there is an issuer whose keys come from elsewhere
+	asks    *issuer            // the one that is asked about opaque tokens; nil: none
 }
 
 type issuer struct {
 	keys    token.Keys
-	fetched Fetched // the keys again, where they come from elsewhere
+	fetched Fetched      // the keys again, where they come from elsewhere
+	asked   Introspector // nil: its tokens are not opaque
 	want    token.Want
 	revoked Revoked
 }
@@ -56,7 +58,13 @@ func newTrust(c Config) (trust, error) {
 		}
 		fetched, fetches := i.Keys.(Fetched)
 		t.fetches = t.fetches || fetches
-		t.issuers[i.Identifier] = &issuer{keys: i.Keys, fetched: fetched, want: want, revoked: i.Revoked}
+		t.issuers[i.Identifier] = &issuer{keys: i.Keys, fetched: fetched, asked: i.Asked, want: want, revoked: i.Revoked}
+		if i.Asked != nil {
+			if t.asks != nil {
+				return t, fmt.Errorf("issuer %s: %s is asked about opaque tokens already; each would see the other's", i.Identifier, t.asks.want.Issuer)
+			}
+			t.asks = t.issuers[i.Identifier]
+		}
 		r := ring{keys: i.Keys, foreign: !i.Embedded}
 		if !slices.Contains(t.rings, r) {
 			t.rings = append(t.rings, r)
@@ -73,6 +81,8 @@ func (i *Issuer) validate() error {
 		return fmt.Errorf("issuer %s needs keys", i.Identifier)
 	case i.Revoked != nil && !isComparable(i.Revoked):
 		return fmt.Errorf("issuer %s: its revocations are not a pointer", i.Identifier)
+	case i.Asked != nil && (i.Embedded || !isComparable(i.Asked)):
+		return fmt.Errorf("issuer %s is asked about opaque tokens and is not a foreign one, or not by a pointer", i.Identifier)
 	case i.Leeway < 0:
 		return fmt.Errorf("issuer %s: leeway is negative", i.Identifier)
 	case i.Embedded && i.Leeway != 0:
@@ -90,10 +100,13 @@ func isComparable(value any) bool { return value != nil && reflect.TypeOf(value)
 // stillTrusts returns the issuer that vouches for a cached reading today: this
 // gate trusts it, by the same rules, and it still has the key that signed.
 // A configuration or a rotation later, it may not.
-func (t *trust) stillTrusts(e *entry) *issuer {
+func (t *trust) stillTrusts(e *entry, now time.Time) *issuer {
 	i := t.issuers[e.claims.Issuer]
 	if i == nil || i.want.Foreign != e.claims.Foreign() {
 		return nil
+	}
+	if e.told != nil && (e.told.by != i.asked || !now.Before(e.told.until)) {
+		return nil // its issuer is to be asked again
 	}
 	if e.key.Key == nil {
 		return i // opaque: no key made it, and what ends it is revocation and its time
@@ -160,7 +173,7 @@ func (t *trust) await(ctx context.Context, sealed *token.Sealed) (*issuer, error
 		return nil, nil // and it did not make the signature
 	}
 	if err := i.fetched.Await(ctx, sealed.KeyID()); err != nil {
-		return nil, errors.Join(errNoKeys, err)
+		return nil, errors.Join(errSilent, err)
 	}
 	return i, nil
 }

@@ -1,6 +1,9 @@
 package token
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // ErrUnknown says that nobody issued the opaque token, or that it is swept away.
 var ErrUnknown = errors.New("unknown opaque token")
@@ -26,4 +29,11 @@ func IsOpaque(raw string) bool {
 		}
 	}
 	return true
+}
+
+// IsJOSE reports whether a string has the form of a signed or an encrypted JWT:
+// dots, and what begins as a JSON object does in base64url (RFC 7515 §7.1, RFC 7516
+// §7.1). Another issuer's opaque token may be anything else.
+func IsJOSE(raw string) bool {
+	return strings.HasPrefix(raw, "ey") && strings.Count(raw, ".") >= 2
 }

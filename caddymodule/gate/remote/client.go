@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	keysMost   = 1 << 20  // bytes of a key set or a metadata document
-	answerMost = 64 << 10 // bytes of an introspection answer
-	sideBySide = 32       // introspections at a time
+	keysMost   = 1 << 20 // bytes of a key set or a metadata document
+	sideBySide = 32      // introspections at a time
 )
 
 // newClient makes a client that follows nobody: no redirect, no cookie, no plain
 // text but to this machine. A proxy of the environment is used, as Caddy's
-// reverse_proxy does.
+// reverse_proxy does. It speaks HTTP/1.1: one connection of HTTP/2 that has gone
+// dead would take all questions with it, until the system notices.
 func newClient(roots *x509.CertPool, plain bool) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -30,7 +30,6 @@ func newClient(roots *x509.CertPool, plain bool) *http.Client {
 			ResponseHeaderTimeout:  5 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression:     true, // what is counted is what arrives
-			ForceAttemptHTTP2:      true,
 			MaxIdleConnsPerHost:    sideBySide, IdleConnTimeout: time.Minute,
 		},
 		// A redirect leads to a host that nobody named.

@@ -1,0 +1,93 @@
+package remote
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+const (
+	burst     = 200.0 // tokens that turn out to be no good, at once
+	perSecond = 20.0  // and from then on
+	strikes   = 4     // failures in a row that are a pattern
+	restLeast = time.Second
+	restMost  = 15 * time.Second // doubling with failures
+	unfitFor  = 2 * time.Second
+)
+
+// guard decides whether a question may be put. It is under its owner's lock.
+type guard struct {
+	allowance float64 // questions about tokens that nobody has seen to be good
+	counted   time.Time
+	failures  int // in a row
+	rest      time.Time
+}
+
+// admit lets a question pass. That about a new token costs, and is given back
+// where the token is good: only those that are not use the allowance up.
+func (g *guard) admit(proven bool, now time.Time) error {
+	if now.Before(g.rest) {
+		return fail(Refused, "it did not answer a moment ago")
+	}
+	if passed := now.Sub(g.counted); passed > 0 {
+		g.allowance = min(g.allowance+passed.Seconds()*perSecond, burst)
+		g.counted = now
+	}
+	if proven {
+		return nil
+	}
+	if g.allowance < 1 {
+		return fail(Refused, "too many unknown tokens were asked about")
+	}
+	g.allowance--
+	return nil
+}
+
+// settle notes how a question ended.
+func (g *guard) settle(result Result, proven bool, now time.Time) (down, back bool) {
+	if result == OK && !proven {
+		g.allowance = min(g.allowance+1, burst)
+	}
+	if result == OK || result == Inactive {
+		back = g.failures >= strikes
+		g.failures, g.rest = 0, time.Time{}
+		return false, back
+	}
+	g.failures++
+	if over := g.failures - strikes; over >= 0 {
+		rest := restMost
+		if over < 4 {
+			rest = min(restLeast<<over, restMost)
+		}
+		g.rest = now.Add(rest)
+	}
+	return g.failures == strikes, false
+}
+
+// negatives remember for a moment which tokens are no good. A new one takes the
+// place of another one and of nothing else, so any number of them are held in
+// the same memory.
+type negatives [1 << 12]atomic.Pointer[negative]
+
+type negative struct {
+	digest token.Digest
+	err    error
+	until  time.Time
+}
+
+func (n *negatives) at(digest token.Digest) *atomic.Pointer[negative] {
+	return &n[binary.LittleEndian.Uint16(digest[:])%uint16(len(n))]
+}
+
+func (n *negatives) find(digest token.Digest, now time.Time) error {
+	if one := n.at(digest).Load(); one != nil && one.digest == digest && now.Before(one.until) {
+		return one.err
+	}
+	return nil
+}
+
+func (n *negatives) put(digest token.Digest, err error, now time.Time) {
+	n.at(digest).Store(&negative{digest, err, now.Add(unfitFor)})
+}
