@@ -39,25 +39,30 @@ func newStripper(names []string) (s stripper) {
 	return s
 }
 
-// fold is how the backends that are laxest read a name: in any case, with _
-// and . for - (CGI and WSGI environments, CVE-2025-64484).
+// fold is how the backends that are laxest read a name: in any case, with every
+// character that is no letter and no digit for - (CGI environments, where all of
+// them become _; CVE-2025-64484).
 func fold(name string) string {
 	folded := []byte(name)
 	for i, c := range folded {
-		folded[i] = foldByte(c)
+		folded[i] = foldedBytes[c]
 	}
 	return string(folded)
 }
 
-func foldByte(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c + 'a' - 'A'
-	case c == '_' || c == '.':
-		return '-'
+var foldedBytes = func() (table [256]byte) {
+	for i := range table {
+		switch c := byte(i); {
+		case 'A' <= c && c <= 'Z':
+			table[i] = c + 'a' - 'A'
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+			table[i] = c
+		default:
+			table[i] = '-'
+		}
 	}
-	return c
-}
+	return table
+}()
 
 func (s *stripper) has(name string) bool {
 	if len(name) >= maxName {
@@ -73,7 +78,7 @@ func (s *stripper) has(name string) bool {
 
 func sameFolded(name, folded string) bool {
 	for i := range len(folded) {
-		if foldByte(name[i]) != folded[i] {
+		if foldedBytes[name[i]] != folded[i] {
 			return false
 		}
 	}
