@@ -39,13 +39,14 @@ type besieged struct {
 	every        sync.Map // what the backend saw, by number: *echo
 }
 
-func newBesieged(t *testing.T, path string) *besieged {
+func newBesieged(t *testing.T, path string, env ...string) *besieged {
 	t.Helper()
 	b := &besieged{instance: newInstance(t), partner: newPartner(t)}
 	ports, err := freePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.env = append(b.env, env...)
 	b.path, b.matched = path, "127.0.0.1:"+ports[0]
 	b.partner.publish(b.instance, "partner.json")
 	b.configure(threeClients, `{$SITE} {
