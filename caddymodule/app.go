@@ -122,11 +122,14 @@ type App struct {
 	logger   *zap.Logger
 	issuing  bool // false where Caddy made the app for gates that trust others
 	resolved tokenissuer.Config
-	rules    tokenissuer.KeyRules
-	file     string  // of the store, "" without an issuer
-	gates    []*Gate // of this configuration
-	served   bool    // a handler answers the issuer's endpoints
-	looked   bool    // at the sites
+
+	resources map[string]*resource // by host and path; whole before the app says that it runs
+
+	rules  tokenissuer.KeyRules
+	file   string  // of the store, "" without an issuer
+	gates  []*Gate // of this configuration
+	served bool    // a handler answers the issuer's endpoints
+	looked bool    // at the sites
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be

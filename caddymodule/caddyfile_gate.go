@@ -29,6 +29,8 @@ func init() {
 //		header <name> <value>
 //		optional
 //		shadow
+//		resource <url>
+//		resource_name <text>
 //		forward drop|token|signed [<audience>]
 //	}
 //
@@ -54,18 +56,20 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	p := gateParser{block: b, gate: g}
 	if err := b.read(words{
-		"audience":   b.texts(&g.Audience),
-		"scope":      b.texts(&g.Scope),
-		"claim":      {read: p.claim, repeat: true},
-		"expression": {read: p.expression},
-		"max_age":    b.duration(&g.MaxAge),
-		"except":     b.texts(&g.Except),
-		"issuer":     {read: p.issuer, repeat: true},
-		"embedded":   b.oneOf(&g.Embedded, "on", "off"),
-		"header":     {read: p.header, repeat: true},
-		"optional":   b.flag(&g.Optional),
-		"forward":    {read: p.forward},
-		"shadow":     b.flag(&g.Shadow),
+		"audience":      b.texts(&g.Audience),
+		"scope":         b.texts(&g.Scope),
+		"claim":         {read: p.claim, repeat: true},
+		"expression":    {read: p.expression},
+		"max_age":       b.duration(&g.MaxAge),
+		"except":        b.texts(&g.Except),
+		"issuer":        {read: p.issuer, repeat: true},
+		"embedded":      b.oneOf(&g.Embedded, "on", "off"),
+		"header":        {read: p.header, repeat: true},
+		"resource":      b.text(&g.Resource),
+		"resource_name": b.text(&g.ResourceName),
+		"optional":      b.flag(&g.Optional),
+		"forward":       {read: p.forward},
+		"shadow":        b.flag(&g.Shadow),
 	}); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
+	g.resourceName, g.title = v.Resource, v.ResourceName
 	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow, MaxAge: maxAge}
 	c.Forward, c.ForwardAudience = howToForward[v.Forward], v.ForwardAudience
 	if v.Expression != "" {
@@ -108,6 +109,8 @@ func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 		r.fail("embedded", g.Embedded, "expected on or off")
 	}
 	v.Expression = r.expression(g.Expression)
+	v.Resource, _ = r.text("resource", g.Resource)
+	v.ResourceName, _ = r.text("resource_name", g.ResourceName)
 	v.Forward, _ = r.text("forward", g.Forward)
 	v.ForwardAudience, _ = r.text("forward", g.ForwardAudience)
 	maxAge = r.duration("max_age", g.MaxAge)
@@ -150,6 +153,8 @@ func (g *Gate) build(run *running) (err error) {
 	if run.issuer != nil {
 		c.Voucher = run.issuer
 	}
-	g.gate, err = gate.New(c, run.cache)
-	return err
+	if g.gate, err = gate.New(c, run.cache); err != nil {
+		return err
+	}
+	return g.publish()
 }

@@ -84,15 +84,25 @@ type Gate struct {
 	// Whom a signed token is for, its `aud`. Default: whom the caller's token is for.
 	ForwardAudience string `json:"forward_audience,omitempty"`
 
-	logger   *zap.Logger
-	app      *App
-	spot     spot
-	matchers caddyhttp.MatcherSets
-	embedded bool
-	compiled gate.Config
-	sources  []source   // of its foreign issuers, in their order
-	trial    *gate.Gate // knows the headers, and nobody's keys
-	gate     *gate.Gate // set before the app says that it runs
+	// The identifier of what is guarded, for its metadata (RFC 9728). Default: the
+	// site's address, with the folder of the gate's matcher.
+	Resource string `json:"resource,omitempty"`
+
+	// What the metadata calls it.
+	ResourceName string `json:"resource_name,omitempty"`
+
+	logger              *zap.Logger
+	app                 *App
+	spot                spot
+	metadata            map[string]string // the part of a challenge that leads there, by host
+	own                 *resource         // by the word `resource`
+	resourceName, title string            // the values of the two
+	matchers            caddyhttp.MatcherSets
+	embedded            bool
+	compiled            gate.Config
+	sources             []source   // of its foreign issuers, in their order
+	trial               *gate.Gate // knows the headers, and nobody's keys
+	gate                *gate.Gate // set before the app says that it runs
 }
 
 // ClaimRule is a claim that must hold one of several values.
@@ -189,6 +199,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		bare(r, g.trial)
 		return unavailable(w, err)
 	}
+	if strings.HasPrefix(r.URL.Path, wellKnown) && g.app.described(w, r, g.own) {
+		run.release()
+		return nil
+	}
 	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
 	if p == nil {
 		// Before anything that can answer, the matcher included.
@@ -245,9 +259,12 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	}
 	g.refused(r, refusal, "refused")
 	gate.Withhold(r.Header)
-	if refusal.Challenge != "" {
+	switch {
+	case refusal.Status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", refusal.Challenge+g.pointer(r))
+	case refusal.Challenge != "":
 		w.Header().Set("WWW-Authenticate", refusal.Challenge)
-	} else {
+	default:
 		w.Header().Set("Retry-After", "5")
 	}
 	return caddyhttp.Error(refusal.Status, refusal)

@@ -13,7 +13,7 @@ func TestTokenOfTheIssuerOpensTheGateBesideIt(t *testing.T) {
 	w.backend(nil)
 	w.load(oneIssuer, oneSite)
 
-	if a := w.get("/"); a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != `Bearer realm="gatehouse"` || a.body != "" {
+	if a := w.get("/"); a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != `Bearer realm="gatehouse", resource_metadata="https://app.example.com/.well-known/oauth-protected-resource"` || a.body != "" {
 		t.Errorf("without a token: %v", a)
 	}
 	a := w.get("/", "Authorization: Bearer "+w.token())

@@ -55,6 +55,10 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		bare(r, nil)
 		return unavailable(w, err)
 	}
+	if strings.HasPrefix(r.URL.Path, wellKnown) && h.app.described(w, r, nil) {
+		run.release()
+		return nil
+	}
 	if !run.issuer.Handles(r) {
 		run.release()
 		return next.ServeHTTP(w, r)

@@ -66,6 +66,9 @@ func (g *Gate) fulfillable(own *offer) error {
 			return wrong("scope", s, "not a scope (RFC 6749 §3.3)")
 		}
 	}
+	if mend := resourceMend(g.Resource); mend != "" {
+		return wrong("resource", g.Resource, "%s", mend)
+	}
 	if err := g.checkExpression(); err != nil {
 		return err
 	}

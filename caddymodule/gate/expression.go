@@ -137,7 +137,7 @@ func (f *facts) ResolveName(name string) (any, bool) {
 	case "request.method":
 		return types.String(f.r.Method), true
 	case "request.host":
-		return types.String(hostOf(f.r)), true
+		return types.String(Host(f.r)), true
 	case "request.path":
 		return types.String(f.r.URL.Path), true
 	case "request.client_ip":
@@ -194,8 +194,8 @@ func refusedBy(holds bool, cause error) error {
 	return errExpression
 }
 
-// hostOf is the host that a request is for, in lower case and without a port.
-func hostOf(r *http.Request) string {
+// Host is the host that a request is for, in lower case and without a port.
+func Host(r *http.Request) string {
 	host := r.Host
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
 		host = host[:colon]
