@@ -38,7 +38,7 @@ func TestStories(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(env, root) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":   serve,
-			"stop":    stop,
+			"quit":    quit,
 			"crash":   crash,
 			"request": request,
 			"browse":  browse,

@@ -141,11 +141,12 @@ func certified(address string) error {
 	return fmt.Errorf("%s has no certificate after %s", address, patience)
 }
 
-// stop ends a program as an operator does and wants a clean exit.
+// quit ends a program as an operator does and wants a clean exit. It is not called
+// stop: testscript has a command of that name, which ends the story as passed.
 //
-//	stop [NAME]
-func stop(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, !neg && len(args) <= 1, "stop [NAME]")
+//	quit [NAME]
+func quit(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) <= 1, "quit [NAME]")
 	ts.Check(take(ts, args).end())
 }
 
