@@ -33,11 +33,7 @@ with a status that is not zero.`,
 
 // addCommands adds `user`, `client` and `key`.
 func addCommands(root *cobra.Command) {
-	flags := root.PersistentFlags()
-	flags.String("address", "", "Address of the administration API listener (if --config is not used)")
-	flags.StringP("config", "c", "", "Configuration file (if --address is not used)")
-	flags.StringP("adapter", "a", "", "Name of config adapter to apply (if --config is used)")
-	flags.Bool("json", false, "Print JSON instead of a table")
+	adminFlags(root)
 	root.RunE, root.Args = needSubcommand, cobra.ArbitraryArgs
 	root.SilenceUsage = true
 
@@ -60,6 +56,15 @@ func addCommands(root *cobra.Command) {
 		keyRotate())
 
 	root.AddCommand(user, client, key)
+}
+
+// adminFlags adds what says where the running instance is, and how to print.
+func adminFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.String("address", "", "Address of the administration API listener (if --config is not used)")
+	flags.StringP("config", "c", "", "Configuration file (if --address is not used)")
+	flags.StringP("adapter", "a", "", "Name of config adapter to apply (if --config is used)")
+	flags.Bool("json", false, "Print JSON instead of a table")
 }
 
 func group(name, short string) *cobra.Command {
@@ -102,8 +107,13 @@ func show(use, short string, args cobra.PositionalArgs, t table, path func(args 
 	}}
 }
 
-// call sends a request to the admin API of the running instance.
+// call sends a request about the issuer to the running instance.
 func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
+	return callPath(c, method, adminBase+path, body)
+}
+
+// callPath sends a request to the admin API of the running instance.
+func callPath(c *cobra.Command, method, path string, body any) ([]byte, error) {
 	flag := func(name string) string { return c.Flag(name).Value.String() }
 	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
 	if err != nil {
@@ -120,7 +130,7 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 		}
 		content = bytes.NewReader(text)
 	}
-	answer, err := caddycmd.AdminAPIRequest(address, method, adminBase+path, nil, content)
+	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, content)
 	if err != nil {
 		return nil, plain(address, err)
 	}

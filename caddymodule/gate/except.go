@@ -32,23 +32,29 @@ func newExceptions(patterns []string) (exceptions, error) {
 
 // match lets through only a path that nobody behind can read in another way.
 func (e *exceptions) match(u *url.URL) bool {
+	exact, folder := e.which(u)
+	return exact != "" || folder != ""
+}
+
+// which finds what lets a path through: one of both is "", or both are.
+func (e *exceptions) which(u *url.URL) (exact, folder string) {
 	if len(e.exact) == 0 && len(e.folders) == 0 {
-		return false
+		return "", ""
 	}
 	if u.RawPath != "" && u.RawPath != u.Path || !isPlain(u.Path) {
-		return false
+		return "", ""
 	}
 	for _, p := range e.exact {
 		if u.Path == p {
-			return true
+			return p, ""
 		}
 	}
 	for _, p := range e.folders {
 		if strings.HasPrefix(u.Path, p) {
-			return true
+			return "", p
 		}
 	}
-	return false
+	return "", ""
 }
 
 // isPlain says that a path has one reading: it begins with a slash, has no

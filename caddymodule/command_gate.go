@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "gate",
+		Usage: "explain …",
+		Short: "Explains what the gates of the running instance decide",
+		Long: `
+Asks the running instance through Caddy's admin API at '` + caddy.DefaultAdminListen + `'. Name
+another endpoint with --address, or the configuration that says where it is with
+--config.`,
+		CobraFunc: func(root *cobra.Command) {
+			adminFlags(root)
+			root.RunE, root.Args = needSubcommand, cobra.ArbitraryArgs
+			root.SilenceUsage = true
+			root.AddCommand(gateExplain())
+		},
+	})
+}
+
+func gateExplain() *cobra.Command {
+	c := &cobra.Command{
+		Use: "explain METHOD URL", Args: cobra.ExactArgs(2),
+		Short: "Says why a request is let through or refused, and what would change that",
+		Long: `
+Says why a request is let through or refused: the gates on its way, the issuer and
+the key of the token, the line of the Caddyfile that decides, and what would change
+that. Nothing is sent to a backend. The request is taken to come from this machine.
+
+Other users of the machine can read a command's arguments: in the place of --token,
+--token-stdin reads the token.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			q := question{Method: args[0], URL: args[1]}
+			var err error
+			if q.Token, err = tokenOf(c); err != nil {
+				return err
+			}
+			answer, err := callPath(c, http.MethodPost, explainPath, q)
+			if err != nil {
+				return err
+			}
+			return printAnswer(c, answer, func(out io.Writer, answer []byte) error { return q.print(out, answer) })
+		},
+	}
+	c.Flags().String("token", "", "The access token of the request; without one it has none")
+	c.Flags().Bool("token-stdin", false, "Read the access token from standard input")
+	return c
+}
+
+// tokenOf takes a token as it stands, or with the scheme in front as it was
+// copied from a header.
+func tokenOf(c *cobra.Command) (string, error) {
+	raw := c.Flag("token").Value.String()
+	if stdin, err := c.Flags().GetBool("token-stdin"); err == nil && stdin {
+		if raw != "" {
+			return "", errors.New("--token and --token-stdin: one of both")
+		}
+		text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 64<<10))
+		if err != nil {
+			return "", fmt.Errorf("reading the token: %w", err)
+		}
+		raw = strings.TrimSpace(string(text))
+	}
+	if len(raw) > 7 && strings.EqualFold(raw[:7], "Bearer ") {
+		raw = strings.TrimSpace(raw[7:])
+	}
+	return raw, nil
+}
+
+// print shows the decision first, then the gates with their lines.
+func (q question) print(out io.Writer, answer []byte) error {
+	var x explanation
+	if err := json.Unmarshal(answer, &x); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	say := func(format string, a ...any) { // what a token says must not move the terminal's cursor
+		fmt.Fprintln(out, strings.Map(printable, strings.TrimRight(fmt.Sprintf(format, a...), " ")))
+	}
+	decision := x.Decision
+	if x.Status != 0 {
+		decision = fmt.Sprintf("%s: %d %s", x.Decision, x.Status, x.Reason)
+	}
+	say("%s %s", strings.ToUpper(q.Method), q.URL)
+	say("%s", decision)
+	say("  because  %s  %s", orElse(x.At, "-"), x.Says)
+	if x.Mend != "" {
+		say("  mend     %s", x.Mend)
+	}
+	if x.Decision != "refused" {
+		say("  next     %s", x.Next)
+	}
+	x.Token.print(say)
+	for _, g := range x.Gates {
+		say("gate %s: %s", orElse(g.At, "-"), strings.TrimSpace(g.Decision+" "+g.Reason))
+		for _, r := range g.Rules {
+			mark := "holds"
+			if !r.Holds {
+				mark = "FAILS"
+			}
+			say("  %s  %s  %s: %s", mark, orElse(r.At, "-"), r.Rule, r.Says)
+		}
+	}
+	return nil
+}
+
+func (t *tokenReading) print(say func(string, ...any)) {
+	switch {
+	case t == nil:
+	case !t.Verified:
+		say("token, unverified: issuer %s, type %s, key %s", orElse(t.Issuer, "-"), orElse(t.Type, "-"), orElse(t.KeyID, "-"))
+	default:
+		cached := "read now"
+		if t.Cached {
+			cached = "read before"
+		}
+		say("token of %s for client %s (%s)", t.Subject, orElse(t.Client, "-"), cached)
+		if k := t.Key; k != nil {
+			say("  key %s, %s, %s, made %s", k.ID, k.Algorithm, k.State, day(k.Created))
+		}
+	}
+}

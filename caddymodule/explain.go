@@ -1,0 +1,212 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+)
+
+func init() { caddy.RegisterModule(Explain{}) }
+
+// Explain answers POST /token_gate/explain on Caddy's admin endpoint: why a request
+// would be let through or refused. It is what `gatehouse gate explain` asks.
+type Explain struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Explain) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.token_gate", New: func() caddy.Module { return new(Explain) }}
+}
+
+const explainPath = "/token_gate/explain"
+
+// Routes returns the one route.
+func (Explain) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "POST " + explainPath, Handler: caddy.AdminHandlerFunc(serveExplanation)}}
+}
+
+// explanation is the answer: what becomes of a request, and why.
+type explanation struct {
+	Decision string        `json:"decision"` // passed, refused, unguarded, or issuer for an endpoint of it
+	Status   int           `json:"status,omitempty"`
+	Reason   string        `json:"reason,omitempty"` // as in the log and the metrics
+	At       string        `json:"at,omitempty"`     // the line that decided
+	Says     string        `json:"says,omitempty"`
+	Mend     string        `json:"mend,omitempty"`
+	Next     string        `json:"next"` // the handler that answers, where it is not refused
+	Gates    []gateSays    `json:"gates"`
+	Token    *tokenReading `json:"token,omitempty"`
+}
+
+// gateSays is what one gate on the way makes of the request.
+type gateSays struct {
+	At       string     `json:"at,omitempty"`
+	Decision string     `json:"decision"` // accepted, anonymous, excepted, shadowed, refused, outside (of its matcher)
+	Reason   string     `json:"reason,omitempty"`
+	Rules    []ruleSays `json:"rules,omitempty"`
+}
+
+// ruleSays is one line of a gate.
+type ruleSays struct {
+	At    string `json:"at,omitempty"`
+	Rule  string `json:"rule"`
+	Holds bool   `json:"holds"`
+	Says  string `json:"says"`
+}
+
+// tokenReading is what is known of the token. Of one that does not verify it is
+// what the token says of itself.
+type tokenReading struct {
+	Verified bool                 `json:"verified"`
+	Cached   bool                 `json:"cached"`
+	Issuer   string               `json:"issuer,omitempty"`
+	Subject  string               `json:"subject,omitempty"`
+	Client   string               `json:"client,omitempty"`
+	Audience []string             `json:"audience,omitempty"`
+	Scopes   []string             `json:"scopes,omitempty"`
+	Type     string               `json:"type,omitempty"`
+	KeyID    string               `json:"key,omitempty"`
+	Key      *tokenissuer.KeyInfo `json:"key_info,omitempty"` // of the embedded issuer's keys
+	Expires  time.Time            `json:"expires,omitzero"`
+}
+
+func serveExplanation(w http.ResponseWriter, r *http.Request) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("expected application/json")}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	var q question
+	if err := read(r, &q); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	asked, err := q.asked()
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	module, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no server is configured")}
+	}
+	t, err := newTour(module.(*caddyhttp.App), asked, time.Now())
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	if t.routes(t.server.Routes); t.err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: t.err}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(t.explain())
+}
+
+// explain sums the tour up. The last gate that judged has decided.
+func (t *tour) explain() *explanation {
+	x := &explanation{Decision: "unguarded", Next: t.end, At: t.at, Gates: []gateSays{}, Says: "no gate judges it", Mend: "put token_gate before " + t.end}
+	for _, m := range t.met {
+		x.Gates = append(x.Gates, m.summary())
+		if !m.outside {
+			x.decide(m, t.now)
+		}
+	}
+	if t.end == "token_issuer" {
+		x.Decision, x.At, x.Says, x.Mend = "issuer", t.at, "an endpoint of the issuer, which is in front of every gate", ""
+	}
+	return x
+}
+
+func (m met) summary() gateSays {
+	if m.outside {
+		return gateSays{At: m.gate.At, Decision: "outside"}
+	}
+	s := gateSays{At: m.gate.At, Decision: "accepted"}
+	switch refusal := m.says.Refusal; {
+	case m.says.Pass == nil:
+		s.Decision, s.Reason = "refused", string(refusal.Reason)
+	case refusal != nil:
+		s.Decision, s.Reason = "shadowed", string(refusal.Reason)
+	case m.says.Pass.Excepted:
+		s.Decision = "excepted"
+	case m.says.Pass.Claims == nil:
+		s.Decision = "anonymous"
+	}
+	for _, r := range m.says.Rules {
+		s.Rules = append(s.Rules, ruleSays{m.line(r), strings.TrimSpace(r.Word + " " + r.Value), r.Holds, r.Says})
+	}
+	return s
+}
+
+// line is where a rule was written.
+func (m met) line(r gate.Rule) string {
+	g := m.gate
+	name, _, _ := strings.Cut(r.Value, " ")
+	switch r.Word {
+	case "claim":
+		if i := slices.IndexFunc(g.Claim, func(c ClaimRule) bool { return c.Name == name }); i >= 0 {
+			return g.Claim[i].At
+		}
+	case "issuer":
+		if i := slices.IndexFunc(g.Issuer, func(i ForeignIssuer) bool { return i.Issuer == r.Value }); i >= 0 {
+			return g.Issuer[i].At
+		}
+		return g.app.At
+	}
+	return g.Lines.of(r.Word, name, g.At)
+}
+
+// decide takes over what a gate has decided.
+func (x *explanation) decide(m met, now time.Time) {
+	x.Decision, x.Status, x.At, x.Says, x.Mend = "passed", 0, m.gate.At, "every rule holds", ""
+	x.Token = m.reading(now)
+	refusal := m.says.Refusal
+	if refusal != nil {
+		x.Reason = string(refusal.Reason)
+		x.Mend = mends[refusal.Reason]
+	}
+	for _, r := range m.says.Rules {
+		if decisive := r.Word == "except" || refusal != nil && !r.Holds; decisive {
+			x.At, x.Says = m.line(r), strings.TrimSpace(r.Word+" "+r.Value)+": "+r.Says
+			break
+		}
+	}
+	switch {
+	case m.says.Pass == nil:
+		x.Decision, x.Status = "refused", refusal.Status
+	case refusal != nil:
+		x.Says += "; in the shadow nobody is refused"
+	}
+}
+
+func (m met) reading(now time.Time) *tokenReading {
+	x := m.says
+	if x.Claims == nil {
+		if u := x.Unverified; u.KeyID+u.Algorithm+u.Type+u.Issuer != "" {
+			return &tokenReading{Issuer: u.Issuer, Type: u.Type, KeyID: u.KeyID}
+		}
+		return nil
+	}
+	c := x.Claims
+	t := &tokenReading{
+		Verified: true, Cached: x.Cached, Issuer: c.Issuer, Subject: c.Subject, Client: c.ClientID, Audience: c.Audience, Scopes: c.Scopes,
+		Type: cmp.Or(c.Type, "opaque"), KeyID: x.Key.ID, Expires: time.Unix(c.Expires, 0).UTC(),
+	}
+	if run := m.gate.app.running.Load(); run != nil && run.issuer != nil && !c.Foreign() {
+		all := run.issuer.KeyList(now)
+		if i := slices.IndexFunc(all, func(k tokenissuer.KeyInfo) bool { return k.ID == x.Key.ID }); i >= 0 {
+			t.Key = &all[i]
+		}
+	}
+	return t
+}
+
+// Interface guard
+var _ caddy.AdminRouter = Explain{}

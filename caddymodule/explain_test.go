@@ -1,0 +1,178 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// explained asks the admin endpoint about a request.
+func (w *world) explained(method, url, token string) explanation {
+	w.Helper()
+	body, err := json.Marshal(question{Method: method, URL: url, Token: token})
+	if err != nil {
+		w.Fatal(err)
+	}
+	status, text := w.admin(http.MethodPost, explainPath, string(body), "Content-Type: application/json")
+	var x explanation
+	if err := json.Unmarshal([]byte(text), &x); err != nil || status != http.StatusOK {
+		w.Fatalf("%s %s: %d %s", method, url, status, text)
+	}
+	return x
+}
+
+const explainSites = `
+http://app.example.com {
+	token_issuer
+	@orders path /orders /orders/*
+	token_gate @orders {
+		audience shop
+		scope orders:write orders:read
+	}
+	handle_path /api/* {
+		token_gate {
+			except /health
+			expression ` + "`claims.sub == \"boss\" && request.method == \"GET\"`" + `
+		}
+		reverse_proxy unix/$DIR/backend
+	}
+	handle /rehearsal/* {
+		token_gate {
+			claim client_id nobody
+			shadow
+		}
+		reverse_proxy unix/$DIR/backend
+	}
+	handle /open/* {
+		reverse_proxy unix/$DIR/backend
+	}
+	handle {
+		token_gate {
+			optional
+		}
+		reverse_proxy unix/$DIR/backend
+	}
+}`
+
+var explainIssuer = strings.Replace(oneIssuer, "scopes openid orders:read", "scopes orders:read orders:write\n\t\t\taccess_token at+jwt", 1)
+
+// reader gets a token of the shop that can read and not write.
+func (w *world) reader() string {
+	w.Helper()
+	return w.accessToken(w.post("/oauth2/token", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {"shop"}, "client_secret": {shopSecret}, "scope": {"orders:read"},
+	}))
+}
+
+func TestExplanationIsWhatTheRequestIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(explainIssuer, explainSites)
+	good := w.reader()
+	foreign := newPartner(t).token(t, "shop", "staff", time.Hour)
+	for _, c := range []struct {
+		method, path, token  string
+		decision, at, reason string
+		words                string // in what it says
+	}{
+		{"GET", "/orders/7", "", "refused", "Caddyfile:35", "no_bearer_token", "token: the request has none"},
+		{"GET", "/orders/7", good, "refused", "Caddyfile:37", "missing_scope", "scope orders:write: the token has orders:read"},
+		{"GET", "/orders/../orders", good, "refused", "Caddyfile:37", "missing_scope", "scope orders:write"},
+		{"GET", "/orders/7", good[:len(good)-8] + "AAAAAAAA", "refused", "Caddyfile:35", "wrong_signature", "wrong signature"},
+		{"GET", "/orders/7", foreign, "refused", "Caddyfile:35", "unknown_key", "unknown key"},
+		{"GET", "/orders/7", "nonsense", "refused", "Caddyfile:35", "malformed_token", "malformed"},
+		{"GET", "/api/things", good, "refused", "Caddyfile:42", "expression_refused", "the expression does not hold"},
+		{"GET", "/api/health", "", "passed", "Caddyfile:41", "", "except /health"},
+		{"POST", "/rehearsal/", good, "passed", "Caddyfile:48", "missing_claim", "in the shadow nobody is refused"},
+		{"GET", "/open/door", "", "unguarded", "", "", "no gate judges it"},
+		{"GET", "/", "", "passed", "Caddyfile:57", "", "every rule holds"},
+		{"GET", "/", good, "passed", "Caddyfile:57", "", "every rule holds"},
+		{"POST", "/oauth2/token", "", "issuer", "Caddyfile:33", "", "an endpoint of the issuer"},
+	} {
+		x := w.explained(c.method, "http://app.example.com"+c.path, c.token)
+		if x.Decision != c.decision || x.At != c.at || x.Reason != c.reason || !strings.Contains(x.Says, c.words) {
+			t.Errorf("%s %s: %+v, want %s %s %s", c.method, c.path, x, c.decision, c.at, c.reason)
+		}
+		if refused := x.Decision == "refused"; refused != (x.Mend != "") && x.Decision != "unguarded" && x.Reason == "" {
+			t.Errorf("%s %s: mend %q", c.method, c.path, x.Mend)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), c.method, "http://app.example.com"+c.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		a, err := w.do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.decision == "issuer" {
+			continue
+		}
+		if refused := x.Status != 0; refused != (a.status != http.StatusOK) || refused && a.status != x.Status {
+			t.Errorf("%s %s: explained as %d, answered %d", c.method, c.path, x.Status, a.status)
+		}
+	}
+	if log := w.logged(); strings.Contains(log, good) {
+		t.Error("the token is in the log")
+	}
+}
+
+func TestExplanationSendsNothingOn(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(http.ResponseWriter, *http.Request) { t.Error("the backend was asked") })
+	w.load(oneIssuer, oneSite)
+	x := w.explained(http.MethodPost, "http://app.example.com/", w.token())
+	if x.Decision != "passed" || x.Next != "reverse_proxy" || x.Token == nil || x.Token.Key == nil || x.Token.Key.State != "signing" || x.Token.Subject != "shop" {
+		t.Errorf("%+v", x)
+	}
+}
+
+func TestExplainCommand(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(explainIssuer, explainSites)
+	run := func(stdin string, args ...string) (string, error) {
+		root := &cobra.Command{Use: "gate", SilenceErrors: true, SilenceUsage: true}
+		adminFlags(root)
+		root.AddCommand(gateExplain())
+		var out bytes.Buffer
+		root.SetOut(&out)
+		root.SetIn(strings.NewReader(stdin))
+		root.SetArgs(append(args, "--address", "unix/"+w.dir+"/admin"))
+		err := root.Execute()
+		return out.String(), err
+	}
+	out, err := run("Bearer "+w.reader()+"\n", "explain", "--token-stdin", "get", "http://app.example.com/orders/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"GET http://app.example.com/orders/1\nrefused: 403 missing_scope\n  because  Caddyfile:37  scope orders:write: the token has orders:read\n  mend     get a token with this scope",
+		"token of shop for client shop (read now)\n  key ",
+		"gate Caddyfile:35: refused missing_scope\n  holds  Caddyfile:13  issuer https://auth.example.com: signed by key ",
+		"  holds  Caddyfile:36  audience shop: the token is for shop\n",
+		"  FAILS  Caddyfile:37  scope orders:write: the token has orders:read\n  holds  Caddyfile:37  scope orders:read",
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no %q in\n%s", line, out)
+		}
+	}
+	for _, c := range []struct{ args, want string }{
+		{"explain GET app.example.com/orders", "url: expected an address such as https://app.example.com/orders"},
+		{"explain GE(T http://app.example.com/", `method: "GE(T" is none`},
+		{"explain GET", "accepts 2 arg(s), received 1"},
+		{"explain --token x --token-stdin GET http://app.example.com/", "--token and --token-stdin: one of both"},
+	} {
+		if _, err := run("", strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.args, err, c.want)
+		}
+	}
+}

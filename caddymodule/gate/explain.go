@@ -1,0 +1,151 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
+)
+
+// Explanation is a decision with everything that it rests on. It is for
+// operators: a caller is never told as much.
+type Explanation struct {
+	Pass    *Pass    // nil where the request is refused
+	Refusal *Refusal // what is said, or would be in the shadow; nil where nothing is
+
+	Claims     *token.Claims // of a token that verified; nil otherwise
+	Key        token.Public  // that signed it; zero for an opaque token
+	Cached     bool          // it was known before
+	Unverified token.Unverified
+
+	Rules []Rule // in the order in which they are asked; the first that does not hold decides
+}
+
+// Rule is a line of the policy, and whether the request satisfies it.
+type Rule struct {
+	Word  string // as in the Caddyfile; `token` is what no line says
+	Value string
+	Holds bool
+	Says  string // what there is instead, or what makes it hold
+}
+
+// Explain judges a request as Check does, and says of every rule what it makes of
+// it, those behind the one that decided too.
+func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
+	x := new(Explanation)
+	raw, missing := oauth.Bearer(r.Header)
+	x.Cached = missing == nil && len(raw) <= token.MaxSize && g.cache.get(token.Sum(raw)) != nil
+	pass, err := g.Check(r, now)
+	x.Pass, x.Refusal = pass, refusalOf(pass, err)
+	switch exact, folder := g.except.which(r.URL); {
+	case exact != "":
+		x.rule("except", exact, true, "nothing is asked")
+		return x
+	case folder != "":
+		x.rule("except", folder+"*", true, "nothing is asked")
+		return x
+	}
+	switch {
+	case errors.Is(missing, oauth.ErrNoToken):
+		x.rule("token", "", g.optional, "the request has none")
+		return x
+	case missing != nil:
+		x.rule("token", "", false, "%v", missing)
+		return x
+	}
+	e, err := g.verify(r.Context(), raw, now)
+	if e == nil {
+		x.Unverified = token.Peek(raw)
+		x.rule("token", "", false, "%v", err)
+		return x
+	}
+	x.Claims, x.Key = e.claims, e.key
+	x.ofToken(e, g.trusted.issuers[e.claims.Issuer], now)
+	x.ofPolicy(&g.policy, e, r, now)
+	return x
+}
+
+func refusalOf(p *Pass, err error) *Refusal {
+	if p != nil {
+		return p.Shadowed
+	}
+	refusal, _ := err.(*Refusal) //nolint:errorlint // Check says so
+	return refusal
+}
+
+func (x *Explanation) rule(word, value string, holds bool, format string, a ...any) {
+	x.Rules = append(x.Rules, Rule{word, value, holds, fmt.Sprintf(format, a...)})
+}
+
+// ofToken says what issuer.check asks, each question by itself.
+func (x *Explanation) ofToken(e *entry, i *issuer, now time.Time) {
+	c := e.claims
+	signed := "an opaque token that the issuer knows"
+	if e.key.Key != nil {
+		signed = fmt.Sprintf("signed by key %s, %s", e.key.ID, e.key.Algorithm)
+	}
+	x.rule("issuer", c.Issuer, true, "%s", signed)
+	if i.want.Audiences == nil {
+		x.rule("audience", "", true, "the token is for %s, and any client of the issuer will do", strings.Join(c.Audience, ", "))
+	} else {
+		holds := slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(i.want.Audiences, aud) })
+		x.rule("audience", strings.Join(i.want.Audiences, " "), holds, "the token is for %s", strings.Join(c.Audience, ", "))
+	}
+	ends, begins := time.Unix(c.Expires, 0), time.Unix(max(c.NotBefore, c.IssuedAt), 0)
+	switch {
+	case now.Add(-i.want.Leeway).Unix() >= c.Expires:
+		x.rule("token", "", false, "it expired %s ago, at %s", span(now.Sub(ends)), ends.UTC().Format(time.RFC3339))
+	case now.Add(i.want.Leeway).Before(begins):
+		x.rule("token", "", false, "it is good from %s on", begins.UTC().Format(time.RFC3339))
+	default:
+		x.rule("token", "", true, "it expires in %s", span(ends.Sub(now)))
+	}
+	if i.revoked != nil {
+		says := "neither it nor its sign-in, account or client was ended"
+		revoked := i.revoked.Revoked(c)
+		if revoked {
+			says = "it was revoked, or its sign-in, account or client was ended"
+		}
+		x.rule("token", "", !revoked, "%s", says)
+	}
+}
+
+func span(d time.Duration) string { return d.Round(time.Second).String() }
+
+// ofPolicy says what policy.allow asks.
+func (x *Explanation) ofPolicy(p *policy, e *entry, r *http.Request, now time.Time) {
+	c := e.claims
+	for _, s := range p.scopes {
+		x.rule("scope", s, slices.Contains(c.Scopes, s), "the token has %s", orNone(strings.Join(c.Scopes, " ")))
+	}
+	for _, claim := range p.claims {
+		x.rule("claim", claim.Name+" "+strings.Join(claim.Any, " "), holds(c.All[claim.Name], claim.Any), "the token has %s", orNone(c.Text(claim.Name)))
+	}
+	if p.expression != nil {
+		says := "yes"
+		err := e.judge(p.expression, r, p.peer, now)
+		if err != nil {
+			says = err.Error()
+		}
+		x.rule("expression", "", err == nil, "%s", says)
+	}
+	if p.maxAge > 0 {
+		says := "nobody knows when the person signed in"
+		if at := c.Text("auth_time"); at != "" {
+			says = "the person signed in at " + at + " (Unix seconds)"
+		}
+		x.rule("max_age", p.maxAge.String(), signedInSince(c, now.Add(-p.maxAge), now), "%s", says)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

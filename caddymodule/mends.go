@@ -1,0 +1,29 @@
+package caddymodule
+
+import (
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// mends say for each reason of a refusal what would change it.
+var mends = map[oauth.Reason]string{
+	oauth.NoBearerToken:    "send the header Authorization: Bearer TOKEN; to let this path through without one, write `except`, or `optional` for all paths",
+	oauth.BadBearerToken:   "send one header Authorization: Bearer TOKEN, with the token as it was issued",
+	gate.MalformedToken:    "send the access token as it was issued: three parts with dots between them, or the 36 characters of an opaque one",
+	gate.TokenTooLarge:     "a token over 8 KiB is never looked at: have its issuer put less into it",
+	gate.WrongAlgorithm:    "the key is for another algorithm than the token names: the issuer has to sign with the algorithm that its key set says",
+	gate.UnknownKey:        "no issuer that this gate trusts has this key: add an `issuer` block for the one that signed, or get a token from a trusted one; a key that was retired signs no more",
+	gate.WrongSignature:    "the token was changed on the way, or signed by another key with the same id: get a new one",
+	gate.WrongIssuer:       "the key is trusted, but not for the `iss` that the token names: add an `issuer` block for it",
+	gate.WrongAudience:     "get a token for this audience, or add the token's to the word `audience`",
+	gate.ExpiredToken:      "get a new token, by its refresh token or a sign-in; `access_token_lifetime` says how long one is good",
+	gate.NotYetValid:       "a clock is wrong: the token is from the future for this machine",
+	gate.WrongTokenType:    "send the access token: this is an ID token, or made for something else",
+	gate.UnknownToken:      "the issuer does not know this opaque token: it was never issued here, or its client is gone",
+	oauth.RevokedToken:     "the token, its sign-in, its account or its client was ended: sign in again, or unlock the account or enable the client first",
+	oauth.MissingScope:     "get a token with this scope: the client must have it in `scopes` and ask for it; or take it out of the gate's `scope`",
+	gate.MissingClaim:      "give the account this attribute (`gatehouse issuer user set`) and get a new token; or change the gate's `claim`",
+	gate.ExpressionRefused: "the expression says no to this token and request: its line is the one to look at",
+	gate.StaleSignIn:       "have the person sign in again (`max_age` or `prompt=login` at the authorization endpoint), and use the new token",
+	oauth.StoreUnavailable: "nobody can say now: look at /health and at the log",
+}

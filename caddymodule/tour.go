@@ -1,0 +1,205 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+)
+
+// tour follows a request through Caddy's routes as far as they only look at it:
+// matchers, rewrites and gates. Nothing is answered and nothing is sent on.
+type tour struct {
+	r      *http.Request
+	repl   *caddy.Replacer
+	server *caddyhttp.Server
+	now    time.Time
+
+	groups map[string]bool
+	met    []met
+	end    string // what answers: the name of a handler, or "nothing"
+	at     string // where that was written, if it is ours
+	err    error
+}
+
+// met is a gate on the way.
+type met struct {
+	gate    *Gate
+	outside bool // its matcher does not select the request
+	says    *gate.Explanation
+}
+
+// question is what an operator asks.
+type question struct {
+	Method string `json:"method"`
+	URL    string `json:"url"`
+	Token  string `json:"token,omitempty"`
+}
+
+// asked makes the request that a question is about.
+func (q question) asked() (*http.Request, error) {
+	u, err := url.Parse(q.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("url: expected an address such as https://app.example.com/orders")
+	}
+	r, err := http.NewRequest(strings.ToUpper(q.Method), u.RequestURI(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("method: %q is none", q.Method)
+	}
+	r.RequestURI, r.Host, r.RemoteAddr = u.RequestURI(), u.Host, "127.0.0.1:0"
+	if u.Scheme == "https" {
+		r.TLS = &tls.ConnectionState{ServerName: u.Hostname(), HandshakeComplete: true, Version: tls.VersionTLS13}
+	}
+	if q.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+q.Token)
+	}
+	return r, nil
+}
+
+// newTour finds the server that listens for a request.
+func newTour(app *caddyhttp.App, r *http.Request, now time.Time) (*tour, error) {
+	port := "80"
+	if r.TLS != nil {
+		port = "443"
+	}
+	if _, p, err := net.SplitHostPort(r.Host); err == nil {
+		port = p
+	}
+	var ports []string
+	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
+		server := app.Servers[name]
+		for _, listen := range server.Listen {
+			address, err := caddy.ParseNetworkAddress(listen)
+			if err != nil {
+				continue
+			}
+			if listensOn(address, port) || address.IsUnixNetwork() && len(app.Servers) == 1 {
+				t := &tour{repl: caddy.NewReplacer(), server: server, now: now, groups: map[string]bool{}, end: "nothing"}
+				t.r = caddyhttp.PrepareRequest(r, t.repl, nowhere{}, server)
+				return t, nil
+			}
+			ports = append(ports, address.String())
+		}
+	}
+	return nil, fmt.Errorf("url: no server listens on port %s: there are %s", port, list(distinct(ports)))
+}
+
+func listensOn(a caddy.NetworkAddress, port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && !a.IsUnixNetwork() && uint64(a.StartPort) <= n && n <= uint64(a.EndPort)
+}
+
+// routes goes through a list of routes; true says that the tour is over.
+func (t *tour) routes(list caddyhttp.RouteList) bool {
+	for _, route := range list {
+		if route.Group != "" && t.groups[route.Group] {
+			continue
+		}
+		matched, err := route.MatcherSets.AnyMatchWithError(t.r)
+		if err != nil {
+			t.err = err
+			return true
+		}
+		if !matched {
+			continue
+		}
+		if route.Group != "" {
+			t.groups[route.Group] = true
+		}
+		if t.handlers(route.Handlers) || route.Terminal {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tour) handlers(list []caddyhttp.MiddlewareHandler) bool {
+	return slices.ContainsFunc(list, t.handler)
+}
+
+// handler goes through one handler. What it does not know it walks past.
+func (t *tour) handler(h caddyhttp.MiddlewareHandler) bool {
+	switch h := h.(type) {
+	case *Gate:
+		return t.gate(h)
+	case *Issuer:
+		return t.issuer(h)
+	case *caddyhttp.Subroute:
+		return t.routes(h.Routes)
+	case *caddyhttp.Invoke:
+		named, ok := t.server.NamedRoutes[h.Name]
+		return ok && t.routes(caddyhttp.RouteList{*named})
+	case *rewrite.Rewrite:
+		h.Rewrite(t.r, t.repl)
+	case *caddyhttp.VarsMiddleware:
+		t.err = h.ServeHTTP(nowhere{}, t.r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
+	case caddy.Module:
+		if answers(h) {
+			t.end = h.CaddyModule().ID.Name()
+			return true
+		}
+	}
+	return t.err != nil
+}
+
+func (t *tour) issuer(h *Issuer) bool {
+	run, err := h.app.lease(t.r.Context())
+	if err != nil {
+		t.err = err
+		return true
+	}
+	defer run.release()
+	if !run.issuer.Handles(t.r) {
+		return false
+	}
+	t.end, t.at = "token_issuer", h.At
+	return true
+}
+
+// gate asks a gate for its reasons.
+func (t *tour) gate(g *Gate) bool {
+	run, err := g.app.lease(t.r.Context())
+	if err != nil {
+		t.err = err
+		return true
+	}
+	defer run.release()
+	if len(g.matchers) > 0 {
+		matched, err := g.matchers.AnyMatchWithError(t.r)
+		if err != nil {
+			t.err = err
+			return true
+		}
+		if !matched && !gate.Ambiguous(t.r.URL) {
+			t.met = append(t.met, met{gate: g, outside: true})
+			return false
+		}
+	}
+	says := g.gate.Explain(t.r, t.now)
+	t.met = append(t.met, met{gate: g, says: says})
+	if says.Pass == nil {
+		t.end, t.at = "token_gate", g.At
+		return true
+	}
+	return false
+}
+
+// nowhere is the answer that nobody gets.
+type nowhere struct{}
+
+func (nowhere) Header() http.Header         { return http.Header{} }
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (nowhere) WriteHeader(int)             {}
