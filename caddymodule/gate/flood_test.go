@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -140,7 +141,7 @@ func TestNoFloodOfBadTokensPushesOutAGoodOne(t *testing.T) {
 			before := heap()
 			for i := range flood.n {
 				err := f.check(flood.make(i))
-				if r, ok := err.(*Refusal); !ok || r.Reason != flood.reason {
+				if r, ok := errors.AsType[*Refusal](err); !ok || r.Reason != flood.reason {
 					t.Fatalf("%v; want %s", err, flood.reason)
 				}
 			}
