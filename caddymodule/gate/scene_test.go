@@ -31,6 +31,15 @@ func newSceneWith(t testing.TB, alg token.Algorithm) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if token.OpenSSL.Check() == nil { // builds with its tag
+		der, err := key.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, err = token.OpenSSL.ParseKey(key.ID, alg, der); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cache, err := gate.NewCache(gate.DefaultCacheSize)
 	if err != nil {
 		t.Fatal(err)
