@@ -29,6 +29,7 @@ func init() {
 //		header <name> <value>
 //		optional
 //		shadow
+//		answer [headers|request]
 //		resource <url>
 //		resource_name <text>
 //		forward drop|token|signed [<audience>]
@@ -65,6 +66,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"issuer":        {read: p.issuer, repeat: true},
 		"embedded":      b.oneOf(&g.Embedded, "on", "off"),
 		"header":        {read: p.header, repeat: true},
+		"answer":        {read: p.answer},
 		"resource":      b.text(&g.Resource),
 		"resource_name": b.text(&g.ResourceName),
 		"optional":      b.flag(&g.Optional),
@@ -157,5 +159,20 @@ func (p *gateParser) forward() error {
 		return p.Errf("%s: an empty audience after forward %s", p.name, p.gate.Forward)
 	}
 	p.gate.ForwardAudience = p.Val()
+	return nil
+}
+
+// answer parses:
+//
+//	answer [headers|request]
+func (p *gateParser) answer() error {
+	p.gate.Answer = answerHeaders
+	if !p.NextArg() {
+		return nil
+	}
+	p.gate.Answer = p.Val()
+	if p.gate.Answer != answerHeaders && p.gate.Answer != answerRequest {
+		return p.notOneOf("answer", p.gate.Answer, []string{answerHeaders, answerRequest})
+	}
 	return nil
 }

@@ -108,6 +108,9 @@ func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 	if v.Embedded != "" && v.Embedded != "on" && v.Embedded != "off" {
 		r.fail("embedded", g.Embedded, "expected on or off")
 	}
+	if g.Answer != "" && g.Answer != answerHeaders && g.Answer != answerRequest {
+		r.fail("answer", g.Answer, "expected headers or request")
+	}
 	v.Expression = r.expression(g.Expression)
 	v.Resource, _ = r.text("resource", g.Resource)
 	v.ResourceName, _ = r.text("resource_name", g.ResourceName)

@@ -84,6 +84,13 @@ type Gate struct {
 	// Whom a signed token is for, its `aud`. Default: whom the caller's token is for.
 	ForwardAudience string `json:"forward_audience,omitempty"`
 
+	// For another proxy that asks before it hands a request on: answer 200 with the
+	// identity headers, 401 or 403. `headers`: nginx and Traefik say in
+	// X-Original-URL and X-Original-Method, or X-Forwarded-Uri, -Method, -Proto and
+	// -Host, what they ask about. `request`: Envoy asks with the request itself. Who
+	// asks must be among Caddy's `trusted_proxies`.
+	Answer string `json:"answer,omitempty"`
+
 	// The identifier of what is guarded, for its metadata (RFC 9728). Default: the
 	// site's address, with the folder of the gate's matcher.
 	Resource string `json:"resource,omitempty"`
@@ -94,6 +101,7 @@ type Gate struct {
 	logger              *zap.Logger
 	app                 *App
 	spot                spot
+	more                bool              // another gate answers after this one
 	metadata            map[string]string // the part of a challenge that leads there, by host
 	own                 *resource         // by the word `resource`
 	resourceName, title string            // the values of the two
@@ -161,6 +169,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if err := g.checkOptional(); err != nil {
 		return err
 	}
+	if err := g.checkAnswer(); err != nil {
+		return err
+	}
 	for _, folder := range g.folders() {
 		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))
 	}
@@ -169,7 +180,14 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 }
 
 // passage is what the gates of a route know of one request.
-type passage struct{ pass *gate.Pass }
+type passage struct {
+	pass *gate.Pass
+
+	// Of a request that another proxy asks about:
+	original *http.Request
+	identity http.Header // what it is told
+	told     []string    // the headers of which it is told at all
+}
 
 // passageVar is the request variable that holds it.
 const passageVar = "token_gate"
@@ -210,6 +228,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		p = new(passage)
 		caddyhttp.SetVar(r.Context(), passageVar, p)
 		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
+	}
+	if g.Answer != "" {
+		defer run.release()
+		return g.answer(w, r, p, next)
 	}
 	if len(g.matchers) > 0 {
 		matched, err := g.matchers.AnyMatchWithError(r)
@@ -264,7 +286,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 		w.Header().Set("WWW-Authenticate", refusal.Challenge+g.pointer(r))
 	case refusal.Challenge != "":
 		w.Header().Set("WWW-Authenticate", refusal.Challenge)
-	default:
+	case refusal.Status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
 	}
 	return caddyhttp.Error(refusal.Status, refusal)

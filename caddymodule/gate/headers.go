@@ -186,6 +186,9 @@ var (
 	anonymous = &Pass{}
 )
 
+// Names are the identity headers that a gate sets or leaves out.
+func (g *Gate) Names() []string { return g.headers.names }
+
 // Text is a claim as a placeholder carries it, "" where there is none.
 func (p *Pass) Text(name string) string {
 	if p.Claims == nil {

@@ -1,0 +1,156 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// The values of the word `answer`.
+const (
+	answerHeaders = "headers" // nginx, Traefik: the request that is asked about stands in headers
+	answerRequest = "request" // Envoy: it is asked about by itself
+)
+
+// Reasons of a question that has no answer.
+const (
+	untrustedProxy oauth.Reason = "untrusted_proxy"
+	badOriginal    oauth.Reason = "bad_original_request"
+)
+
+// answer judges the request that another proxy asks about, and tells it who the
+// caller is instead of handing on. The chain ends at the last gate that answers.
+func (g *Gate) answer(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
+	if p.original == nil {
+		o, reason, err := g.original(r)
+		if err != nil {
+			return g.refuse(w, r, &gate.Refusal{Status: http.StatusBadRequest, Reason: reason, Cause: err})
+		}
+		p.original, p.identity = o, http.Header{}
+	}
+	o := p.original
+	matched := true
+	if len(g.matchers) > 0 {
+		var err error
+		if matched, err = g.matchers.AnyMatchWithError(o); err != nil {
+			return err
+		}
+	}
+	p.told = append(p.told, g.gate.Names()...)
+	if matched || gate.Ambiguous(o.URL) {
+		pass, err := g.check(p, o)
+		if err != nil {
+			return g.refuse(w, o, err)
+		}
+		g.passed(o, pass)
+		if pass.Claims != nil {
+			pass.Apply(p.identity)
+			p.pass = pass
+		}
+	}
+	if g.more {
+		return next.ServeHTTP(w, r)
+	}
+	h := w.Header()
+	for _, name := range p.told {
+		h[name] = []string{""} // the caller's own of that name goes where ours is empty
+	}
+	maps.Copy(h, p.identity)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// original is the request that is asked about, as far as a trusted proxy says it.
+// What it cannot have said, or says twice, is refused: a caller may have put it there.
+func (g *Gate) original(r *http.Request) (*http.Request, oauth.Reason, error) {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
+		return nil, untrustedProxy, errors.New("who asks is not among trusted_proxies")
+	}
+	if g.Answer == answerRequest {
+		return r, "", nil
+	}
+	method, address, err := asked(r.Header)
+	if err != nil {
+		return nil, badOriginal, err
+	}
+	o := *r
+	o.Method, o.URL, o.Host, o.RequestURI = method, address, address.Host, address.RequestURI()
+	return &o, "", nil
+}
+
+// asked reads the headers of nginx or of Traefik.
+func asked(h http.Header) (method string, address *url.URL, err error) {
+	nginx, traefik := h["X-Original-Url"] != nil || h["X-Original-Method"] != nil, h["X-Forwarded-Uri"] != nil || h["X-Forwarded-Method"] != nil
+	var text string
+	switch {
+	case nginx && traefik:
+		return "", nil, errors.New("X-Original-URL and X-Forwarded-Uri: one of them is not the proxy's; let it take the other away")
+	case nginx:
+		method, text, err = two(h, "X-Original-Method", "X-Original-Url")
+	case traefik:
+		if method, text, err = two(h, "X-Forwarded-Method", "X-Forwarded-Uri"); err != nil {
+			return "", nil, err
+		}
+		var proto, host string
+		proto, host, err = two(h, "X-Forwarded-Proto", "X-Forwarded-Host")
+		if err == nil && (!strings.HasPrefix(text, "/") || strings.ContainsAny(host, "/?#@")) {
+			err = errors.New("X-Forwarded-Uri or X-Forwarded-Host is no part of an address")
+		}
+		text = proto + "://" + host + text
+	default:
+		err = errors.New("neither X-Original-URL nor X-Forwarded-Uri says what is asked about")
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	address, err = originalURL(text)
+	return method, address, err
+}
+
+// two reads two headers that have to be there once each.
+func two(h http.Header, first, second string) (a, b string, err error) {
+	for _, name := range []string{first, second} {
+		if values := h[name]; len(values) != 1 || values[0] == "" {
+			return "", "", fmt.Errorf("%s has to be there once", name)
+		}
+	}
+	return h[first][0], h[second][0], nil
+}
+
+// originalURL takes an address that two readers cannot cut at different places.
+func originalURL(text string) (*url.URL, error) {
+	wrong := errors.New("the original address is not a whole one: scheme, host, path")
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c == 0x7f || c == '#' || c == '\\' {
+			return nil, wrong
+		}
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !strings.HasPrefix(u.Path, "/") {
+		return nil, wrong
+	}
+	return u, nil
+}
+
+// checkAnswer joins gates that answer, and refuses one that would never be asked.
+func (g *Gate) checkAnswer() error {
+	for _, before := range g.app.gates {
+		if before.Answer == "" || !before.spot.encloses(g.spot) {
+			continue
+		}
+		if g.Answer == "" {
+			return placed("token_gate: the gate at "+before.At+" answers before this one is asked; write `answer` here, too", g.At)
+		}
+		before.more = true
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+const trustsSocket = `
+	servers {
+		trusted_proxies static private_ranges
+		trusted_proxies_unix
+	}` + oneIssuer
+
+const answering = `
+http://app.example.com {
+	token_issuer
+	token_gate {
+		answer
+		except /public/*
+	}
+	token_gate /orders/* {
+		answer
+		scope orders:read
+		header X-User-Id {claim.sub}
+	}
+	token_gate /admin/* {
+		answer
+		scope openid
+	}
+	respond "handed on"
+}`
+
+// original are the headers by which each proxy says what it asks about.
+func original(proxy, method, uri string) []string {
+	if proxy == "nginx" {
+		return []string{"X-Original-Method: " + method, "X-Original-URL: https://shop.example.com" + uri}
+	}
+	return []string{"X-Forwarded-Method: " + method, "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example.com", "X-Forwarded-Uri: " + uri}
+}
+
+func TestAnswerJudgesTheOriginalRequest(t *testing.T) {
+	w := newWorld(t)
+	w.load(trustsSocket, answering)
+	bearer := "Authorization: Bearer " + w.token()
+	for _, proxy := range []string{"nginx", "traefik"} {
+		for _, c := range []struct {
+			uri, authorization string
+			status             int
+			subject, user      string
+		}{
+			{"/", "", 401, "", ""},
+			{"/", bearer, 200, "shop", ""},
+			{"/?a=b", bearer, 200, "shop", ""},
+			{"/orders/7", bearer, 200, "shop", "shop"},
+			{"/orders/7", bearer + "x", 401, "", ""},
+			{"/admin/x", bearer, 403, "", ""},
+			{"/public/x", "", 200, "", ""},
+			{"/public/../admin", "", 401, "", ""},
+			{"/public/%2e%2e/admin", bearer, 403, "", ""}, // one of its readings is for the third gate
+			{"/public/..;/admin/x", bearer, 403, "", ""},
+		} {
+			lines := append(original(proxy, "GET", c.uri), "X-Auth-Subject: admin", "X-User-Id: admin")
+			if c.authorization != "" {
+				lines = append(lines, c.authorization)
+			}
+			a := w.get("/auth", lines...)
+			if a.status != c.status || a.body != "" || a.header.Get("X-Auth-Subject") != c.subject || a.header.Get("X-User-Id") != c.user {
+				t.Errorf("%s %s: %v", proxy, c.uri, a)
+			}
+			if c.status == 200 && (a.header["X-Auth-Subject"] == nil || a.header["X-User-Id"] == nil || a.header.Get("Cache-Control") != "no-store") {
+				t.Errorf("%s %s: a header of the caller's would stay: %v", proxy, c.uri, a.header)
+			}
+			if c.status == 401 && a.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s %s: no challenge", proxy, c.uri)
+			}
+		}
+	}
+	if path := text(w.events("gate refused")[0]["path"]); path != "/" {
+		t.Errorf("the log tells of %s", path)
+	}
+}
+
+// A caller's own headers, mixed with the proxy's or instead of them, are no answer.
+func TestQuestionThatHasTwoReadingsIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.load(trustsSocket, answering)
+	bearer := "Authorization: Bearer " + w.token()
+	nginx, traefik := original("nginx", "GET", "/"), original("traefik", "GET", "/")
+	for name, lines := range map[string][]string{
+		"nothing":              {},
+		"both":                 append(append([]string{}, nginx...), traefik...),
+		"a caller's address":   append([]string{"X-Original-URL: https://shop.example.com/public/x"}, traefik...),
+		"a caller's method":    append([]string{"X-Forwarded-Method: GET"}, nginx...),
+		"no method":            nginx[1:],
+		"no address":           nginx[:1],
+		"no host":              {traefik[0], traefik[1], traefik[3]},
+		"no scheme":            {traefik[0], traefik[2], traefik[3]},
+		"two addresses":        append([]string{"X-Forwarded-Uri: /public/x"}, traefik...),
+		"two methods":          append([]string{"X-Original-Method: GET"}, nginx...),
+		"a path alone":         {nginx[0], "X-Original-URL: /public/x"},
+		"a host with a query":  {nginx[0], "X-Original-URL: https://shop.example.com?/admin"},
+		"a host with a path":   {traefik[0], traefik[1], "X-Forwarded-Host: a/public/x?", traefik[3]},
+		"a fragment":           {nginx[0], "X-Original-URL: https://shop.example.com/public/x#/admin"},
+		"a person in the host": {nginx[0], "X-Original-URL: https://a@shop.example.com/public/x"},
+		"a backslash":          {nginx[0], `X-Original-URL: https://shop.example.com\public/x`},
+		"another scheme":       {nginx[0], "X-Original-URL: ftp://shop.example.com/public/x"},
+		"an address in a path": {traefik[0], traefik[1], traefik[2], "X-Forwarded-Uri: https://shop.example.com/public/x"},
+		"no path":              {traefik[0], traefik[1], traefik[2], "X-Forwarded-Uri: public/x"},
+	} {
+		if a := w.get("/auth", append(lines, bearer)...); a.status != http.StatusBadRequest {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+	if reason := text(w.events("gate refused")[0]["reason"]); reason != "bad_original_request" {
+		t.Errorf("reason %q", reason)
+	}
+}
+
+// B14: whoever is no trusted proxy asks about nothing.
+func TestOnlyATrustedProxyIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, answering)
+	bearer := "Authorization: Bearer " + w.token()
+	for _, proxy := range []string{"nginx", "traefik"} {
+		if a := w.get("/public/x", append(original(proxy, "GET", "/public/x"), bearer)...); a.status != http.StatusBadRequest || a.header["X-Auth-Subject"] != nil {
+			t.Errorf("%s: %v", proxy, a)
+		}
+	}
+	if reason := text(w.events("gate refused")[0]["reason"]); reason != "untrusted_proxy" {
+		t.Errorf("reason %q", reason)
+	}
+}
+
+// Envoy asks with the request itself; headers say nothing then.
+func TestAnswerToTheRequestItself(t *testing.T) {
+	w := newWorld(t)
+	site := strings.ReplaceAll(answering, "answer\n", "answer request\n")
+	w.load(trustsSocket, site)
+	bearer := "Authorization: Bearer " + w.token()
+	misleading := original("traefik", "GET", "/public/x")
+	if a := w.get("/admin/x", append(misleading, bearer)...); a.status != http.StatusForbidden {
+		t.Errorf("/admin/x: %v", a)
+	}
+	if a := w.get("/orders/7", bearer); a.status != http.StatusOK || a.header.Get("X-User-Id") != "shop" || a.body != "" {
+		t.Errorf("/orders/7: %v", a)
+	}
+	if a := w.get("/public/x"); a.status != http.StatusOK || a.header["X-Auth-Subject"] == nil {
+		t.Errorf("/public/x: %v", a)
+	}
+}
+
+func TestGateBehindOneThatAnswersIsRefused(t *testing.T) {
+	w := newWorld(t)
+	var config caddy.Config
+	site := "http://app.example.com {\n\ttoken_gate {\n\t\tanswer\n\t}\n\ttoken_gate /admin/* {\n\t\tscope openid\n\t}\n}"
+	if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), "write `answer` here, too, at Caddyfile:") {
+		t.Errorf("got %v", err)
+	}
+}
