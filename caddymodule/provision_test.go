@@ -119,6 +119,7 @@ func TestMistakesInJSONAreRefused(t *testing.T) {
 	const client = `{"id":"shop","type":"m2m","secrets":[{"value":"0123456789abcdef"}],"grants":["client_credentials"],"scopes":["read"]}`
 	for config, want := range map[string]string{
 		`{"token_issuer":{"clients":[` + client + `]}}`:                                                                               "issuer",
+		`{"token_issuer":{"issuer":"https://a.example","crypto":"boringssl"}}`:                                                        `crypto: "boringssl" is not go or openssl`,
 		`{"token_issuer":{"signing_algorithm":"ES256"}}`:                                                                              "issuer",
 		`{"token_issuer":{"issuer":"https://a.example","acces_token_lifetime":"5m"}}`:                                                 "acces_token_lifetime",
 		`{"token_issuer":{"issuer":"https://a.example","store":{"type":"mysql","path":"x"}}}`:                                         "store: expected sqlite",

@@ -96,6 +96,10 @@ func newKey(algorithm string, der []byte, private bool) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.newKey(s, der, private)
+}
+
+func (l *library) newKey(s scheme, der []byte, private bool) (*key, error) {
 	k := &key{library: l, scheme: s, signs: private}
 	read := l.readPublic
 	if private {

@@ -3,8 +3,11 @@
 package openssl
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -70,6 +73,9 @@ func load() (*library, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.try(); err != nil {
+		return nil, fmt.Errorf("%s does no RSA on this machine: %w: look at OpenSSL's configuration (openssl.cnf, OPENSSL_CONF), and start again", file, err)
+	}
 	loaded = l
 	return l, nil
 }
@@ -109,6 +115,22 @@ func open(file string) (_ *library, err error) {
 		l.hashes[name], _, _ = purego.SyscallN(function)
 	}
 	return l, nil
+}
+
+// try prepares a verification with every algorithm: a configuration of the machine
+// can leave them out.
+func (l *library) try() error {
+	number := new(big.Int).SetBit(big.NewInt(1), 2047, 1) // of the right size, and nobody's
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: number, E: 65537})
+	if err != nil {
+		return err
+	}
+	for _, s := range schemes {
+		if _, err := l.newKey(s, der, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *library) functions() map[string]*uintptr {
