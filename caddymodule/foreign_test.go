@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type abroad struct {
 	fetches atomic.Int32
 	asked   atomic.Int32 // about opaque tokens
 	down    atomic.Bool
+	fault   atomic.Value // http.HandlerFunc that answers for the key set instead; nil: none
+	mu      sync.Mutex   // of jwks
 }
 
 const (
@@ -41,6 +44,12 @@ func newAbroad(w *world) *abroad {
 			_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": a.URL, "jwks_uri": a.URL + "/keys"})
 		case r.URL.Path == "/keys":
 			a.fetches.Add(1)
+			if fault, _ := a.fault.Load().(http.HandlerFunc); fault != nil {
+				fault(rw, r)
+				return
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			_, _ = rw.Write([]byte(a.jwks))
 		case r.URL.Path == "/introspect":
 			a.asked.Add(1)
