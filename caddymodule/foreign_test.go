@@ -160,6 +160,11 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 			t.Fatalf("who is told that the token is bad throws it away: %v", got)
 		}
 	}
+	_, bare, _ := strings.Cut(raw, "Bearer ")
+	if x := w.explained(http.MethodGet, "http://app.example.com/", bare); x.Reason != "issuer_unavailable" || x.Mend == "" ||
+		!strings.HasSuffix(x.Says, ": discovery: answered 502") || x.Token == nil || x.Token.Keys == nil || x.Token.Keys.State != "down" {
+		t.Errorf("%+v %+v", x, x.Token)
+	}
 	if got := w.get("/", strings.Replace(raw, "Bearer ", "Bearer x", 1)); got.status != http.StatusUnauthorized {
 		t.Errorf("what is no token needs nobody's keys: %v", got)
 	}
@@ -183,7 +188,10 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 			t.Errorf("%s: %d times in the log", text, n)
 		}
 	}
-	if _, bare, _ := strings.Cut(raw, "Bearer "); strings.Contains(log, bare[:40]) {
+	if x := w.explained(http.MethodGet, "http://app.example.com/", bare); x.Decision != "passed" || x.Token.Keys == nil || x.Token.Keys.Fetched.IsZero() {
+		t.Errorf("%+v %+v", x, x.Token)
+	}
+	if strings.Contains(log, bare[:40]) {
 		t.Error("a token is in the log")
 	}
 }
