@@ -62,10 +62,11 @@ var places = map[string]place{
 	},
 
 	"caddymodule/gate":        {ours: []string{"tokenissuer/token", "tokenissuer/oauth", "caddymodule/gate/remote"}},
+	"caddymodule/gate/login":  {ours: []string{"tokenissuer/token", "tokenissuer/oauth", "caddymodule/gate/remote"}},
 	"caddymodule/gate/remote": {ours: []string{"tokenissuer/token", "tokenissuer/oauth"}},
 	"caddymodule": {
 		ours: []string{
-			"caddymodule/gate", "caddymodule/gate/remote", "tokenissuer", "tokenissuer/token", "tokenissuer/oauth", "tokenissuer/message",
+			"caddymodule/gate", "caddymodule/gate/login", "caddymodule/gate/remote", "tokenissuer", "tokenissuer/token", "tokenissuer/oauth", "tokenissuer/message",
 			"tokenissuer/hashing",
 			"tokenissuer/store", "tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/feed",
 		},

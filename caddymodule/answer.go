@@ -28,7 +28,7 @@ const (
 
 // answer judges the request that another proxy asks about, and tells it who the
 // caller is instead of handing on. The chain ends at the last gate that answers.
-func (g *Gate) answer(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
+func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
 	if p.original == nil {
 		o, reason, err := g.original(r)
 		if err != nil {
@@ -46,7 +46,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, p *passage, next c
 	}
 	p.told = append(p.told, g.gate.Names()...)
 	if matched || gate.Ambiguous(o.URL) {
-		pass, err := g.check(p, o)
+		pass, err := g.check(w, run, p, o)
 		if err != nil {
 			return g.refuse(w, o, err)
 		}

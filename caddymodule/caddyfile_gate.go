@@ -26,6 +26,8 @@ func init() {
 //		except <path>…
 //		issuer <url> { … }
 //		embedded on|off
+//		token_from header|cookie…
+//		login { … }
 //		header <name> <value>
 //		optional
 //		shadow
@@ -67,6 +69,8 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"embedded":      b.oneOf(&g.Embedded, "on", "off"),
 		"header":        {read: p.header, repeat: true},
 		"answer":        {read: p.answer},
+		"token_from":    b.texts(&g.TokenFrom),
+		"login":         {read: p.login},
 		"resource":      b.text(&g.Resource),
 		"resource_name": b.text(&g.ResourceName),
 		"optional":      b.flag(&g.Optional),

@@ -41,6 +41,7 @@ func (g *Gate) compile() (gate.Config, error) {
 		return gate.Config{}, err
 	}
 	g.embedded = v.Embedded != "off"
+	g.from, g.signIn = v.tokenFrom(), v.signIn
 	g.resourceName, g.title = v.Resource, v.ResourceName
 	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow, MaxAge: maxAge}
 	c.Forward, c.ForwardAudience = howToForward[v.Forward], v.ForwardAudience
@@ -114,10 +115,12 @@ func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 	v.Expression = r.expression(g.Expression)
 	v.Resource, _ = r.text("resource", g.Resource)
 	v.ResourceName, _ = r.text("resource_name", g.ResourceName)
+	v.TokenFrom = r.texts("token_from", g.TokenFrom)
 	v.Forward, _ = r.text("forward", g.Forward)
 	v.ForwardAudience, _ = r.text("forward", g.ForwardAudience)
 	maxAge = r.duration("max_age", g.MaxAge)
 	v.Lines, r.lines = r.lines, nil
+	v.Login = g.Login.resolve(r)
 	for _, c := range g.Claim {
 		r.at = c.At
 		name, _ := r.text("claim", c.Name)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 )
 
 func init() { caddy.RegisterModule(Gate{}) }
@@ -91,6 +92,15 @@ type Gate struct {
 	// asks must be among Caddy's `trusted_proxies`.
 	Answer string `json:"answer,omitempty"`
 
+	// Where a token is looked for, in this order: `header` (default), the Authorization
+	// field, and `cookie`, what a `login` has left in the browser. A cookie counts only
+	// for requests of the site's own pages and of people, not for other sites'.
+	TokenFrom []string `json:"token_from,omitempty"`
+
+	// Send people who come without a token to sign in, and keep them signed in by a
+	// cookie. Scripts and other programs are answered 401 as ever.
+	Login *Login `json:"login,omitempty"`
+
 	// The identifier of what is guarded, for its metadata (RFC 9728). Default: the
 	// site's address, with the folder of the gate's matcher.
 	Resource string `json:"resource,omitempty"`
@@ -100,6 +110,10 @@ type Gate struct {
 
 	logger              *zap.Logger
 	app                 *App
+	from                from
+	signIn              signIn
+	login               *login.Login // by signIn; set with gate
+	number              int          // of this gate in the configuration
 	spot                spot
 	more                bool              // another gate answers after this one
 	metadata            map[string]string // the part of a challenge that leads there, by host
@@ -181,7 +195,10 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 
 // passage is what the gates of a route know of one request.
 type passage struct {
-	pass *gate.Pass
+	pass     *gate.Pass
+	brought  *login.Brought // our cookies, which nobody behind gets to see
+	byCookie bool           // the token came in one
+	renewed  bool           // the answer sets it anew
 
 	// Of a request that another proxy asks about:
 	original *http.Request
@@ -223,15 +240,22 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
 	if p == nil {
+		p = new(passage)
+		if run.cookies {
+			p.read(r)
+		}
 		// Before anything that can answer, the matcher included.
 		run.strip.Strip(r)
-		p = new(passage)
 		caddyhttp.SetVar(r.Context(), passageVar, p)
 		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
 	}
 	if g.Answer != "" {
 		defer run.release()
-		return g.answer(w, r, p, next)
+		return g.answer(w, r, run, p, next)
+	}
+	if g.login != nil && isOurs(r) {
+		defer run.release()
+		return g.serveLogin(w, r, run, p)
 	}
 	if len(g.matchers) > 0 {
 		matched, err := g.matchers.AnyMatchWithError(r)
@@ -244,10 +268,16 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 			return next.ServeHTTP(w, r)
 		}
 	}
-	pass, err := g.check(p, r)
+	pass, err := g.check(w, run, p, r)
 	run.release() // the backend's time is not the state's
 	if err != nil {
+		if g.login != nil && g.turn(w, r, p, err) {
+			return nil
+		}
 		return g.refuse(w, r, err)
+	}
+	if p.renewed {
+		w, p.renewed = unshared(w), false
 	}
 	g.passed(r, pass)
 	if pass.Claims == nil {
@@ -264,10 +294,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 
 // check judges by this gate's rules what an earlier gate may have judged by its
 // own, and taken the token from.
-func (g *Gate) check(p *passage, r *http.Request) (*gate.Pass, error) {
+func (g *Gate) check(w http.ResponseWriter, run *running, p *passage, r *http.Request) (*gate.Pass, error) {
 	now := time.Now()
-	if p.pass != nil {
+	switch {
+	case p.pass != nil:
 		return g.gate.Recheck(p.pass, r, now)
+	case g.from != fromHeader:
+		return g.checkCookie(w, run, p, r, now)
 	}
 	return g.gate.Check(r, now)
 }

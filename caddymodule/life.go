@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
@@ -29,6 +30,10 @@ type running struct {
 	// strip knows the identity headers of every gate of the configuration: what one
 	// gate has set, the next must not take for the client's.
 	strip *gate.Gate
+
+	logins  map[string]*login.Login // by their keys
+	keys    *login.Keys             // of the cookies; nil without cookies
+	cookies bool                    // a gate takes tokens from them
 }
 
 // Provision resolves placeholders and checks the configuration. It opens
@@ -115,8 +120,10 @@ func (a *App) buildGates(run *running) error {
 		}
 	}
 	var err error
-	run.strip, err = gate.New(union, run.cache)
-	return err
+	if run.strip, err = gate.New(union, run.cache); err != nil {
+		return err
+	}
+	return a.buildLogins(run)
 }
 
 // Stop has nothing to do: requests are still under way.

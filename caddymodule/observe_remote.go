@@ -37,38 +37,30 @@ func (issuerStates) Describe(all chan<- *prometheus.Desc) {
 	all <- keysState
 }
 
-// keysReading is how the keys of a foreign issuer are.
-type keysReading struct {
-	State   remote.State `json:"state"`
-	Fetched time.Time    `json:"fetched,omitzero"`
-}
-
-// keysElsewhere are those of all issuers that are fetched from. While a reload
-// changes how an issuer is asked there are two of it, and the one that knows more
-// counts.
-func keysElsewhere() map[string]keysReading {
-	issuers := map[string]keysReading{}
+// Collect implements prometheus.Collector. While a reload changes how an issuer is
+// asked there are two of it, and the one that knows more counts.
+func (issuerStates) Collect(all chan<- prometheus.Metric) {
+	type status struct {
+		state   remote.State
+		fetched time.Time
+	}
+	issuers := map[string]status{}
 	elsewhere.Range(func(_, value any) bool {
 		if k, ok := value.(fetchedKeys); ok {
 			state, fetched := k.Status()
-			if other, twice := issuers[k.issuer]; !twice || fetched.After(other.Fetched) {
-				issuers[k.issuer] = keysReading{state, fetched}
+			if other, twice := issuers[k.issuer]; !twice || fetched.After(other.fetched) {
+				issuers[k.issuer] = status{state, fetched}
 			}
 		}
 		return true
 	})
-	return issuers
-}
-
-// Collect implements prometheus.Collector.
-func (issuerStates) Collect(all chan<- prometheus.Metric) {
-	for issuer, keys := range keysElsewhere() {
-		if !keys.Fetched.IsZero() {
-			all <- prometheus.MustNewConstMetric(keysAge, prometheus.GaugeValue, time.Since(keys.Fetched).Seconds(), issuer)
+	for issuer, s := range issuers {
+		if !s.fetched.IsZero() {
+			all <- prometheus.MustNewConstMetric(keysAge, prometheus.GaugeValue, time.Since(s.fetched).Seconds(), issuer)
 		}
 		for _, state := range []remote.State{remote.Waiting, remote.Fresh, remote.Stale, remote.Down} {
 			value := 0.0
-			if state == keys.State {
+			if state == s.state {
 				value = 1
 			}
 			all <- prometheus.MustNewConstMetric(keysState, prometheus.GaugeValue, value, issuer, string(state))

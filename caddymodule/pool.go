@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
@@ -40,6 +41,7 @@ type shared struct {
 	state   *tokenissuer.State // nil without an issuer
 	cache   *gate.Cache
 	streams *gate.Streams
+	earned  *login.Memory // what codes and refresh tokens earned a moment ago
 
 	// users counts the pool as one and each request under way; who comes to zero
 	// closes. Caddy ends a configuration while its requests are still running.
@@ -79,7 +81,7 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: path, cache: cache, streams: gate.NewStreams(), governed: rules}
+	s := &shared{key: path, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules}
 	s.users.Store(1)
 	if path == "" {
 		return s, nil

@@ -28,12 +28,13 @@ var reference = []struct{ title, syntax, fields string }{
 	{"`issuer`", "issuer", "ForeignIssuer"},
 	{"`introspection`", "introspection", "Introspection"},
 	{"`header`", "header", "Header"},
+	{"`login`", "login", "Login"},
 }
 
 // TestReferenceIsTheCodes holds docs/reference.md to what the code says; with
 // -update it is written from there.
 func TestReferenceIsTheCodes(t *testing.T) {
-	files := []string{"app.go", "gateway.go", "caddyfile_issuer.go", "caddyfile_portal.go", "caddyfile_codes.go", "caddyfile_gate.go", "foreign.go"}
+	files := []string{"app.go", "gateway.go", "caddyfile_issuer.go", "caddyfile_portal.go", "caddyfile_codes.go", "caddyfile_gate.go", "login.go", "foreign.go"}
 	syntax, structs := map[string]string{}, map[string]*ast.StructType{}
 	for _, name := range files {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)

@@ -72,6 +72,9 @@ func (g *Gate) fulfillable(own *offer) error {
 	if err := g.checkExpression(); err != nil {
 		return err
 	}
+	if err := g.checkLogin(own, wrong); err != nil {
+		return err
+	}
 	if own != nil {
 		return g.checkOffer(own, wrong)
 	}

@@ -24,6 +24,7 @@ type State struct {
 	refresh  []byte // derives successors of refresh tokens
 	names    []byte // keys the hashes of names and addresses
 	pages    []byte // seals what the portal hands to browsers
+	login    []byte // seals what gates hand to browsers
 	keyLock  sync.Mutex
 	keyRules KeyRules
 
@@ -68,6 +69,9 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 		return nil, err
 	}
 	if s.pages, err = s.derivation(ctx, "pages", now); err != nil {
+		return nil, err
+	}
+	if s.login, err = s.derivation(ctx, "login", now); err != nil {
 		return nil, err
 	}
 	if s.revoked, err = feed.Open(ctx, st, now); err != nil {

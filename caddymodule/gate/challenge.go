@@ -110,6 +110,8 @@ func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 	case errors.Is(cause, oauth.ErrNoToken):
 		// RFC 6750 §3.1: no error code for who sent no credentials.
 		r.Reason = oauth.NoBearerToken
+	case errors.Is(cause, ErrCrossSite):
+		r.Reason = CrossSite
 	case errors.Is(cause, oauth.ErrTwoTokens):
 		r.Status, r.Reason = http.StatusBadRequest, oauth.BadBearerToken
 		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`

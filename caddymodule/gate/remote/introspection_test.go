@@ -193,30 +193,32 @@ func TestAnswersThatOpen(t *testing.T) {
 	}
 }
 
-// Those that give up begin no second question, and take the answer from nobody.
 func TestOneTokenIsOneQuestion(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		begun <- struct{}{}
+		close(begun) // a second time it panics
 		<-finish
 		says(good)(w, r)
 	})
-	var first sync.WaitGroup
-	first.Go(func() {
+	var wg sync.WaitGroup
+	ask := func() {
 		if _, err := d.ask("opaque", false, now); err != nil {
 			t.Error(err)
 		}
-	})
+	}
+	wg.Go(ask)
 	<-begun
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
 	for range 99 {
-		if _, err := d.Introspect(gone, "opaque", token.Sum("opaque"), false, now); !silent(err) {
-			t.Errorf("%v", err)
-		}
+		wg.Go(ask)
+	}
+	// One that gives up takes the answer from nobody.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Introspect(ctx, "opaque", token.Sum("opaque"), false, now); !silent(err) {
+		t.Errorf("%v", err)
 	}
 	close(finish)
-	first.Wait()
+	wg.Wait()
 	if n := d.asked.Load(); n != 1 {
 		t.Errorf("%d questions", n)
 	}

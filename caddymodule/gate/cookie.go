@@ -1,0 +1,37 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// ErrCrossSite is about a token that a browser added to a request of somebody
+// else's making.
+var ErrCrossSite = errors.New("a page of another site made the browser send this")
+
+// ErrNotNow is about a token that cannot be had now, through no fault of the
+// caller's.
+var ErrNotNow = errUnavailable
+
+// CrossSite is the reason of a refusal for ErrCrossSite.
+const CrossSite oauth.Reason = "request_of_another_site"
+
+// Excepts reports whether nothing is asked of a request.
+func (g *Gate) Excepts(r *http.Request) bool { return g.except.match(r.URL) }
+
+// CheckCookie is Check for a token that a cookie has brought. cause, where there
+// is one, is why there is none; an oauth.ErrNoToken says that nothing came.
+func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Time) (*Pass, error) {
+	switch {
+	case g.except.match(r.URL):
+		return excepted, nil
+	case cause == nil:
+		return g.admit(r, raw, now, nil)
+	case g.optional && errors.Is(cause, oauth.ErrNoToken):
+		return anonymous, nil
+	}
+	return g.refuse(nil, cause, nil)
+}

@@ -1,0 +1,58 @@
+package login
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// logout ends the session here, and sends the browser on to end the one at the
+// issuer: otherwise the next page would sign the person in again. A link from
+// another site, or a browser that does not say where a request comes from, gets a
+// page that asks.
+func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, others map[string]*Login, now time.Time) Outcome {
+	post := r.Method == http.MethodPost
+	if !post && !meant(r) {
+		l.show(w, r, http.StatusOK, view{Name: "logout", Form: logoutPath})
+		return Outcome{}
+	}
+	if post && !FromHere(r) {
+		return l.page(w, r, http.StatusForbidden, "foreign", "/", Outcome{Reason: CrossSite})
+	}
+	var outcome Outcome
+	if s, ok := l.Keys.Session(r, b); ok {
+		if began := others[s.Client]; began != nil {
+			l = began
+		}
+		if s.refresh != "" {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+			defer cancel()
+			if err := l.Issuer.Revoke(ctx, r.RemoteAddr, s.refresh); err != nil {
+				outcome = Outcome{Unavailable, err} // the cookie goes all the same
+			}
+		}
+	}
+	clearSession(w, b)
+	if f, ok := readFlow(b); ok {
+		f.done = 0 // who comes back now goes round nothing
+		set(w, flowCookie, f.String())
+	}
+	doors, err := l.Issuer.Doors(r.Context(), home(r))
+	switch {
+	case err != nil || doors.SignOut == "":
+		l.show(w, r, http.StatusOK, view{Name: "bye", Link: "/"})
+	case post:
+		// Browsers apply a page's form-action to where the answer redirects.
+		l.show(w, r, http.StatusOK, view{Name: "leaving", Next: doors.SignOut, Link: doors.SignOut})
+	default:
+		goTo(w, http.StatusSeeOther, doors.SignOut)
+	}
+	return outcome
+}
+
+// meant reports whether a person asked for it: by a link of this site, or by
+// typing the address.
+func meant(r *http.Request) bool {
+	site, ok := one(r.Header, "Sec-Fetch-Site")
+	return ok && (site == "same-origin" || site == "none")
+}

@@ -1,0 +1,39 @@
+package login
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Paths is where everything of ours is, on every site that has a login.
+const Paths = "/.gatehouse/"
+
+// The addresses below it.
+const (
+	callbackPath = Paths + "callback"
+	startPath    = Paths + "login"
+	logoutPath   = Paths + "logout"
+)
+
+// CallbackPath is what an issuer has to know of a site.
+const CallbackPath = callbackPath
+
+// maxReturn keeps the state, sealed and escaped, under what issuers take.
+const maxReturn = 2000
+
+// Return is the place on this site to come back to after a sign-in: a path with
+// its query, never another host, whichever way a browser reads it, and never one
+// of our own.
+func Return(target string) string {
+	u, err := url.ParseRequestURI(target)
+	switch {
+	case err != nil, len(target) > maxReturn,
+		!strings.HasPrefix(target, "/"),
+		len(target) > 1 && (target[1] == '/' || target[1] == '\\'),
+		strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c >= 0x7f }),
+		u.Host != "" || u.Scheme != "",
+		strings.HasPrefix(u.Path, Paths):
+		return "/"
+	}
+	return target
+}

@@ -1,0 +1,58 @@
+package login
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// F05: open redirects.
+func TestReturnStaysOnTheSite(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{
+		"//evil.example":                "/",
+		"///evil.example":               "/",
+		"/\\evil.example":               "/",
+		"\\\\evil.example":              "/",
+		"https://evil.example/":         "/",
+		"https:evil.example":            "/",
+		"javascript:alert(1)":           "/",
+		"/\t/evil.example":              "/",
+		"/a\r\nSet-Cookie: a=b":         "/",
+		"/a b":                          "/",
+		"/ä":                            "/",
+		"/%zz":                          "/",
+		"":                              "/",
+		"a/b":                           "/",
+		"*":                             "/",
+		"/.gatehouse/logout":            "/",
+		"/.gatehouse/callback?code=a":   "/",
+		"/%2egatehouse/logout":          "/",
+		"/" + strings.Repeat("a", 2000): "/",
+		"/":                             "/",
+		"/orders?year=2026&q=a%20b":     "/orders?year=2026&q=a%20b",
+		"/%2F%2Fevil.example":           "/%2F%2Fevil.example",
+		"/%09/evil.example":             "/%09/evil.example",
+		"/?return=https://evil.example": "/?return=https://evil.example",
+		"/.gatehouses":                  "/.gatehouses",
+	} {
+		if got := Return(target); got != want {
+			t.Errorf("%q: %q, want %q", target, got, want)
+		}
+	}
+}
+
+// Whatever is asked for, a browser that reads it leniently stays on the site.
+func FuzzReturn(f *testing.F) {
+	f.Add("//evil.example")
+	f.Add("/a?b=c")
+	site := &url.URL{Scheme: "https", Host: "site.example", Path: "/.gatehouse/callback"}
+	f.Fuzz(func(t *testing.T, target string) {
+		got := Return(target)
+		lenient := strings.NewReplacer("\\", "/", "\t", "", "\n", "", "\r", "").Replace(got)
+		u, err := site.Parse(lenient)
+		if err != nil || u.Host != site.Host || u.Scheme != site.Scheme {
+			t.Errorf("%q leads to %q: %v", target, got, u)
+		}
+	})
+}

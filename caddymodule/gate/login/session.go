@@ -1,0 +1,79 @@
+package login
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Session is a person's sign-in as the cookie has it.
+type Session struct {
+	Client  string // the Key of the Login that made it
+	Access  string
+	refresh string
+	flow    string // the state it was made by
+	made    int64
+	expires int64 // of the access token
+}
+
+// String keeps the tokens out of logs.
+func (Session) String() string { return "session of a person" }
+
+// GoString keeps them out of %#v.
+func (s Session) GoString() string { return s.String() }
+
+// Session opens the cookie for this request's host. false: there is none, or
+// nothing that was sealed here for it, which is the same.
+func (k *Keys) Session(r *http.Request, b *Brought) (s Session, ok bool) {
+	parts, n := b.sealed()
+	if n == 0 {
+		return s, false
+	}
+	err := open(k.session, Host(r), func(plain []byte) error {
+		if len(plain) < 16 {
+			return errPacked
+		}
+		s.made, s.expires = instant(plain), instant(plain[8:])
+		return unpack(plain[16:], &s.Client, &s.Access, &s.refresh, &s.flow)
+	}, parts[:n]...)
+	return s, err == nil
+}
+
+func (s *Session) seal(aead cipher.AEAD, host string) string {
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, 64+len(s.Access)+len(s.refresh)), uint64(s.made)) //nolint:gosec // instant reads it back
+	plain = binary.BigEndian.AppendUint64(plain, uint64(s.expires))                                          //nolint:gosec // the same
+	return seal(aead, host, pack(plain, s.Client, s.Access, s.refresh, s.flow))
+}
+
+func instant(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // seal wrote one
+
+// early is how long before its end an access token is renewed, so that it does
+// not end on the way to the backend.
+const early = 20 * time.Second
+
+// Due reports whether the access token is at its end. Of one with a short life
+// the last quarter is.
+func (s *Session) Due(now time.Time) bool {
+	left := min(int64(early/time.Second), (s.expires-s.made)/4)
+	return now.Unix() >= s.expires-left
+}
+
+// over reports whether the access token cannot be used any more.
+func (s *Session) over(now time.Time) bool { return now.Unix() >= s.expires }
+
+// Host is what a cookie is for: a browser keeps one for all ports of a host.
+func Host(r *http.Request) string {
+	host := r.Host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
+		host = host[:i]
+	}
+	for i := range len(host) {
+		if c := host[i]; 'A' <= c && c <= 'Z' {
+			host = strings.ToLower(host)
+			break
+		}
+	}
+	return strings.TrimSuffix(host, ".")
+}

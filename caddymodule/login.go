@@ -1,0 +1,175 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// Login is where a gate sends people to sign in.
+type Login struct {
+	// Where this was written.
+	At string `json:"at,omitempty"`
+
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
+	// The client that people sign in to, one with the grant authorization_code and a
+	// redirect URI `https://<site>/.gatehouse/callback` for each site. Default: the one
+	// such client among `audience`, or of the issuer.
+	ClientID string `json:"client_id,omitempty"`
+
+	// Scopes to ask for besides `openid`, where the client has it, and the gate's own.
+	Scope []string `json:"scope,omitempty"`
+}
+
+// login parses:
+//
+//	login {
+//		client_id <id>
+//		scope <scope>…
+//	}
+func (p *gateParser) login() error {
+	l := &Login{At: at(p.Dispenser)}
+	if p.NextArg() {
+		return p.Errf("%s: unexpected %q after login", p.name, p.Val())
+	}
+	b := newBlock(p.Dispenser, p.name+": login")
+	if err := b.read(words{
+		"client_id": b.text(&l.ClientID),
+		"scope":     b.texts(&l.Scope),
+	}); err != nil {
+		return err
+	}
+	l.Lines = b.lines.kept()
+	p.gate.Login = l
+	return nil
+}
+
+// resolve returns a copy without placeholders.
+func (l *Login) resolve(r *reader) *Login {
+	if l == nil {
+		return nil
+	}
+	r.at, r.lines = l.At, l.Lines
+	v := &Login{At: l.At, Lines: l.Lines, Scope: r.texts("login scope", l.Scope)}
+	v.ClientID, _ = r.text("login client_id", l.ClientID)
+	return v
+}
+
+// signIn is what a login says once everything is known.
+type signIn struct {
+	client string // "" without a login
+	scopes []string
+}
+
+// key tells the logins of a configuration from one another.
+func (s signIn) key(issuer string) string { return issuer + " " + s.client }
+
+// buildLogins makes the logins of the gates, one for each client.
+func (a *App) buildLogins(run *running) (err error) {
+	for n, g := range a.gates {
+		g.number = n
+		if g.from == fromHeader || run.issuer == nil {
+			continue // nobody sets a cookie there
+		}
+		run.cookies = true
+		if run.keys == nil {
+			if run.keys, err = login.NewKeys(run.issuer.LoginKey()); err != nil {
+				return err
+			}
+			run.logins = map[string]*login.Login{}
+		}
+		if g.signIn.client == "" {
+			continue
+		}
+		key := g.signIn.key(run.issuer.Identifier())
+		l := run.logins[key]
+		if l == nil {
+			l = &login.Login{
+				Key: key, Client: g.signIn.client, Keys: run.keys, Memory: run.earned,
+				Issuer: inside{run.issuer, g.signIn.client},
+			}
+			l.Judge = a.judgeFor(l)
+			run.logins[key] = l
+		}
+		// All of them at once: who was let in by one gate need not come back for the next.
+		for _, s := range g.signIn.scopes {
+			if !slices.Contains(l.Scopes, s) {
+				l.Scopes = append(l.Scopes, s)
+			}
+		}
+		g.login = l
+	}
+	return nil
+}
+
+// inside is the issuer of this process, for one of its clients.
+type inside struct {
+	issuer *tokenissuer.Issuer
+	client string
+}
+
+func (i inside) Doors(_ context.Context, back string) (login.Doors, error) {
+	d, err := i.issuer.Doors(i.client, back)
+	return login.Doors(d), err
+}
+
+func (i inside) Earn(ctx context.Context, peer string, form url.Values) (login.Tokens, error) {
+	e, err := i.issuer.Earn(ctx, i.client, addressOf(peer), form)
+	if err != nil {
+		return login.Tokens{}, judged(err)
+	}
+	return login.Tokens{Access: e.Access, Refresh: e.Refresh, Expires: e.Expires}, nil
+}
+
+func (i inside) Revoke(ctx context.Context, peer, refresh string) error {
+	return i.issuer.EndSignIn(ctx, i.client, addressOf(peer), refresh)
+}
+
+// judged tells the issuer's no from its silence.
+func judged(err error) error {
+	switch oauth.AsError(err).Code {
+	case oauth.InvalidGrant, oauth.InvalidClient, oauth.UnauthorizedClient, oauth.InvalidRequest, oauth.InvalidScope:
+		return errors.Join(login.ErrRefused, err)
+	}
+	return err
+}
+
+func addressOf(peer string) netip.Addr {
+	if at, err := netip.ParseAddrPort(peer); err == nil {
+		return at.Addr().Unmap().WithZone("")
+	}
+	ip, _ := netip.ParseAddr(peer) // the zero Addr where there is none
+	return ip.Unmap().WithZone("")
+}
+
+// from says where a gate looks for a token.
+type from int
+
+const (
+	fromHeader from = iota
+	fromHeaderThenCookie
+	fromCookieThenHeader
+	fromCookie
+)
+
+// tokenFrom is the order of the words; a login alone reads both.
+func (g *Gate) tokenFrom() from {
+	switch words := strings.Join(g.TokenFrom, " "); {
+	case words == "cookie":
+		return fromCookie
+	case words == "cookie header":
+		return fromCookieThenHeader
+	case words == "header cookie", g.Login != nil:
+		return fromHeaderThenCookie
+	}
+	return fromHeader
+}

@@ -1,0 +1,119 @@
+package caddymodule
+
+import (
+	"net/url"
+	"slices"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+// checkLogin says what is wrong with where tokens are looked for, and finds the
+// client that people sign in to.
+func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a ...any) error) error {
+	for n, word := range g.TokenFrom {
+		switch {
+		case hasPlaceholder(word):
+		case word != "header" && word != "cookie":
+			return wrong("token_from", word, "expected header or cookie")
+		case slices.Contains(g.TokenFrom[:n], word):
+			return wrong("token_from", word, "stands twice")
+		}
+	}
+	if g.Answer != "" && g.tokenFrom() != fromHeader {
+		return wrong("answer", g.Answer, "the proxy that asks would keep the cookie of the sign-in; let this server hand the requests on where people sign in")
+	}
+	if g.Login == nil {
+		return nil
+	}
+	if len(g.TokenFrom) > 0 && !slices.Contains(g.TokenFrom, "cookie") && !slices.ContainsFunc(g.TokenFrom, hasPlaceholder) {
+		return wrong("token_from", "header", "login keeps the token in a cookie; write `token_from header cookie`, which is the default with login")
+	}
+	if own == nil {
+		return placed("token_gate: login: people sign in to the embedded issuer; add the global option token_issuer, or leave `embedded off` out", g.Login.At)
+	}
+	for p := range own.unknown {
+		if slices.Contains([]string{"client", "grants", "redirect_uris", "scopes", "dialect"}, p.option) {
+			return nil // judged when the configuration is loaded
+		}
+	}
+	if hasPlaceholder(g.Login.ClientID) || slices.ContainsFunc(g.Audience, hasPlaceholder) {
+		return nil
+	}
+	c, mend := g.loginClient(own)
+	if mend != "" {
+		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_id", "", g.Login.At))
+	}
+	return g.checkLoginClient(c)
+}
+
+// loginClient finds the client that people sign in to, or says how to name it.
+func (g *Gate) loginClient(own *offer) (c tokenissuer.Client, mend string) {
+	var able, ready []tokenissuer.Client
+	var ids []string
+	for _, c := range own.config.Clients {
+		ids = append(ids, c.ID)
+		if !c.HasGrant(oauth.GrantAuthorizationCode) || g.Login.ClientID == "" && len(g.Audience) > 0 && !slices.Contains(g.Audience, c.ID) {
+			if c.ID == g.Login.ClientID {
+				return c, "client " + c.ID + " has no people who sign in; add `grants authorization_code` to it"
+			}
+			continue
+		}
+		if c.ID == g.Login.ClientID {
+			return c, ""
+		}
+		able = append(able, c)
+		if slices.ContainsFunc(c.RedirectURIs, isCallback) {
+			ready = append(ready, c)
+		}
+	}
+	switch {
+	case g.Login.ClientID != "":
+		return c, "client_id " + g.Login.ClientID + ": no client has this id" + didYouMean(g.Login.ClientID, ids)
+	case len(able) == 1:
+		return able[0], ""
+	case len(ready) == 1:
+		return ready[0], ""
+	case len(able) == 0 && len(g.Audience) > 0:
+		return c, "none of audience " + list(g.Audience) + " is a client with `grants authorization_code`"
+	case len(able) == 0:
+		return c, "no client has `grants authorization_code`"
+	}
+	ids = nil
+	for _, c := range able {
+		ids = append(ids, c.ID)
+	}
+	return c, "several clients could be meant; name one as `audience`: expected " + list(ids)
+}
+
+// checkLoginClient looks whether signing in to a client can open the gate.
+func (g *Gate) checkLoginClient(c tokenissuer.Client) error {
+	wrong := func(text string) error { return placed("token_gate: login: "+text, g.Login.At) }
+	if !slices.ContainsFunc(c.RedirectURIs, isCallback) {
+		return wrong("client " + c.ID + " would not send people back; add `redirect_uris https://YOUR-SITE" + login.CallbackPath + "` to it, one for each site")
+	}
+	if len(g.Audience) > 0 && !slices.Contains(g.Audience, c.ID) {
+		return wrong("the tokens of client " + c.ID + " are for " + c.ID + "; add it to audience")
+	}
+	can, _ := c.GivableTo()
+	g.signIn.client = c.ID
+	if slices.Contains(can, "openid") {
+		g.signIn.scopes = []string{"openid"}
+	}
+	for _, s := range slices.Concat(g.Scope, g.Login.Scope) {
+		switch {
+		case hasPlaceholder(s) || slices.Contains(g.signIn.scopes, s):
+		case !slices.Contains(can, s):
+			return wrong("who signs in to client " + c.ID + " cannot get scope " + s + "; add it to the client's scopes" + didYouMean(s, can))
+		default:
+			g.signIn.scopes = append(g.signIn.scopes, s)
+		}
+	}
+	return nil
+}
+
+func isCallback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.Path == login.CallbackPath
+}

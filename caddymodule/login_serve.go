@@ -1,0 +1,228 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+)
+
+var gateSignIns = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "gatehouse", Subsystem: "gate", Name: "sign_ins_total",
+	Help: "Answers of the gates to people who sign in or out: went on, renewed, or why not.",
+}, []string{"outcome"})
+
+// read takes our cookies down before anybody else sees the request.
+func (p *passage) read(r *http.Request) {
+	if brought := login.Read(r.Header); brought.Any() || brought.HasFlow() {
+		p.brought = &brought
+	}
+}
+
+// checkCookie looks for a token where the gate's words say.
+func (g *Gate) checkCookie(w http.ResponseWriter, run *running, p *passage, r *http.Request, now time.Time) (*gate.Pass, error) {
+	header := g.from != fromCookie && len(r.Header["Authorization"]) > 0
+	if header && (g.from == fromHeaderThenCookie || !p.brought.Any()) {
+		if _, err := oauth.Bearer(r.Header); !errors.Is(err, oauth.ErrNoToken) || !p.brought.Any() {
+			return g.gate.Check(r, now)
+		}
+	}
+	if g.gate.Excepts(r) {
+		return g.gate.Check(r, now) // a file for everybody is no occasion to set a cookie
+	}
+	raw, cause := p.token(w, run, r, now)
+	if header && errors.Is(cause, oauth.ErrNoToken) {
+		return g.gate.Check(r, now)
+	}
+	p.byCookie = cause == nil
+	return g.gate.CheckCookie(r, raw, cause, now)
+}
+
+// token is the access token of the cookie, a new one where it is at its end.
+func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, now time.Time) (string, error) {
+	if !p.brought.Any() || isOpen(r) {
+		return "", oauth.ErrNoToken
+	}
+	if !login.FromHere(r) {
+		if login.Safe(r) {
+			return "", oauth.ErrNoToken // what other sites embed is asked for by nobody
+		}
+		return "", gate.ErrCrossSite
+	}
+	s, ok := run.keys.Session(r, p.brought)
+	if !ok {
+		return "", oauth.ErrNoToken
+	}
+	l := run.logins[s.Client]
+	if !s.Due(now) || l == nil {
+		return s.Access, nil
+	}
+	next, err := l.Renew(w, fromPeer(r), p.brought, s, now)
+	switch {
+	case errors.Is(err, login.ErrRefused):
+		gateSignIns.WithLabelValues("not_renewed").Inc()
+		login.Forget(w, p.brought)
+		return "", oauth.ErrNoToken
+	case err != nil:
+		return "", errors.Join(gate.ErrNotNow, err)
+	}
+	if p.renewed = next.Access != s.Access; p.renewed {
+		gateSignIns.WithLabelValues("renewed").Inc()
+	}
+	return next.Access, nil
+}
+
+// turn answers a person whose request is refused: who is not known is sent to
+// sign in, and who may not do this gets a page that says so. false: it is no
+// person, or nothing that a sign-in would mend.
+func (g *Gate) turn(w http.ResponseWriter, r *http.Request, p *passage, err error) bool {
+	refusal, ok := errors.AsType[*gate.Refusal](err)
+	shown := p.pass != nil || len(r.Header["Authorization"]) > 0 && g.from != fromCookie
+	if !ok || shown && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
+		return false
+	}
+	original := originalOf(r)
+	to := login.Return(original.URL.RequestURI())
+	switch refusal.Status {
+	case http.StatusUnauthorized:
+		g.refused(r, refusal, "sent_to_sign_in")
+		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to, MaxAge: g.compiled.MaxAge}, time.Now())
+		g.signedIn(r, outcome)
+	case http.StatusForbidden:
+		g.refused(r, refusal, "refused")
+		w.Header().Set("WWW-Authenticate", refusal.Challenge)
+		g.login.Forbidden(w, original, to, string(refusal.Reason))
+	default:
+		return false
+	}
+	return true
+}
+
+// serveLogin answers what is below /.gatehouse/ on a site with a login.
+func (g *Gate) serveLogin(w http.ResponseWriter, r *http.Request, run *running, p *passage) error {
+	original := originalOf(r)
+	if isEarly(r) {
+		// RFC 8470 §5.2: a code that is shown twice ends what it earned.
+		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
+	}
+	g.signedIn(r, g.login.Serve(w, original, p.cookies(), run.logins, g.number, time.Now()))
+	return nil
+}
+
+func (p *passage) cookies() *login.Brought {
+	if p.brought == nil {
+		return new(login.Brought)
+	}
+	return p.brought
+}
+
+// signedIn counts an answer to somebody who signs in or out, and logs what went
+// wrong.
+func (g *Gate) signedIn(r *http.Request, o login.Outcome) {
+	gateSignIns.WithLabelValues(orElse(string(o.Reason), "went_on")).Inc()
+	if o.Reason == "" {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("outcome", "not_signed_in"), zap.String("reason", string(o.Reason)), zap.String("host", r.Host),
+		zap.String("peer", peerOf(r)), zapClient(g.login.Client), zapAt(g.At),
+	}
+	if o.Cause != nil {
+		fields = append(fields, zap.NamedError("cause", o.Cause))
+	}
+	g.logger.Info("gate sign-in", fields...)
+}
+
+// isOurs reports whether a request is for what a login answers itself, wherever a
+// rewrite has sent it since.
+func isOurs(r *http.Request) bool {
+	return strings.HasPrefix(sentTo(r).Path, login.Paths) && !isOpen(r)
+}
+
+func sentTo(r *http.Request) *url.URL {
+	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
+		return o.URL
+	}
+	return r.URL
+}
+
+// originalOf is the request as the browser has sent it, and the address that it
+// comes from.
+func originalOf(r *http.Request) *http.Request {
+	inner := fromPeer(r)
+	inner.URL = sentTo(r)
+	return inner
+}
+
+func fromPeer(r *http.Request) *http.Request {
+	inner := *r
+	inner.RemoteAddr = peerOf(r)
+	return &inner
+}
+
+// judgeFor says whether a gate knows a caller by a token of this login. A gate
+// that another configuration had is one that this one has.
+func (a *App) judgeFor(l *login.Login) func(*http.Request, int, string, string) bool {
+	return func(r *http.Request, n int, to, access string) bool {
+		u, err := url.ParseRequestURI(to)
+		if err != nil {
+			return false
+		}
+		probe := *r
+		probe.URL, probe.Method = u, http.MethodGet
+		if n < 0 || n >= len(a.gates) || a.gates[n].login != l {
+			for n = 0; a.gates[n].login != l; n++ {
+				continue
+			}
+		}
+		_, err = a.gates[n].gate.CheckCookie(&probe, access, nil, time.Now())
+		refusal, refused := errors.AsType[*gate.Refusal](err)
+		return !refused || refusal.Status != http.StatusUnauthorized
+	}
+}
+
+// oneBrowser keeps an answer that sets a cookie out of caches: whoever gets it
+// from there would be somebody else.
+type oneBrowser struct {
+	*caddyhttp.ResponseWriterWrapper
+	begun bool
+}
+
+func unshared(w http.ResponseWriter) http.ResponseWriter {
+	return &oneBrowser{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+// WriteHeader is the last moment for it.
+func (w *oneBrowser) WriteHeader(status int) {
+	if !w.begun && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		w.begun = true
+		w.Header().Set("Cache-Control", "private, no-store")
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// ReadFrom begins the answer, too.
+func (w *oneBrowser) ReadFrom(r io.Reader) (int64, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// Write begins the answer, too.
+func (w *oneBrowser) Write(b []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.Write(b)
+}
