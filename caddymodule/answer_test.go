@@ -163,3 +163,26 @@ func TestGateBehindOneThatAnswersIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// FuzzOriginal holds that an address that is believed is whole: what is judged is
+// every letter of it, and nothing else.
+func FuzzOriginal(f *testing.F) {
+	for _, seed := range []string{"https://a.example/x?y=z", "https://a?/x", "https://a#/x", "https://u@a/x", "http://[::1]:80/%2e%2e/x", "https://a//x", `https://a\x`, "https:///x", "https://a/x y", "https:/x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := originalURL(text)
+		if err != nil {
+			return
+		}
+		_, rest, _ := strings.Cut(text, "://")
+		host, path, found := strings.Cut(rest, "/")
+		if !found || host != u.Host || u.Hostname() == "" || strings.ContainsAny(host, "@?#\\") {
+			t.Errorf("%q has the host %q", text, u.Host)
+		}
+		path, query, _ := strings.Cut("/"+path, "?")
+		if path != u.EscapedPath() && path != u.Path || query != u.RawQuery {
+			t.Errorf("%q has the path %q and the query %q", text, u.EscapedPath(), u.RawQuery)
+		}
+	})
+}

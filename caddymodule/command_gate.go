@@ -131,4 +131,7 @@ func (t *tokenReading) print(say func(string, ...any)) {
 			say("  key %s, %s, %s, made %s", k.ID, k.Algorithm, k.State, day(k.Created))
 		}
 	}
+	if t != nil && t.Keys != nil {
+		say("  the issuer's keys are %s, fetched %s", t.Keys.State, orElse(day(t.Keys.Fetched), "never"))
+	}
 }

@@ -76,7 +76,8 @@ type tokenReading struct {
 	Scopes   []string             `json:"scopes,omitempty"`
 	Type     string               `json:"type,omitempty"`
 	KeyID    string               `json:"key,omitempty"`
-	Key      *tokenissuer.KeyInfo `json:"key_info,omitempty"` // of the embedded issuer's keys
+	Key      *tokenissuer.KeyInfo `json:"key_info,omitempty"`    // of the embedded issuer's keys
+	Keys     *keysReading         `json:"issuer_keys,omitempty"` // of a foreign issuer, where they are fetched
 	Expires  time.Time            `json:"expires,omitzero"`
 }
 
@@ -190,7 +191,7 @@ func (m met) reading(now time.Time) *tokenReading {
 	x := m.says
 	if x.Claims == nil {
 		if u := x.Unverified; u.KeyID+u.Algorithm+u.Type+u.Issuer != "" {
-			return &tokenReading{Issuer: u.Issuer, Type: u.Type, KeyID: u.KeyID}
+			return &tokenReading{Issuer: u.Issuer, Type: u.Type, KeyID: u.KeyID, Keys: m.keysOf(u.Issuer)}
 		}
 		return nil
 	}
@@ -205,7 +206,20 @@ func (m met) reading(now time.Time) *tokenReading {
 			t.Key = &all[i]
 		}
 	}
+	if c.Foreign() && x.Key.Key != nil {
+		t.Keys = m.keysOf(c.Issuer)
+	}
 	return t
+}
+
+// keysOf says how the keys are that the gate fetches from an issuer; nil where it
+// fetches none.
+func (m met) keysOf(issuer string) *keysReading {
+	trusted := slices.ContainsFunc(m.gate.sources, func(s source) bool { return s.read == nil && s.fetched.Issuer == issuer })
+	if keys, ok := keysElsewhere()[issuer]; ok && trusted {
+		return &keys
+	}
+	return nil
 }
 
 // Interface guard

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type abroad struct {
 	fetches atomic.Int32
 	asked   atomic.Int32 // about opaque tokens
 	down    atomic.Bool
+	fault   atomic.Value // http.HandlerFunc that answers for the key set instead; nil: none
+	mu      sync.Mutex   // of jwks
 }
 
 const (
@@ -41,6 +44,12 @@ func newAbroad(w *world) *abroad {
 			_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": a.URL, "jwks_uri": a.URL + "/keys"})
 		case r.URL.Path == "/keys":
 			a.fetches.Add(1)
+			if fault, _ := a.fault.Load().(http.HandlerFunc); fault != nil {
+				fault(rw, r)
+				return
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			_, _ = rw.Write([]byte(a.jwks))
 		case r.URL.Path == "/introspect":
 			a.asked.Add(1)
@@ -151,6 +160,11 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 			t.Fatalf("who is told that the token is bad throws it away: %v", got)
 		}
 	}
+	_, bare, _ := strings.Cut(raw, "Bearer ")
+	if x := w.explained(http.MethodGet, "http://app.example.com/", bare); x.Reason != "issuer_unavailable" || x.Mend == "" ||
+		!strings.HasSuffix(x.Says, ": discovery: answered 502") || x.Token == nil || x.Token.Keys == nil || x.Token.Keys.State != "down" {
+		t.Errorf("%+v %+v", x, x.Token)
+	}
 	if got := w.get("/", strings.Replace(raw, "Bearer ", "Bearer x", 1)); got.status != http.StatusUnauthorized {
 		t.Errorf("what is no token needs nobody's keys: %v", got)
 	}
@@ -174,7 +188,10 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 			t.Errorf("%s: %d times in the log", text, n)
 		}
 	}
-	if _, bare, _ := strings.Cut(raw, "Bearer "); strings.Contains(log, bare[:40]) {
+	if x := w.explained(http.MethodGet, "http://app.example.com/", bare); x.Decision != "passed" || x.Token.Keys == nil || x.Token.Keys.Fetched.IsZero() {
+		t.Errorf("%+v %+v", x, x.Token)
+	}
+	if strings.Contains(log, bare[:40]) {
 		t.Error("a token is in the log")
 	}
 }

@@ -19,11 +19,12 @@ var mends = map[oauth.Reason]string{
 	gate.ExpiredToken:      "get a new token, by its refresh token or a sign-in; `access_token_lifetime` says how long one is good",
 	gate.NotYetValid:       "a clock is wrong: the token is from the future for this machine",
 	gate.WrongTokenType:    "send the access token: this is an ID token, or made for something else",
-	gate.UnknownToken:      "the issuer does not know this opaque token: it was never issued here, or its client is gone",
+	gate.UnknownToken:      "the issuer does not know this opaque token: it was never issued, has ended, or its client is gone",
 	oauth.RevokedToken:     "the token, its sign-in, its account or its client was ended: sign in again, or unlock the account or enable the client first",
 	oauth.MissingScope:     "get a token with this scope: the client must have it in `scopes` and ask for it; or take it out of the gate's `scope`",
 	gate.MissingClaim:      "give the account this attribute (`gatehouse issuer user set`) and get a new token; or change the gate's `claim`",
 	gate.ExpressionRefused: "the expression says no to this token and request: its line is the one to look at",
 	gate.StaleSignIn:       "have the person sign in again (`max_age` or `prompt=login` at the authorization endpoint), and use the new token",
+	gate.SilentIssuer:      "the token's issuer cannot be asked now: the log says why (`issuer cannot be asked`), and `gatehouse_gate_keys_state` whether it lasts",
 	oauth.StoreUnavailable: "nobody can say now: look at /health and at the log",
 }

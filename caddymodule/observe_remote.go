@@ -37,30 +37,38 @@ func (issuerStates) Describe(all chan<- *prometheus.Desc) {
 	all <- keysState
 }
 
-// Collect implements prometheus.Collector. While a reload changes how an issuer is
-// asked there are two of it, and the one that knows more counts.
-func (issuerStates) Collect(all chan<- prometheus.Metric) {
-	type status struct {
-		state   remote.State
-		fetched time.Time
-	}
-	issuers := map[string]status{}
+// keysReading is how the keys of a foreign issuer are.
+type keysReading struct {
+	State   remote.State `json:"state"`
+	Fetched time.Time    `json:"fetched,omitzero"`
+}
+
+// keysElsewhere are those of all issuers that are fetched from. While a reload
+// changes how an issuer is asked there are two of it, and the one that knows more
+// counts.
+func keysElsewhere() map[string]keysReading {
+	issuers := map[string]keysReading{}
 	elsewhere.Range(func(_, value any) bool {
 		if k, ok := value.(fetchedKeys); ok {
 			state, fetched := k.Status()
-			if other, twice := issuers[k.issuer]; !twice || fetched.After(other.fetched) {
-				issuers[k.issuer] = status{state, fetched}
+			if other, twice := issuers[k.issuer]; !twice || fetched.After(other.Fetched) {
+				issuers[k.issuer] = keysReading{state, fetched}
 			}
 		}
 		return true
 	})
-	for issuer, s := range issuers {
-		if !s.fetched.IsZero() {
-			all <- prometheus.MustNewConstMetric(keysAge, prometheus.GaugeValue, time.Since(s.fetched).Seconds(), issuer)
+	return issuers
+}
+
+// Collect implements prometheus.Collector.
+func (issuerStates) Collect(all chan<- prometheus.Metric) {
+	for issuer, keys := range keysElsewhere() {
+		if !keys.Fetched.IsZero() {
+			all <- prometheus.MustNewConstMetric(keysAge, prometheus.GaugeValue, time.Since(keys.Fetched).Seconds(), issuer)
 		}
 		for _, state := range []remote.State{remote.Waiting, remote.Fresh, remote.Stale, remote.Down} {
 			value := 0.0
-			if state == s.state {
+			if state == keys.State {
 				value = 1
 			}
 			all <- prometheus.MustNewConstMetric(keysState, prometheus.GaugeValue, value, issuer, string(state))

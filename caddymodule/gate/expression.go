@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
@@ -152,7 +151,7 @@ func (f *facts) Parent() cel.Activation { return nil }
 // holds answers no to whatever cannot be answered: a claim that is not there, a
 // comparison of text with a number, too much work. Then the error says why.
 func (e *Expression) holds(f *facts) (bool, error) {
-	if e.path && (Ambiguous(f.r.URL) || !utf8.ValidString(f.r.URL.Path)) {
+	if e.path && Ambiguous(f.r.URL) {
 		return false, errors.New("the path has more than one reading")
 	}
 	out, _, err := e.program.Eval(f)

@@ -6,6 +6,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -288,7 +289,10 @@ func (g *Gate) introspect(ctx context.Context, raw string, digest token.Digest, 
 	i := g.trusted.asks
 	answer, err := i.asked.Introspect(ctx, raw, digest, before != nil && before.told != nil, now)
 	if _, silent := errors.AsType[*remote.Failure](err); silent {
-		return nil, nil, errors.Join(errSilent, err)
+		return nil, nil, fmt.Errorf("%w: %w", errSilent, err)
+	}
+	if err == nil && answer.Claims.Issuer != i.want.Issuer {
+		err = token.ErrIssuer
 	}
 	if err != nil {
 		if before != nil {

@@ -173,7 +173,7 @@ func (t *trust) await(ctx context.Context, sealed *token.Sealed) (*issuer, error
 		return nil, nil // and it did not make the signature
 	}
 	if err := i.fetched.Await(ctx, sealed.KeyID()); err != nil {
-		return nil, errors.Join(errSilent, err)
+		return nil, fmt.Errorf("%w: %w", errSilent, err)
 	}
 	return i, nil
 }

@@ -193,32 +193,30 @@ func TestAnswersThatOpen(t *testing.T) {
 	}
 }
 
+// Those that give up begin no second question, and take the answer from nobody.
 func TestOneTokenIsOneQuestion(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		close(begun) // a second time it panics
+		begun <- struct{}{}
 		<-finish
 		says(good)(w, r)
 	})
-	var wg sync.WaitGroup
-	ask := func() {
+	var first sync.WaitGroup
+	first.Go(func() {
 		if _, err := d.ask("opaque", false, now); err != nil {
 			t.Error(err)
 		}
-	}
-	wg.Go(ask)
+	})
 	<-begun
-	for range 99 {
-		wg.Go(ask)
-	}
-	// One that gives up takes the answer from nobody.
-	ctx, cancel := context.WithCancel(t.Context())
+	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.Introspect(ctx, "opaque", token.Sum("opaque"), false, now); !silent(err) {
-		t.Errorf("%v", err)
+	for range 99 {
+		if _, err := d.Introspect(gone, "opaque", token.Sum("opaque"), false, now); !silent(err) {
+			t.Errorf("%v", err)
+		}
 	}
 	close(finish)
-	wg.Wait()
+	first.Wait()
 	if n := d.asked.Load(); n != 1 {
 		t.Errorf("%d questions", n)
 	}

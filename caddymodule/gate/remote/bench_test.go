@@ -1,0 +1,23 @@
+package remote_test
+
+import (
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
+)
+
+// What every request with a foreign token pays, cached or not.
+func BenchmarkKey(b *testing.B) {
+	s := newSite(b)
+	k := open(b, remote.KeysConfig{Issuer: s.URL, Roots: s.roots()})
+	kid := s.newest()
+	if err := k.Await(b.Context(), kid); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !known(k, kid) {
+			b.Fatal("unknown")
+		}
+	}
+}
