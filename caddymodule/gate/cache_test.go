@@ -20,7 +20,7 @@ func newCache(t *testing.T) *Cache {
 var second = time.Unix(1_800_000_000, 0)
 
 func reading(raw string, expires time.Time) *entry {
-	return &entry{digest: token.Sum(raw), claims: &token.Claims{Subject: raw, Expires: expires.Unix()}}
+	return newEntry(token.Sum(raw), &token.Claims{Subject: raw, Expires: expires.Unix()}, token.Public{}, nil)
 }
 
 // 64 bits of a digest lead to the entry. Whoever finds another token with the
@@ -28,15 +28,15 @@ func reading(raw string, expires time.Time) *entry {
 func TestCacheComparesTheWholeDigest(t *testing.T) {
 	c := newCache(t)
 	e := reading("alice", second.Add(time.Minute))
-	c.put(e, 500, second)
+	c.put(e, 500, 0, second)
 	c.Wait()
-	if c.get(e.digest) != e {
+	if c.get(e.digest, "") != e {
 		t.Fatal("not found")
 	}
 	for i := 8; i < len(e.digest); i++ {
 		near := e.digest
 		near[i] ^= 1
-		if c.get(near) != nil {
+		if c.get(near, "") != nil {
 			t.Errorf("found by a digest that differs in byte %d", i)
 		}
 	}
@@ -46,9 +46,9 @@ func TestCacheTakesNothingThatIsOver(t *testing.T) {
 	c := newCache(t)
 	for _, left := range []time.Duration{0, -time.Second} {
 		e := reading("alice", second.Add(left))
-		c.put(e, 500, second)
+		c.put(e, 500, 0, second)
 		c.Wait()
-		if c.get(e.digest) != nil {
+		if c.get(e.digest, "") != nil {
 			t.Errorf("%v left: cached", left)
 		}
 	}
@@ -62,15 +62,15 @@ func TestCacheIsBounded(t *testing.T) {
 	entries := make([]*entry, tokens)
 	for i := range entries {
 		entries[i] = reading(string(rune('a'+i%26))+time.Duration(i).String(), second.Add(time.Hour))
-		c.put(entries[i], 500, second)
+		c.put(entries[i], 500, 0, second)
 		c.Wait()
 	}
 	for _, e := range entries {
-		if c.get(e.digest) != nil {
+		if c.get(e.digest, "") != nil {
 			kept++
 		}
 	}
-	if most := (1 << 20) / entryCost; kept == 0 || kept > most {
+	if most := (1 << 20) / wholeCost; kept == 0 || kept > most {
 		t.Errorf("%d of %d kept in 1 MiB, want at most %d", kept, tokens, most)
 	}
 }
@@ -79,11 +79,11 @@ func TestCacheIsBounded(t *testing.T) {
 func TestClosedCacheForgets(t *testing.T) {
 	c := newCache(t)
 	e := reading("alice", second.Add(time.Minute))
-	c.put(e, 500, second)
+	c.put(e, 500, 0, second)
 	c.Close()
-	if c.get(e.digest) != nil {
+	if c.get(e.digest, "") != nil {
 		t.Error("found")
 	}
-	c.put(e, 500, second)
+	c.put(e, 500, 0, second)
 	c.Wait()
 }

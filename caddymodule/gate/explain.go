@@ -39,7 +39,7 @@ type Rule struct {
 func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 	x := new(Explanation)
 	raw, missing := oauth.Bearer(r.Header)
-	x.Cached = missing == nil && len(raw) <= token.MaxSize && g.cache.get(token.Sum(raw)) != nil
+	x.Cached = missing == nil && len(raw) <= token.MaxSize && g.cache.known(token.Sum(raw))
 	pass, err := g.Check(r, now)
 	x.Pass, x.Refusal = pass, refusalOf(pass, err)
 	switch exact, folder := g.except.which(r.URL); {
@@ -124,7 +124,7 @@ func (x *Explanation) ofPolicy(p *policy, e *entry, r *http.Request, now time.Ti
 		x.rule("scope", s, slices.Contains(c.Scopes, s), "the token has %s", orNone(strings.Join(c.Scopes, " ")))
 	}
 	for _, claim := range p.claims {
-		x.rule("claim", claim.Name+" "+strings.Join(claim.Any, " "), holds(c.All[claim.Name], claim.Any), "the token has %s", orNone(c.Text(claim.Name)))
+		x.rule("claim", claim.Name+" "+strings.Join(claim.Any, " "), holds(c.Value(claim.Name), claim.Any), "the token has %s", orNone(c.Text(claim.Name)))
 	}
 	if p.expression != nil {
 		says := "yes"

@@ -130,7 +130,7 @@ type facts struct {
 func (f *facts) ResolveName(name string) (any, bool) {
 	switch name {
 	case "claims":
-		return f.claims.All, true
+		return f.claims.Every(), true
 	case "now":
 		return types.Timestamp{Time: f.now}, true
 	case "request.method":
@@ -171,7 +171,7 @@ type judgement struct {
 // judge asks the expression, or remembers what it has said of this token.
 func (e *entry) judge(x *Expression, r *http.Request, peer func(*http.Request) string, now time.Time) error {
 	if x.lasting {
-		if j := e.judged.Load(); j != nil && j.of == x {
+		if j := e.more().judged.Load(); j != nil && j.of == x {
 			return refusedBy(j.holds, j.cause)
 		}
 	}
@@ -179,7 +179,7 @@ func (e *entry) judge(x *Expression, r *http.Request, peer func(*http.Request) s
 	if !x.lasting {
 		return refusedBy(holds, cause)
 	}
-	e.judged.Store(&judgement{x, holds, cause})
+	e.more().judged.Store(&judgement{x, holds, cause})
 	return refusedBy(holds, cause)
 }
 

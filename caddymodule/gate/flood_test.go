@@ -68,7 +68,7 @@ func newFlooded(t *testing.T) *flooded {
 				t.Fatal(err)
 			}
 			cache.Wait()
-			if cache.get(token.Sum(raw)) != nil {
+			if cache.known(token.Sum(raw)) {
 				break
 			}
 			if try > 10 {
@@ -151,7 +151,7 @@ func TestNoFloodOfBadTokensPushesOutAGoodOne(t *testing.T) {
 			}
 			lost := 0
 			for _, digest := range f.good {
-				if f.gate.cache.get(digest) == nil {
+				if !f.gate.cache.known(digest) {
 					lost++
 				}
 			}

@@ -94,8 +94,9 @@ func (e *entry) vouched(f *forward, now time.Time) (string, error) {
 	}
 	// A signature takes a millisecond of a core: requests that come together wait
 	// for one.
-	e.vouching.Lock()
-	defer e.vouching.Unlock()
+	m := e.more()
+	m.vouching.Lock()
+	defer m.vouching.Unlock()
 	if raw := e.stillVouched(f, now); raw != "" {
 		return raw, nil
 	}
@@ -104,19 +105,19 @@ func (e *entry) vouched(f *forward, now time.Time) (string, error) {
 		return "", fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	kept := []vouched{{f.voucher, f.audience, raw, renew}}
-	if before := e.vouchers.Load(); before != nil {
+	if before := m.vouchers.Load(); before != nil {
 		for _, v := range *before {
 			if len(kept) < mostVouched && v.by == f.voucher && v.audience != f.audience && now.Before(v.renew) {
 				kept = append(kept, v)
 			}
 		}
 	}
-	e.vouchers.Store(&kept)
+	m.vouchers.Store(&kept)
 	return raw, nil
 }
 
 func (e *entry) stillVouched(f *forward, now time.Time) string {
-	kept := e.vouchers.Load()
+	kept := e.more().vouchers.Load()
 	if kept == nil {
 		return ""
 	}

@@ -132,6 +132,8 @@ type Gate struct {
 	answers challenges
 
 	optional, shadow bool
+
+	extra int64 // what its questions add to a record
 }
 
 // New compiles a configuration. The cache may be shared with other gates, and
@@ -160,11 +162,13 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gate{
+	g := &Gate{
 		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers, forward: forward,
 		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.MaxAge),
 		optional: c.Optional, shadow: c.Shadow,
-	}, nil
+	}
+	g.extra = g.forward.cost() + g.headers.cost() + g.policy.cost()
+	return g, nil
 }
 
 // Check lets a request pass or says why not; the error is a *Refusal. Strip
@@ -203,11 +207,16 @@ func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) 
 	if err != nil {
 		return g.refuse(e.claims, err, earlier)
 	}
+	if g.policy.asksClaims() {
+		e.rememberClaims()
+	}
 	forwarded, err := g.forward.value(e, raw, now)
 	if err != nil {
 		return g.refuse(e.claims, err, earlier)
 	}
-	return &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, values: e.values(g.headers), by: g, earlier: earlier}, nil
+	p := &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, by: g, earlier: earlier}
+	p.values = e.values(g.headers, &p.own)
+	return p, nil
 }
 
 // refuse is the refusal, or what became of it in the shadow.
@@ -230,7 +239,7 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 		return nil, token.ErrTooLarge // before it is hashed
 	}
 	digest := token.Sum(raw)
-	e := g.cache.get(digest)
+	e := g.cache.get(digest, raw)
 	if e != nil {
 		if i := g.trusted.stillTrusts(e, now); i != nil {
 			return e, i.check(e, now)
@@ -243,12 +252,11 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 	e.digest = digest
 	if err := i.check(e, now); err != nil {
 		if e.told != nil {
-			g.cache.put(e, len(raw), now) // or the issuer would be asked again for every request
+			g.cache.put(e, len(raw), g.extra, now) // or the issuer would be asked again for every request
 		}
 		return e, err
 	}
-	e.extra = g.forward.cost()
-	g.cache.put(e, len(raw), now)
+	g.cache.put(e, len(raw), g.extra, now)
 	return e, nil
 }
 
@@ -281,7 +289,7 @@ func (g *Gate) look(ctx context.Context, digest token.Digest) (*entry, *issuer, 
 	if i == nil || i.want.Foreign {
 		return nil, nil, token.ErrIssuer
 	}
-	return &entry{claims: claims}, i, nil
+	return newEntry(digest, claims, token.Public{}, nil), i, nil
 }
 
 // introspect asks the foreign issuer that is asked about opaque tokens.
@@ -300,5 +308,5 @@ func (g *Gate) introspect(ctx context.Context, raw string, digest token.Digest, 
 		}
 		return nil, nil, err
 	}
-	return &entry{claims: answer.Claims, told: &told{by: i.asked, until: answer.Until, size: answer.Size}}, i, nil
+	return newEntry(digest, answer.Claims, token.Public{}, &told{by: i.asked, until: answer.Until, size: answer.Size}), i, nil
 }

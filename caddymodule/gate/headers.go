@@ -120,6 +120,14 @@ func parseTemplate(value string) ([]part, error) {
 	return parts, nil
 }
 
+// cost is what is remembered of a token's values.
+func (s *headerSet) cost() int64 {
+	if s == defaultSet {
+		return 0
+	}
+	return memoCost
+}
+
 func (s *headerSet) render(c *token.Claims) []string {
 	values := make([]string, len(s.templates))
 	for i, template := range s.templates {
@@ -177,6 +185,7 @@ type Pass struct {
 	forward string // the token that the backend gets; "" is none
 	headers *headerSet
 	values  []string
+	own     [4]string // of the default headers, so that they need no memory of their own
 	by      *Gate
 	earlier *Pass // of the gate before this one on the route
 }
@@ -218,12 +227,11 @@ func (p *Pass) Apply(h http.Header) {
 	authorize(h, p.forward)
 	// A header's values belong to the request, whose handlers may change them in
 	// place; one array serves all of them.
-	own := slices.Clone(p.values)
 	for i, name := range p.headers.names {
-		if own[i] == "" {
+		if p.values[i] == "" {
 			delete(h, name)
 			continue
 		}
-		h[name] = own[i : i+1 : i+1]
+		h[name] = p.values[i : i+1 : i+1]
 	}
 }

@@ -65,7 +65,7 @@ func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
 		}
 	}
 	for _, claim := range p.claims {
-		if !holds(c.All[claim.Name], claim.Any) {
+		if !holds(c.Value(claim.Name), claim.Any) {
 			return errClaim
 		}
 	}
@@ -78,6 +78,22 @@ func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
 		return errStale
 	}
 	return nil
+}
+
+// asksClaims says that every request wants to know claims beyond the usual ones.
+func (p *policy) asksClaims() bool {
+	return len(p.claims) > 0 || p.maxAge > 0 || p.expression != nil && !p.expression.lasting
+}
+
+// cost is what the policy has remembered of a token.
+func (p *policy) cost() (cost int64) {
+	if p.asksClaims() {
+		cost += claimsCost
+	}
+	if p.expression != nil {
+		cost += memoCost
+	}
+	return cost
 }
 
 // peerOf is the address that a request's connection comes from.

@@ -47,7 +47,7 @@ const clocks = 30 * time.Second
 // signedInSince asks auth_time (OpenID Connect Core §2, RFC 9068 §2.2.1). A token
 // that does not say it may be as old as its session.
 func signedInSince(c *token.Claims, since, now time.Time) bool {
-	number, ok := c.All["auth_time"].(json.Number)
+	number, ok := c.Value("auth_time").(json.Number)
 	if !ok {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
@@ -20,11 +21,12 @@ type trust struct {
 }
 
 type issuer struct {
-	keys    token.Keys
-	fetched Fetched      // the keys again, where they come from elsewhere
-	asked   Introspector // nil: its tokens are not opaque
-	want    token.Want
-	revoked Revoked
+	keys     token.Keys
+	fetched  Fetched      // the keys again, where they come from elsewhere
+	asked    Introspector // nil: its tokens are not opaque
+	want     token.Want
+	revoked  Revoked
+	answered atomic.Pointer[answer] // of revoked, the last one
 }
 
 // ring is issuers that sign with the same keys, such as the dialects of the
@@ -159,7 +161,7 @@ func (t *trust) open(sealed *token.Sealed, r ring) (*entry, *issuer, error) {
 	if i == nil || i.keys != r.keys || i.want.Foreign != r.foreign {
 		return nil, nil, token.ErrIssuer
 	}
-	return &entry{claims: claims, key: key}, i, nil
+	return newEntry(token.Digest{}, claims, key, nil), i, nil
 }
 
 // await asks the issuer that a token names whether it has a new key. Nobody has
@@ -183,7 +185,7 @@ func (i *issuer) check(e *entry, now time.Time) error {
 	if err := e.claims.Check(i.want, now); err != nil {
 		return err
 	}
-	if i.revoked != nil && e.isRevoked(i.revoked) {
+	if i.revoked != nil && i.isRevoked(e) {
 		return errRevoked
 	}
 	return nil

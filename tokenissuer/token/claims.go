@@ -21,16 +21,44 @@ type Claims struct {
 
 	IssuedAt, NotBefore, Expires int64 // Unix seconds; the first two are 0 when absent
 
-	All map[string]any // every claim: string, json.Number, bool, nil, []any, map[string]any
+	// All is every claim: string, json.Number, bool, nil, []any, map[string]any. It
+	// is nil in claims that were kept for long (Common): ask Every and Value.
+	All map[string]any
 
-	foreign bool // read by the rules for foreign issuers
+	foreign bool   // read by the rules for foreign issuers
+	raw     string // the token, where All is still to be read from it
+	scope   string // Text of it, where All is nil
 }
 
 // Text returns a claim as the text of a header: a string as it is, an array
 // joined by spaces, a number or a boolean printed, an object as JSON, and ""
 // when it is absent or null.
 func (c *Claims) Text(name string) string {
-	return text(c.All[name])
+	if c.All == nil {
+		switch name {
+		case "sub":
+			return c.Subject
+		case "iss":
+			return c.Issuer
+		case "jti":
+			return c.ID
+		case "scope":
+			return c.scope
+		}
+	}
+	return text(c.Value(name))
+}
+
+// Value returns a claim, nil where it is absent.
+func (c *Claims) Value(name string) any { return c.Every()[name] }
+
+// Every returns all claims. Those of claims that were kept for long are read from
+// the token at the first call: such claims belong to one request.
+func (c *Claims) Every() map[string]any {
+	if c.All == nil && c.raw != "" {
+		c.All = payloadOf(c.raw)
+	}
+	return c.All
 }
 
 func text(value any) string {

@@ -48,7 +48,7 @@ func (v *Voucher) Payload() ([]byte, error) {
 	o.time("exp", v.Expires)
 	o.time("iat", v.IssuedAt)
 	o.text("jti", v.ID)
-	for _, name := range slices.Sorted(maps.Keys(c.All)) {
+	for _, name := range slices.Sorted(maps.Keys(c.Every())) {
 		if !slices.Contains(ownOfVoucher, name) {
 			o.name(name)
 			o.any(c.All[name])

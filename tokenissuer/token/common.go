@@ -1,0 +1,78 @@
+package token
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Common is what the tokens of one client usually have in common. With it, the
+// subject, the id and three times a verified token can be remembered in a fifth of
+// the memory of its Claims: the rest stands in the token, which comes again with
+// the next request.
+type Common struct {
+	issuer, clientID, typ, scope string
+	audience, scopes             []string
+	foreign                      bool
+}
+
+// Common takes it out of verified claims.
+func (c *Claims) Common() Common {
+	return Common{
+		issuer: strings.Clone(c.Issuer), clientID: strings.Clone(c.ClientID), typ: strings.Clone(c.Type), scope: strings.Clone(c.Text("scope")),
+		audience: cloned(c.Audience), scopes: cloned(c.Scopes), foreign: c.foreign,
+	}
+}
+
+// cloned copies the texts, too: they are parts of one long one.
+func cloned(list []string) []string {
+	out := slices.Clone(list)
+	for i, s := range out {
+		out[i] = strings.Clone(s)
+	}
+	return out
+}
+
+// Fingerprint is equal for two of a kind, and for no others.
+func (k *Common) Fingerprint() string {
+	var b strings.Builder
+	for _, list := range [][]string{{k.issuer, k.clientID, k.typ, k.scope, strconv.FormatBool(k.foreign)}, k.audience, k.scopes} {
+		b.WriteString(strconv.Itoa(len(list)))
+		for _, s := range list {
+			b.WriteString(" " + strconv.Itoa(len(s)) + ":" + s)
+		}
+	}
+	return b.String()
+}
+
+// Own is what a token shares with no other.
+type Own struct {
+	Subject, ID                  string
+	IssuedAt, NotBefore, Expires int64
+}
+
+// Fill writes into c what the token raw says, which was verified before. All the
+// other claims are read when they are asked for.
+func (k *Common) Fill(c *Claims, own Own, raw string) {
+	*c = Claims{
+		Issuer: k.issuer, Subject: own.Subject, Audience: k.audience, Scopes: k.scopes, ClientID: k.clientID, ID: own.ID, Type: k.typ,
+		IssuedAt: own.IssuedAt, NotBefore: own.NotBefore, Expires: own.Expires,
+		foreign: k.foreign, raw: raw, scope: k.scope,
+	}
+}
+
+// Scope is the text of the claim scope.
+func (k *Common) Scope() string { return k.scope }
+
+// payloadOf reads a payload that was read before.
+func payloadOf(raw string) map[string]any {
+	sealed, err := Parse(raw)
+	if err != nil {
+		return nil
+	}
+	all, err := parseObject(sealed.payload)
+	if err != nil {
+		return nil
+	}
+	return all
+}
