@@ -29,6 +29,7 @@ func init() {
 //		token_from header|cookie…
 //		login { … }
 //		header <name> <value>
+//		cache_size <size>
 //		optional
 //		shadow
 //		answer [headers|request]
@@ -75,6 +76,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"resource_name": b.text(&g.ResourceName),
 		"optional":      b.flag(&g.Optional),
 		"forward":       {read: p.forward},
+		"cache_size":    b.checked(&g.CacheSize, b.isSize),
 		"shadow":        b.flag(&g.Shadow),
 	}); err != nil {
 		return nil, err

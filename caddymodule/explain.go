@@ -90,7 +90,7 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &q); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}
-	asked, err := q.asked()
+	asked, err := q.asked(r.Context())
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}

@@ -116,6 +116,7 @@ func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 	v.Resource, _ = r.text("resource", g.Resource)
 	v.ResourceName, _ = r.text("resource_name", g.ResourceName)
 	v.TokenFrom = r.texts("token_from", g.TokenFrom)
+	g.memory = r.size("cache_size", g.CacheSize)
 	v.Forward, _ = r.text("forward", g.Forward)
 	v.ForwardAudience, _ = r.text("forward", g.ForwardAudience)
 	maxAge = r.duration("max_age", g.MaxAge)

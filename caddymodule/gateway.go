@@ -76,6 +76,11 @@ type Gate struct {
 	// Whether to decide, count and log, and to refuse nobody: what would have been
 	// refused goes on without identity. `Authorization` stays in every request.
 	Shadow bool `json:"shadow,omitempty"`
+
+	// How much memory remembers verified tokens, such as `400MiB`, which is about a
+	// million; default `64MiB`. All gates of the server share it; the largest counts.
+	CacheSize string `json:"cache_size,omitempty"`
+
 	// What becomes of the Authorization header: `drop` (default) takes it out, `token`
 	// lets the caller's token through, `signed` replaces it by a token about the
 	// caller that the embedded issuer signs, good for a minute and for nothing but
@@ -122,6 +127,7 @@ type Gate struct {
 	matchers            caddyhttp.MatcherSets
 	embedded            bool
 	compiled            gate.Config
+	memory              int64      // CacheSize in bytes, 0 where it is not named
 	sources             []source   // of its foreign issuers, in their order
 	trial               *gate.Gate // knows the headers, and nobody's keys
 	gate                *gate.Gate // set before the app says that it runs

@@ -95,6 +95,9 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	if err := s.remember(a.memory()); err != nil {
+		return err
+	}
 	if err := a.buildGates(run); err != nil {
 		return err
 	}
@@ -102,6 +105,18 @@ func (a *App) Start() error {
 	a.running.Store(run)
 	a.settle.Do(func() { close(a.ready) })
 	return nil
+}
+
+// memory is how much the gates may use for tokens, in bytes.
+func (a *App) memory() int64 {
+	var most int64
+	for _, g := range a.gates {
+		most = max(most, g.memory)
+	}
+	if most == 0 {
+		return gate.DefaultCacheSize
+	}
+	return most
 }
 
 // buildGates joins the gates to the issuer's keys and revocations.

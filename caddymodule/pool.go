@@ -101,6 +101,23 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 	return s, nil
 }
 
+// remember gives the cache another size. What it held is verified anew; gates of a
+// configuration that ends go on without one.
+func (s *shared) remember(size int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cache.Size() == size {
+		return nil
+	}
+	cache, err := gate.NewCache(size)
+	if err != nil {
+		return err
+	}
+	s.cache.Close()
+	s.cache = cache
+	return nil
+}
+
 // enter adds a configuration's rules; they hold from here on.
 func (s *shared) enter(ctx context.Context, rules tokenissuer.KeyRules) error {
 	s.mu.Lock()

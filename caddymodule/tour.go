@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -50,12 +51,12 @@ type question struct {
 }
 
 // asked makes the request that a question is about.
-func (q question) asked() (*http.Request, error) {
+func (q question) asked(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(q.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("url: expected an address such as https://app.example.com/orders")
 	}
-	r, err := http.NewRequest(strings.ToUpper(q.Method), u.RequestURI(), http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(q.Method), u.RequestURI(), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("method: %q is none", q.Method)
 	}

@@ -16,6 +16,7 @@ import (
 type Cache struct {
 	records *ristretto.Cache[uint64, *record]
 	kinds   kinds
+	size    int64
 }
 
 // DefaultCacheSize holds some hundred and fifty thousand tokens.
@@ -36,12 +37,15 @@ func NewCache(size int64) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	return &Cache{records: records}, nil
+	return &Cache{records: records, size: size}, nil
 }
 
 // Close ends the cache's goroutines. Gates that still have it verify every
 // token anew.
 func (c *Cache) Close() { c.records.Close() }
+
+// Size is what it was made for, in bytes.
+func (c *Cache) Size() int64 { return c.size }
 
 // Wait returns once everything put before can be found.
 func (c *Cache) Wait() { c.records.Wait() }
