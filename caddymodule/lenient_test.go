@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -120,5 +122,25 @@ func TestOptionalBehindAnotherGateIsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Routes in JSON may exclude each other by their group: then no gate is behind another.
+func TestGatesInExclusiveRoutesAreNotBehindEachOther(t *testing.T) {
+	w := newWorld(t)
+	for group, refused := range map[string]bool{`"group":"one",`: false, "": true} {
+		text := w.caddyfile(oneIssuer, "http:// {\n\trespond \"HERE\"\n}")
+		routes := `[{` + group + `"handle":[{"handler":"token_gate","at":"first"}]},{` + group + `"handle":[{"handler":"token_gate","optional":true}]}]`
+		replaced := regexp.MustCompile(`"routes":\[\{.*?"HERE".*?\}\]\}\]`).ReplaceAll(text, []byte(`"routes":`+routes))
+		if bytes.Equal(text, replaced) {
+			t.Fatalf("no routes in %s", text)
+		}
+		var config caddy.Config
+		if err := caddy.StrictUnmarshalJSON(replaced, &config); err != nil {
+			t.Fatalf("%v: %s", err, replaced)
+		}
+		if err := caddy.Validate(&config); (err != nil) != refused {
+			t.Errorf("group %q: %v", group, err)
+		}
 	}
 }
