@@ -54,8 +54,14 @@ func TestNumberThatNoCodeReachesIsNoUsers(t *testing.T) {
 		number string
 		taken  bool
 	}{
-		{"13612345678", true}, {"+86 137 1234 5678", true}, {"+4915112345678", true},
-		{"12345", false}, {"+8612345", false}, {"02112345678", false}, {"+1", false}, {"call me", false},
+		{"13612345678", true},
+		{"+86 137 1234 5678", true},
+		{"+4915112345678", true},
+		{"12345", false},
+		{"+8612345", false},
+		{"02112345678", false},
+		{"+1", false},
+		{"call me", false},
 	} {
 		_, err := s.issuer.AddUser(t.Context(), tokenissuer.NewUser{PhoneNumber: c.number})
 		switch {
