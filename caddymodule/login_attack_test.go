@@ -6,6 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 )
 
 const loginCookie = "__Host-gatehouse-login"
@@ -169,9 +173,22 @@ func TestBackButtonEndsNoSignIn(t *testing.T) {
 		if a := p.visit(back); a.status != http.StatusSeeOther || a.header.Get("Location") != "/here?a=b" {
 			t.Fatalf("visit %d: %v", n, a)
 		}
+		w.forgetEarned() // time goes by
 		if a := p.visit("https://app.example.com/here"); a.status != http.StatusOK {
 			t.Fatalf("visit %d, the page: %v", n, a)
 		}
+	}
+}
+
+// forgetEarned is what the running configuration does after a while.
+func (w *world) forgetEarned() {
+	w.Helper()
+	app, err := caddy.ActiveContext().App("token_issuer")
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, l := range app.(*App).running.Load().logins {
+		l.Memory = login.NewMemory()
 	}
 }
 

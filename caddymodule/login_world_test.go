@@ -97,6 +97,9 @@ func (p *visitor) do(method, address, body string, lines ...string) answer {
 		r.Header.Add(name, value)
 	}
 	res, err := p.http.Do(r)
+	for try := 0; err != nil && body == "" && try < 5; try++ {
+		res, err = p.http.Do(r) // a reload of Caddy's own drops a fresh connection now and then
+	}
 	if err != nil {
 		p.Fatal(err)
 	}

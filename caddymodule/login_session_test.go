@@ -1,0 +1,221 @@
+package caddymodule
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// age makes the token in the visitor's cookie one that is at its end.
+func (p *visitor) age(host string) {
+	p.Helper()
+	app, err := caddy.ActiveContext().App("token_issuer")
+	if err != nil {
+		p.Fatal(err)
+	}
+	key, err := hkdf.Key(sha256.New, app.(*App).running.Load().issuer.LoginKey(), nil, "gatehouse login session", 32)
+	if err != nil {
+		p.Fatal(err)
+	}
+	block, _ := aes.NewCipher(key)
+	aead, _ := cipher.NewGCMWithRandomNonce(block)
+	sealed, err := base64.RawURLEncoding.DecodeString(p.cookies(host)[loginCookie][1:])
+	if err != nil {
+		p.Fatal(err)
+	}
+	plain, err := aead.Open(nil, nil, sealed, []byte(host))
+	if err != nil {
+		p.Fatal(err)
+	}
+	binary.BigEndian.PutUint64(plain[8:], uint64(time.Now().Unix()))
+	p.set(host, loginCookie, "1"+base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, plain, []byte(host))))
+}
+
+// A page asks for ten things at once, all with the cookie of before.
+func TestTokenAtItsEndIsRenewedOnce(t *testing.T) {
+	for name, rotate := range map[string]bool{"reused": false, "rotated": true} {
+		t.Run(name, func(t *testing.T) {
+			w := loginWorld(t)
+			if rotate {
+				w.load(strings.Replace(loginGlobal, "first_party", "first_party\n\t\t\trefresh rotate", 1), loginSites)
+			}
+			p := w.visitor()
+			p.signIn("https://app.example.com/", "alice")
+			p.age("app.example.com")
+			old := p.cookies("app.example.com")[loginCookie]
+			var page sync.WaitGroup
+			for n := range 10 {
+				page.Go(func() {
+					q := w.visitor()
+					q.set("app.example.com", loginCookie, old)
+					method, lines := http.MethodGet, []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"}
+					if n%2 == 1 {
+						method = http.MethodPost
+					}
+					a := q.do(method, "https://app.example.com/part", "", lines...)
+					if a.status != http.StatusOK || a.header.Get("Cache-Control") != "private, no-store" || q.cookies("app.example.com")[loginCookie] == old {
+						t.Errorf("%s: %v", method, a)
+					}
+				})
+			}
+			page.Wait()
+			if n := strings.Count(w.logged(), `"grant":"refresh_token"`); n != 1 {
+				t.Errorf("%d refreshes", n)
+			}
+			// Of another site's making, nothing is renewed.
+			p.set("app.example.com", loginCookie, old)
+			if a := p.do(http.MethodPost, "https://app.example.com/", "", "Sec-Fetch-Site: cross-site"); a.status != http.StatusUnauthorized || a.header["Set-Cookie"] != nil {
+				t.Errorf("of another site: %v", a)
+			}
+			if a := p.visit("https://app.example.com/open/style.css"); a.header["Set-Cookie"] != nil {
+				t.Errorf("what is open to all sets a cookie: %v", a)
+			}
+		})
+	}
+}
+
+func TestRefusedRenewalLeadsBackToTheSignIn(t *testing.T) {
+	w := loginWorld(t)
+	p := w.visitor()
+	p.signIn("https://app.example.com/", "alice")
+	w.must("", []string{"user", "freeze", "alice"})
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusFound {
+		t.Errorf("frozen: %v", a)
+	}
+	p.age("app.example.com")
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Mode: cors"); a.status != http.StatusUnauthorized {
+		t.Errorf("a script: %v", a)
+	}
+	if left := p.cookies("app.example.com")[loginCookie]; left != "" {
+		t.Errorf("the cookie is left")
+	}
+	page, way := p.follow("https://app.example.com/")
+	if last := way[len(way)-1]; !strings.HasPrefix(last, "https://auth.example.com/portal/") || !strings.Contains(page.body, `name="password"`) {
+		t.Errorf("led to %s: %v", last, page)
+	}
+}
+
+// E10: signing out, and everything that was there before it.
+func TestSignedOutIsSignedOutEverywhere(t *testing.T) {
+	w := loginWorld(t)
+	p := w.visitor()
+	p.signIn("https://app.example.com/", "alice")
+	p.follow("https://wiki.example.com/")
+	old := p.cookies("app.example.com")[loginCookie]
+
+	// A link of another site asks first, and a form of another site does nothing.
+	a := p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: cross-site")
+	if a.status != http.StatusOK || !strings.Contains(a.body, "Sign out?") || p.visit("https://app.example.com/").status != http.StatusOK {
+		t.Fatalf("a link of another site: %v", a)
+	}
+	evil := p.do(http.MethodPost, "https://app.example.com/.gatehouse/logout", "", "Sec-Fetch-Site: cross-site", "Origin: https://evil.example.net")
+	if evil.status != http.StatusForbidden || p.visit("https://app.example.com/").status != http.StatusOK {
+		t.Fatalf("a form of another site: %v", evil)
+	}
+
+	page, way := p.submit("https://app.example.com/.gatehouse/logout", a, url.Values{})
+	to := refresh.FindStringSubmatch(page.body)
+	if to == nil || page.status != http.StatusOK {
+		t.Fatalf("by %q: %v", way, page)
+	}
+	page, way = p.follow(strings.ReplaceAll(to[1], "&amp;", "&"))
+	if last := way[len(way)-1]; !strings.HasPrefix(last, "https://auth.example.com/portal/") || !strings.Contains(page.body, `name="password"`) {
+		t.Errorf("signed out, led to %s by %q", last, way)
+	}
+	if left := p.cookies("app.example.com")[loginCookie]; left != "" {
+		t.Error("the cookie is left")
+	}
+	p.set("app.example.com", loginCookie, old)
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusFound {
+		t.Errorf("the cookie of before: %v", a)
+	}
+	// `logout tokens`: the other site is behind the same portal.
+	if a := p.visit("https://wiki.example.com/"); a.status != http.StatusFound {
+		t.Errorf("the other site: %v", a)
+	}
+}
+
+func TestWhoTypesTheAddressIsSignedOut(t *testing.T) {
+	w := loginWorld(t)
+	p := w.visitor()
+	p.signIn("https://wiki.example.com/", "alice")
+	a := p.visit("https://wiki.example.com/.gatehouse/logout", "Sec-Fetch-Site: none")
+	want := "https://auth.example.com/logout?client_id=site&logout_redirect_uri=https%3A%2F%2Fwiki.example.com%2F"
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != want {
+		t.Errorf("%v", a)
+	}
+}
+
+// Signed in, and not allowed: a page that says so, and no way round.
+func TestWhoMayNotIsToldSo(t *testing.T) {
+	w := loginWorld(t)
+	w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\tclaim role admin\n", 1))
+	p := w.visitor()
+	a, way := p.signIn("https://app.example.com/orders?a=b", "alice")
+	if a.status != http.StatusForbidden || way[len(way)-1] != "https://app.example.com/orders?a=b" ||
+		!strings.Contains(a.body, "You may not open this page") || !strings.Contains(a.body, `href="/.gatehouse/login?return=%2Forders%3Fa%3Db&amp;as=other"`) {
+		t.Fatalf("by %q: %v", way, a)
+	}
+	if a := p.visit("https://app.example.com/", "Accept-Language: zh-CN"); !strings.Contains(a.body, "您无权打开此页面") || a.header.Get("Content-Language") != "zh-Hans" {
+		t.Errorf("in Chinese: %v", a)
+	}
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Mode: cors"); a.status != http.StatusForbidden || a.body != "" {
+		t.Errorf("a script: %v", a)
+	}
+	// As somebody else: the portal asks, although it knows alice.
+	page, _ := p.follow("https://app.example.com/.gatehouse/login?return=/&as=other")
+	if !strings.Contains(page.body, `name="password"`) {
+		t.Errorf("as somebody else: %v", page)
+	}
+}
+
+// A sign-in outlives a reload, and what was begun before it ends well.
+func TestReloadSignsNobodyOut(t *testing.T) {
+	w := loginWorld(t)
+	p := w.visitor()
+	back := p.toCallback("https://app.example.com/here", "alice")
+	w.load(loginGlobal, loginSites+"\n# changed\nhttp://more.example.com {\n\trespond hello\n}\n")
+	if a := p.visit(back); a.header.Get("Location") != "/here" {
+		t.Fatalf("%v", a)
+	}
+	w.load(loginGlobal, loginSites)
+	if a := p.visit("https://app.example.com/here"); a.status != http.StatusOK {
+		t.Errorf("%v", a)
+	}
+}
+
+// People are not sent away by a gate that is only tried out, or that lets everybody in.
+func TestShadowAndOptionalSendNobody(t *testing.T) {
+	for _, word := range []string{"shadow", "optional"} {
+		w := loginWorld(t)
+		w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\t"+word+"\n", 1))
+		p := w.visitor()
+		if a := p.visit("https://app.example.com/"); a.status != http.StatusOK || a.seen(t)["X-Auth-Subject"] != nil {
+			t.Errorf("%s: %v", word, a)
+		}
+		if a, _ := p.signIn("https://app.example.com/.gatehouse/login?return=/me", "alice"); a.status != http.StatusOK || a.seen(t).Get("X-Auth-Subject") == "" {
+			t.Errorf("%s, signed in: %v", word, a)
+		}
+	}
+}
+
+// What is ours is answered although a rewrite of the site's own takes every path.
+func TestSinglePageSiteDoesNotSwallowTheCallback(t *testing.T) {
+	w := loginWorld(t)
+	w.load(loginGlobal, strings.Replace(loginSites, "\ttoken_gate {", "\trewrite * /index.html\n\ttoken_gate {", 1))
+	p := w.visitor()
+	if a, way := p.signIn("https://app.example.com/orders", "alice"); a.status != http.StatusOK || way[len(way)-1] != "https://app.example.com/orders" {
+		t.Errorf("by %q: %v", way, a)
+	}
+}
