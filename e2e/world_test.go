@@ -35,6 +35,7 @@ const (
 // a browser.
 type world struct {
 	dir, site, admin string
+	one, two         string // sites behind a sign-in
 	path             string
 	env              []string
 	program          *exec.Cmd
@@ -130,6 +131,18 @@ const configuration = `{
 			claims email
 			first_party
 		}
+		client home {
+			name "The Home"
+			type web
+			secret {env.SHOP_SECRET}
+			grants authorization_code refresh_token
+			redirect_uris {$ONE}/.gatehouse/callback {$TWO}/.gatehouse/callback
+			logout_redirect_uris {$ONE}/ {$TWO}/
+			logout tokens
+			scopes openid
+			auth_sources password
+			first_party
+		}
 		client modernpage {
 			name "A Modern Page"
 			type spa
@@ -150,6 +163,21 @@ const configuration = `{
 	token_gate
 	respond "hello {http.auth.user.sub}"
 }
+
+{$ONE} {$TWO} {
+	token_gate {
+		audience home
+		login
+	}
+	token_gate /secret {
+		audience home
+		claim sub nobody
+		login
+	}
+	header Content-Type "text/html; charset=utf-8"
+	respond ` + "`" + `<!doctype html><title>Home</title><h1>Home</h1><p id="who">{http.auth.user.sub}</p><p id="path">{http.request.uri}</p>
+<form method="post" action="/posted"><button>Post</button></form><a href="/.gatehouse/logout">Sign out</a>` + "`" + `
+}
 `
 
 func begin(dir string) (w *world, err error) {
@@ -158,6 +186,7 @@ func begin(dir string) (w *world, err error) {
 		return nil, err
 	}
 	w = &world{dir: dir, site: "https://localhost:" + ports[0], admin: "127.0.0.1:" + ports[1]}
+	w.one, w.two = "https://one.localhost:"+ports[0], "https://two.localhost:"+ports[0]
 	if w.path, err = binary(); err != nil {
 		return nil, err
 	}
@@ -174,7 +203,7 @@ func begin(dir string) (w *world, err error) {
 	}
 	w.app = newApp(w.site, w.exchange)
 	w.env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"),
-		"SITE="+w.site, "ADMIN="+w.admin, "APP="+w.app.URL, "SHOP_SECRET="+shopSecret, "OTHER_SECRET="+otherSecret, "MODERN_SECRET="+modernSecret, "LEGACY_SECRET="+legacySecret)
+		"SITE="+w.site, "ONE="+w.one, "TWO="+w.two, "ADMIN="+w.admin, "APP="+w.app.URL, "SHOP_SECRET="+shopSecret, "OTHER_SECRET="+otherSecret, "MODERN_SECRET="+modernSecret, "LEGACY_SECRET="+legacySecret)
 	if err := w.launch(); err != nil {
 		return nil, err
 	}
@@ -233,12 +262,17 @@ func (w *world) rootFile() string {
 func (w *world) certified() error {
 	every := time.NewTicker(10 * time.Millisecond)
 	defer every.Stop()
+	waiting := []string{w.site, w.one, w.two}
 	for end := time.Now().Add(patience); time.Now().Before(end); <-every.C {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(w.site, "https://"), &tls.Config{InsecureSkipVerify: true}) // looked at below
+		name, _, _ := net.SplitHostPort(strings.TrimPrefix(waiting[0], "https://"))
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(w.site, "https://"), &tls.Config{InsecureSkipVerify: true, ServerName: name}) // looked at below
 		if err != nil {
 			continue
 		}
 		conn.Close()
+		if waiting = waiting[1:]; len(waiting) > 0 {
+			continue
+		}
 		pem, err := os.ReadFile(w.rootFile())
 		w.roots = x509.NewCertPool()
 		if err == nil && !w.roots.AppendCertsFromPEM(pem) {
