@@ -27,7 +27,7 @@ func init() {
 //		issuer <url> { … }
 //		embedded on|off
 //		token_from header|cookie…
-//		login { … }
+//		login [<issuer>] { … }
 //		header <name> <value>
 //		cache_size <size>
 //		optional

@@ -67,6 +67,12 @@ func (g *Gate) compile() (gate.Config, error) {
 			g.logger.Warn(literalSecret, zapAt(orElse(in.At, i.At)))
 		}
 	}
+	if err := g.signIn.ask(v); err != nil {
+		return c, err
+	}
+	if l := g.Login; l != nil && l.ClientSecret != "" && !hasPlaceholder(l.ClientSecret) {
+		g.logger.Warn(literalSecret, zapAt(l.Lines.of("client_secret", "", l.At)))
+	}
 	trial := c
 	trial.Forward, trial.ForwardAudience = gate.ForwardDrop, ""
 	trial.Issuers = append(trial.Issuers[:len(trial.Issuers):len(trial.Issuers)], standIn...)

@@ -247,7 +247,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
 	if p == nil {
 		p = new(passage)
-		if run.cookies {
+		if run.keys != nil {
 			p.read(r)
 		}
 		// Before anything that can answer, the matcher included.

@@ -31,9 +31,8 @@ type running struct {
 	// gate has set, the next must not take for the client's.
 	strip *gate.Gate
 
-	logins  map[string]*login.Login // by their keys
-	keys    *login.Keys             // of the cookies; nil without cookies
-	cookies bool                    // a gate takes tokens from them
+	logins map[string]*login.Login // by their keys
+	keys   *login.Keys             // of the cookies; nil where no gate takes tokens from them
 }
 
 // Provision resolves placeholders and checks the configuration. It opens

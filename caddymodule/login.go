@@ -3,12 +3,14 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
@@ -23,8 +25,19 @@ type Login struct {
 
 	// The client that people sign in to, one with the grant authorization_code and a
 	// redirect URI `https://<site>/.gatehouse/callback` for each site. Default: the one
-	// such client among `audience`, or of the issuer.
+	// such client among `audience`, or of the issuer. Required with a foreign issuer.
 	ClientID string `json:"client_id,omitempty"`
+
+	// The foreign issuer to sign in to, one of the gate's `issuer` blocks. Default: the
+	// embedded one, or with `embedded off` the only one there is.
+	Issuer string `json:"issuer,omitempty"`
+
+	// The client's secret at a foreign issuer. The embedded one needs none here.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// The foreign issuer's token endpoint, where it is on another host than the
+	// issuer. Default: by its metadata.
+	TokenEndpoint string `json:"token_endpoint,omitempty"`
 
 	// Scopes to ask for besides `openid`, where the client has it, and the gate's own.
 	Scope []string `json:"scope,omitempty"`
@@ -32,19 +45,26 @@ type Login struct {
 
 // login parses:
 //
-//	login {
+//	login [<issuer>] {
 //		client_id <id>
+//		client_secret <secret>
+//		token_endpoint <url>
 //		scope <scope>…
 //	}
 func (p *gateParser) login() error {
 	l := &Login{At: at(p.Dispenser)}
 	if p.NextArg() {
-		return p.Errf("%s: unexpected %q after login", p.name, p.Val())
+		l.Issuer = p.Val()
+	}
+	if p.NextArg() {
+		return p.Errf("%s: unexpected %q after login %s", p.name, p.Val(), l.Issuer)
 	}
 	b := newBlock(p.Dispenser, p.name+": login")
 	if err := b.read(words{
-		"client_id": b.text(&l.ClientID),
-		"scope":     b.texts(&l.Scope),
+		"client_id":      b.text(&l.ClientID),
+		"client_secret":  b.text(&l.ClientSecret),
+		"token_endpoint": b.text(&l.TokenEndpoint),
+		"scope":          b.texts(&l.Scope),
 	}); err != nil {
 		return err
 	}
@@ -60,29 +80,30 @@ func (l *Login) resolve(r *reader) *Login {
 	}
 	r.at, r.lines = l.At, l.Lines
 	v := &Login{At: l.At, Lines: l.Lines, Scope: r.texts("login scope", l.Scope)}
+	v.Issuer, _ = r.text("login", l.Issuer)
 	v.ClientID, _ = r.text("login client_id", l.ClientID)
+	v.ClientSecret, _ = r.text("login client_secret", l.ClientSecret)
+	v.TokenEndpoint, _ = r.text("login token_endpoint", l.TokenEndpoint)
 	return v
 }
 
 // signIn is what a login says once everything is known.
 type signIn struct {
-	client string // "" without a login
-	scopes []string
+	client  string // "" without a login
+	scopes  []string
+	foreign string // the issuer's identifier, "" for the embedded one
+	asked   *remote.Registered
 }
-
-// key tells the logins of a configuration from one another.
-func (s signIn) key(issuer string) string { return issuer + " " + s.client }
 
 // buildLogins makes the logins of the gates, one for each client.
 func (a *App) buildLogins(run *running) (err error) {
 	for n, g := range a.gates {
 		g.number = n
-		if g.from == fromHeader || run.issuer == nil {
-			continue // nobody sets a cookie there
+		if g.from == fromHeader {
+			continue
 		}
-		run.cookies = true
 		if run.keys == nil {
-			if run.keys, err = login.NewKeys(run.issuer.LoginKey()); err != nil {
+			if run.keys, err = a.loginKeys(run); err != nil {
 				return err
 			}
 			run.logins = map[string]*login.Login{}
@@ -90,16 +111,7 @@ func (a *App) buildLogins(run *running) (err error) {
 		if g.signIn.client == "" {
 			continue
 		}
-		key := g.signIn.key(run.issuer.Identifier())
-		l := run.logins[key]
-		if l == nil {
-			l = &login.Login{
-				Key: key, Client: g.signIn.client, Keys: run.keys, Memory: run.earned,
-				Issuer: inside{run.issuer, g.signIn.client},
-			}
-			l.Judge = a.judgeFor(l)
-			run.logins[key] = l
-		}
+		l := a.loginOf(run, g.signIn)
 		// All of them at once: who was let in by one gate need not come back for the next.
 		for _, s := range g.signIn.scopes {
 			if !slices.Contains(l.Scopes, s) {
@@ -108,7 +120,44 @@ func (a *App) buildLogins(run *running) (err error) {
 		}
 		g.login = l
 	}
+	if run.keys != nil && len(run.logins) == 0 {
+		a.logger.Warn("token_gate: token_from cookie is without effect: no gate has `login`, which sets the cookie")
+	}
 	return nil
+}
+
+// loginOf is the login of a client, made for the first gate that has it.
+func (a *App) loginOf(run *running, s signIn) *login.Login {
+	issuer := s.foreign
+	if issuer == "" {
+		issuer = run.issuer.Identifier()
+	}
+	key := issuer + " " + s.client
+	if l := run.logins[key]; l != nil {
+		return l
+	}
+	l := &login.Login{Key: key, Client: s.client, Keys: run.keys, Memory: run.earned}
+	if l.Judge = a.judgeFor(l); s.foreign != "" {
+		l.Issuer = outside{s.asked, s.foreign, s.client}
+	} else {
+		l.Issuer = inside{run.issuer, s.client}
+	}
+	run.logins[key] = l
+	return l
+}
+
+// loginKeys are the issuer's, or without an issuer of Caddy's storage.
+func (a *App) loginKeys(run *running) (*login.Keys, error) {
+	if run.issuer != nil {
+		return login.NewKeys(run.issuer.LoginKey())
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, openTimeout)
+	defer cancel()
+	secret, err := storedKey(ctx, a.ctx.Storage())
+	if err != nil {
+		return nil, fmt.Errorf("token_gate: login: the key of the cookies in Caddy's storage: %w", err)
+	}
+	return login.NewKeys(secret)
 }
 
 // inside is the issuer of this process, for one of its clients.

@@ -30,8 +30,11 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 	if len(g.TokenFrom) > 0 && !slices.Contains(g.TokenFrom, "cookie") && !slices.ContainsFunc(g.TokenFrom, hasPlaceholder) {
 		return wrong("token_from", "header", "login keeps the token in a cookie; write `token_from header cookie`, which is the default with login")
 	}
-	if own == nil {
-		return placed("token_gate: login: people sign in to the embedded issuer; add the global option token_issuer, or leave `embedded off` out", g.Login.At)
+	if g.Login.Issuer != "" || own == nil {
+		return g.checkForeignLogin(own)
+	}
+	if mend := g.Login.idle(); mend != "" {
+		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_secret", "", g.Login.At))
 	}
 	for p := range own.unknown {
 		if slices.Contains([]string{"client", "grants", "redirect_uris", "scopes", "dialect"}, p.option) {

@@ -60,7 +60,7 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 		return "", gate.ErrCrossSite
 	}
 	s, ok := run.keys.Session(r, p.brought)
-	if !ok {
+	if !ok || run.earned.Ended(&s) {
 		return "", oauth.ErrNoToken
 	}
 	l := run.logins[s.Client]

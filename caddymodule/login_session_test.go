@@ -24,7 +24,13 @@ func (p *visitor) age(host string) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	key, err := hkdf.Key(sha256.New, app.(*App).running.Load().issuer.LoginKey(), nil, "gatehouse login session", 32)
+	var secret []byte
+	if a := app.(*App); a.issuing {
+		secret = a.running.Load().issuer.LoginKey()
+	} else if secret, err = storedKey(p.Context(), a.ctx.Storage()); err != nil {
+		p.Fatal(err)
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "gatehouse login session", 32)
 	if err != nil {
 		p.Fatal(err)
 	}

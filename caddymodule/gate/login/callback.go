@@ -34,6 +34,7 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request, b *Brought, oth
 		l = began
 	}
 	session, opened := l.Keys.Session(r, b)
+	opened = opened && !l.Memory.Ended(&session)
 	if opened && session.flow == s.id {
 		// The back button, or a page that was loaded again: this code is spent, and
 		// showing it once more would end what it earned (RFC 6749 §4.1.2).
@@ -97,7 +98,7 @@ func (l *Login) session(t Tokens, flow string, now time.Time) Session {
 // redeem shows the code to the issuer, once, however often the browser sends it
 // at a time.
 func (l *Login) redeem(r *http.Request, code string, s state) (Tokens, error) {
-	return l.Memory.once("code "+s.id, func() (Tokens, error) {
+	return l.Memory.once(s.id, "code "+s.id, func() (Tokens, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 		defer cancel()
 		return l.Issuer.Earn(ctx, r.RemoteAddr, url.Values{

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// unrevoked is how long a session is over that the issuer could not be told of.
+const unrevoked = 24 * time.Hour
+
 // logout ends the session here, and sends the browser on to end the one at the
 // issuer: otherwise the next page would sign the person in again. A link from
 // another site, or a browser that does not say where a request comes from, gets a
@@ -24,13 +27,16 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 		if began := others[s.Client]; began != nil {
 			l = began
 		}
+		until := time.Unix(s.expires, 0)
 		if s.refresh != "" {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 			defer cancel()
 			if err := l.Issuer.Revoke(ctx, r.RemoteAddr, s.refresh); err != nil {
 				outcome = Outcome{Unavailable, err} // the cookie goes all the same
+				until = now.Add(unrevoked)
 			}
 		}
+		l.Memory.end(s.flow, until, now)
 	}
 	clearSession(w, b)
 	if f, ok := readFlow(b); ok {

@@ -17,37 +17,51 @@ func documents(issuer *url.URL) []string {
 	return []string{origin + path + "/.well-known/openid-configuration", origin + "/.well-known/oauth-authorization-server" + path}
 }
 
-// discover asks an issuer where its keys are.
+// discover asks an issuer where its keys are. What its document may say is bounded
+// by what the operator wrote: the issuer.
 func discover(ctx context.Context, client *http.Client, identifier string) (jwksURI string, err error) {
-	issuer, err := parseURL(identifier)
+	members, issuer, err := metadataOf(ctx, client, identifier)
 	if err != nil {
-		return "", fail(Malformed, "the issuer: %s", err)
+		return "", err
+	}
+	return keysIn(members, issuer)
+}
+
+// metadataOf fetches an issuer's document.
+func metadataOf(ctx context.Context, client *http.Client, identifier string) (members map[string]json.RawMessage, issuer *url.URL, err error) {
+	if issuer, err = parseURL(identifier); err != nil {
+		return nil, nil, fail(Malformed, "the issuer: %s", err)
 	}
 	for _, address := range documents(issuer) {
 		var text []byte
 		text, _, err = get(ctx, client, address)
 		if err == nil {
-			return readMetadata(text, identifier, issuer)
+			members, err = readMetadata(text, identifier)
+			return members, issuer, err
 		}
 		if f, ok := errors.AsType[*Failure](err); !ok || f.Status != http.StatusNotFound {
 			break
 		}
 	}
-	return "", within("discovery", err)
+	return nil, nil, within("discovery", err)
 }
 
-// readMetadata reads where the keys are. What an issuer's document may say is
-// bounded by what the operator wrote: the issuer.
-func readMetadata(text []byte, identifier string, issuer *url.URL) (string, error) {
-	var members map[string]json.RawMessage
+// readMetadata reads a document that is the issuer's own.
+func readMetadata(text []byte, identifier string) (members map[string]json.RawMessage, err error) {
 	if json.Unmarshal(text, &members) != nil {
-		return "", fail(Malformed, "discovery: not a JSON object")
+		return nil, fail(Malformed, "discovery: not a JSON object")
 	}
-	var says, keys string
+	var says string
 	// RFC 8414 §3.3: identical, or none of the document is used.
 	if json.Unmarshal(members["issuer"], &says) != nil || says != identifier {
-		return "", fail(WrongIssuer, "discovery: the document is of another issuer")
+		return nil, fail(WrongIssuer, "discovery: the document is of another issuer")
 	}
+	return members, nil
+}
+
+// keysIn reads where the keys are.
+func keysIn(members map[string]json.RawMessage, issuer *url.URL) (string, error) {
+	var keys string
 	if json.Unmarshal(members["jwks_uri"], &keys) != nil {
 		return "", fail(Malformed, "discovery: no jwks_uri")
 	}

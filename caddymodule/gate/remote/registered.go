@@ -1,0 +1,248 @@
+package remote
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// RegisteredConfig is a client that an issuer elsewhere knows.
+type RegisteredConfig struct {
+	// Issuer is the identifier of the issuer.
+	Issuer string
+
+	// ClientID, and ClientSecret where it has one.
+	ClientID, ClientSecret string
+
+	// TokenEndpoint, where it is not on the issuer's own host.
+	TokenEndpoint string
+
+	// Roots vouch for the issuer's certificate. Default: the system's.
+	Roots *x509.CertPool
+}
+
+// String hides the secret.
+func (c RegisteredConfig) String() string { return "client " + c.ClientID + " of " + c.Issuer }
+
+// GoString hides the secret from %#v.
+func (c RegisteredConfig) GoString() string { return c.String() }
+
+// Registered asks an issuer for tokens, for people who have signed in there.
+type Registered struct {
+	config RegisteredConfig
+	client *http.Client
+
+	mu      sync.Mutex // held while the document is fetched: who comes meanwhile needs it, too
+	known   Endpoints
+	fetched time.Time
+}
+
+// Endpoints are an issuer's, of its document.
+type Endpoints struct {
+	Authorize string // where browsers are sent, so it may be on another host
+	EndOfSession,
+	token, revoke string
+	basic bool // the secret goes into the Authorization field
+}
+
+// Granted is an answer of the token endpoint.
+type Granted struct {
+	Access, Refresh, ID string
+	Lifetime            time.Duration // 0: it does not say
+}
+
+// String hides the tokens.
+func (Granted) String() string { return "granted tokens" }
+
+// GoString hides them from %#v.
+func (g Granted) GoString() string { return g.String() }
+
+// ErrDenied is an issuer's no to what it was shown (RFC 6749 §5.2).
+var ErrDenied = errors.New("the issuer says no")
+
+const (
+	documentFor = time.Hour       // a document counts, and longer while no other can be had
+	askingMost  = 8 * time.Second // one question, with the document where that is needed
+	grantedMost = 64 << 10        // bytes of an answer
+)
+
+// NewRegistered reads the configuration. It does not connect.
+func NewRegistered(c RegisteredConfig) (*Registered, error) {
+	u, err := parseURL(c.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return &Registered{config: c, client: newClient(c.Roots, u.Scheme == "http")}, nil
+}
+
+// Endpoints are the issuer's, fetched once an hour. The error is a *Failure.
+func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known.Authorize != "" && now.Sub(r.fetched) < documentFor {
+		return r.known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askingMost)
+	defer cancel()
+	members, issuer, err := metadataOf(ctx, r.client, r.config.Issuer)
+	if err == nil {
+		var e Endpoints
+		if e, err = r.read(members, issuer); err == nil {
+			r.known, r.fetched = e, now
+			return e, nil
+		}
+	}
+	if r.known.Authorize != "" {
+		r.fetched = now.Add(time.Minute - documentFor) // what was known goes on counting
+		return r.known, nil
+	}
+	return Endpoints{}, err
+}
+
+// read takes the endpoints of a document. The client's secret goes to the issuer's
+// host, or to where the operator says.
+func (r *Registered) read(members map[string]json.RawMessage, issuer *url.URL) (e Endpoints, err error) {
+	text := func(name string) (s string) {
+		_ = json.Unmarshal(members[name], &s) // "" is absent
+		return s
+	}
+	e = Endpoints{
+		Authorize: text("authorization_endpoint"), EndOfSession: text("end_session_endpoint"),
+		token: text("token_endpoint"), revoke: text("revocation_endpoint"),
+	}
+	if r.config.TokenEndpoint != "" {
+		e.token = r.config.TokenEndpoint
+	}
+	if _, err := parseURL(e.Authorize); err != nil {
+		return e, fail(Malformed, "discovery: authorization_endpoint: %s", err)
+	}
+	at, err := parseURL(e.token)
+	switch {
+	case err != nil:
+		return e, fail(Malformed, "discovery: token_endpoint: %s", err)
+	case r.config.TokenEndpoint == "" && !sameHost(at, issuer):
+		return e, fail(Elsewhere, "discovery: the token endpoint is on another host, %q; if that is right, name the address as token_endpoint", at.Host)
+	}
+	if to, err := parseURL(e.revoke); err != nil || !sameHost(to, at) {
+		e.revoke = ""
+	}
+	if _, err := parseURL(e.EndOfSession); err != nil {
+		e.EndOfSession = ""
+	}
+	// OpenID Connect Discovery §3: client_secret_basic where nothing is said.
+	var methods []string
+	_ = json.Unmarshal(members["token_endpoint_auth_methods_supported"], &methods)
+	e.basic = len(methods) == 0 || slices.Contains(methods, "client_secret_basic")
+	return e, nil
+}
+
+// Earn is a token request. An error in whose chain is ErrDenied is the issuer's
+// no, another says that it could not be asked.
+func (r *Registered) Earn(ctx context.Context, form url.Values, now time.Time) (g Granted, err error) {
+	e, err := r.Endpoints(ctx, now)
+	if err != nil {
+		return g, err
+	}
+	text, err := r.post(ctx, e.token, e.basic, form)
+	if err != nil {
+		return g, fmt.Errorf("token request: %w", err)
+	}
+	var answer struct {
+		Access  string      `json:"access_token"`
+		Refresh string      `json:"refresh_token"`
+		ID      string      `json:"id_token"`
+		Type    string      `json:"token_type"`
+		Expires json.Number `json:"expires_in"`
+	}
+	// RFC 6749 §7.1: a token of a type that is not understood must not be used.
+	if json.Unmarshal(text, &answer) != nil || answer.Access == "" || !strings.EqualFold(answer.Type, "Bearer") {
+		return g, fail(Malformed, "token request: no answer of RFC 6749 §5.1 with a bearer token")
+	}
+	seconds, _ := answer.Expires.Int64() // 0 where it is absent
+	return Granted{answer.Access, answer.Refresh, answer.ID, time.Duration(min(max(0, seconds), 1<<31)) * time.Second}, nil
+}
+
+// Revoke ends a refresh token (RFC 7009), where the issuer can be told.
+func (r *Registered) Revoke(ctx context.Context, refresh string, now time.Time) error {
+	e, err := r.Endpoints(ctx, now)
+	if err != nil || e.revoke == "" {
+		return err
+	}
+	if _, err = r.post(ctx, e.revoke, e.basic, url.Values{"token": {refresh}, "token_type_hint": {"refresh_token"}}); err != nil {
+		return fmt.Errorf("revocation: %w", err)
+	}
+	return nil
+}
+
+func (r *Registered) post(ctx context.Context, address string, basic bool, form url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askingMost)
+	defer cancel()
+	form.Set("client_id", r.config.ClientID)
+	if r.config.ClientSecret != "" && basic {
+		form.Del("client_id")
+	} else if r.config.ClientSecret != "" {
+		form.Set("client_secret", r.config.ClientSecret)
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fail(Malformed, "its address is no URL")
+	}
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	q.Header.Set("Accept", "application/json")
+	if r.config.ClientSecret != "" && basic {
+		// RFC 6749 §2.3.1: both are form-urlencoded before they are joined.
+		both := url.QueryEscape(r.config.ClientID) + ":" + url.QueryEscape(r.config.ClientSecret)
+		q.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(both)))
+	}
+	text, _, err := read(r.client, q, grantedMost)
+	if f, ok := errors.AsType[*Failure](err); ok && (f.Status == http.StatusBadRequest || f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden) {
+		return nil, errors.Join(ErrDenied, err)
+	}
+	return text, err
+}
+
+// NonceOf is the nonce of an ID token that came straight from the issuer: TLS says
+// whose it is (OpenID Connect Core §3.1.3.7, 6). "" where it has none.
+func NonceOf(id string) string { return textIn(id, "nonce") }
+
+// EndOf is when a token ends that says so itself; the zero time where it does not.
+func EndOf(access string) time.Time {
+	var claims struct {
+		Expires json.Number `json:"exp"`
+	}
+	if json.Unmarshal(payloadOf(access), &claims) != nil {
+		return time.Time{}
+	}
+	seconds, err := claims.Expires.Int64()
+	if err != nil || seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
+}
+
+func textIn(jwt, claim string) (s string) {
+	var claims map[string]json.RawMessage
+	if json.Unmarshal(payloadOf(jwt), &claims) == nil {
+		_ = json.Unmarshal(claims[claim], &s) // "" where it is no text
+	}
+	return s
+}
+
+func payloadOf(jwt string) []byte {
+	_, rest, _ := strings.Cut(jwt, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return nil
+	}
+	return text
+}

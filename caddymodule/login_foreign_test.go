@@ -1,0 +1,174 @@
+package caddymodule
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
+)
+
+// neighbour is an issuer of our own kind, outside this Caddy, where alice has an
+// account.
+type neighbour struct {
+	*httptest.Server
+	issuer *tokenissuer.Issuer
+	down   atomic.Bool
+}
+
+// newNeighbour serves at an address that is known before its issuer is.
+func newNeighbour(w *world) *neighbour {
+	w.Helper()
+	n := new(neighbour)
+	n.Server = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if n.down.Load() {
+			rw.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		n.issuer.ServeHTTP(rw, r)
+	}))
+	w.Cleanup(n.Close)
+	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.Certificate().Raw})))
+	config := tokenissuer.Config{Issuer: n.URL, SigningAlgorithm: "ES256", Clients: []tokenissuer.Client{{
+		ID: "site", Type: "web", Dialect: "oauth", Grants: []string{"authorization_code", "refresh_token"}, FirstParty: true,
+		Secrets: []string{partnerSecret}, Scopes: []string{"openid"},
+		RedirectURIs:       []string{"https://app.example.com/.gatehouse/callback"},
+		LogoutRedirectURIs: []string{"https://app.example.com/"}, Logout: "tokens",
+	}}}
+	if err := os.MkdirAll(filepath.Join(w.dir, "neighbour"), 0o700); err != nil {
+		w.Fatal(err)
+	}
+	records, err := sqlite.Open(w.Context(), filepath.Join(w.dir, "neighbour", "issuer.db"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	state, err := tokenissuer.OpenState(w.Context(), records, config.KeyRules(""), func(err error) { w.Error(err) })
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = state.Close() })
+	if n.issuer, err = tokenissuer.New(config, state); err != nil {
+		w.Fatal(err)
+	}
+	if _, err := n.issuer.AddUser(w.Context(), tokenissuer.NewUser{Username: "alice", Password: herPassword}); err != nil {
+		w.Fatal(err)
+	}
+	return n
+}
+
+// goesAbroad lets a visitor's browser reach the neighbour.
+func (n *neighbour) goesAbroad(p *visitor) *visitor {
+	p.http.Transport = bothWays{p.http.Transport, n.Client().Transport}
+	return p
+}
+
+type bothWays struct{ here, there http.RoundTripper }
+
+func (b bothWays) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() == "127.0.0.1" {
+		return b.there.RoundTrip(r)
+	}
+	return b.here.RoundTrip(r)
+}
+
+func (n *neighbour) sites() string {
+	return strings.ReplaceAll(`
+http://app.example.com {
+	token_gate {
+		embedded off
+		issuer ISSUER {
+			audience site
+			ca_file $DIR/ca.pem
+		}
+		login {
+			client_id site
+			client_secret {env.PARTNER_SECRET}
+		}
+	}
+	reverse_proxy unix/$DIR/backend
+}`, "ISSUER", n.URL)
+}
+
+// A Caddy without an issuer of its own, in front of a backend whose people are
+// elsewhere.
+func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+
+	n.down.Store(true)
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "Signing in is not possible now") {
+		t.Errorf("while it is down: %v", a)
+	}
+	n.down.Store(false)
+	a, way := p.signIn("https://app.example.com/orders?a=b", "alice")
+	if a.status != http.StatusOK || way[len(way)-1] != "https://app.example.com/orders?a=b" || a.seen(t).Get("X-Auth-Issuer") != n.URL {
+		t.Fatalf("by %q: %v", way, a)
+	}
+	old := p.cookies("app.example.com")[loginCookie]
+
+	// Another start of the same Caddy reads the cookie: its key is in the storage.
+	w.load("", n.sites()+"\nhttp://more.example.com {\n\trespond hello\n}")
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
+		t.Errorf("after a reload: %v", a)
+	}
+
+	// At its end the token is renewed there, and not while nobody answers.
+	p.age("app.example.com")
+	n.down.Store(true)
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusServiceUnavailable || p.cookies("app.example.com")[loginCookie] == "" {
+		t.Errorf("at its end, while it is down: %v", a)
+	}
+	n.down.Store(false)
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK || p.cookies("app.example.com")[loginCookie] == old {
+		t.Errorf("at its end: %v", a)
+	}
+
+	last := p.cookies("app.example.com")[loginCookie]
+	// Signing out revokes there, and ends the portal's session.
+	a = p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: none")
+	page, way := p.follow(a.header.Get("Location"))
+	if at := way[len(way)-1]; !strings.HasPrefix(at, n.URL+"/portal/") || !strings.Contains(page.body, `name="password"`) {
+		t.Errorf("signed out by %q: %v", way, page)
+	}
+	// A copy of the cookie is over, although the tokens in it are good by themselves.
+	p.set("app.example.com", loginCookie, last)
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Mode: cors"); a.status != http.StatusUnauthorized {
+		t.Errorf("the cookie of before: %v", a)
+	}
+	p.set("app.example.com", loginCookie, old)
+	p.age("app.example.com")
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Mode: cors"); a.status != http.StatusUnauthorized {
+		t.Errorf("the cookie of before, renewed: %v", a)
+	}
+	if log := w.logged(); strings.Contains(log, partnerSecret) || strings.Contains(log, url.QueryEscape(partnerSecret)) {
+		t.Error("the secret is in the log")
+	}
+}
+
+// The secret of the client is wrong: a page, and the operator is told.
+func TestWrongSecretElsewhereIsAPage(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", "not the secret")
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	a, way := p.signIn("https://app.example.com/", "alice")
+	if a.status != http.StatusBadRequest || !strings.HasPrefix(way[len(way)-1], "https://app.example.com/.gatehouse/callback") {
+		t.Errorf("by %q: %v", way, a)
+	}
+	if log := w.logged(); !strings.Contains(log, `"reason":"code_refused"`) || !strings.Contains(log, "answered 401") {
+		t.Error("the log does not say why")
+	}
+}
