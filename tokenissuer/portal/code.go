@@ -61,6 +61,9 @@ func (v *visit) code() error {
 	if err == nil {
 		return v.see(v.href("/portal/continue"))
 	}
+	if again, lookErr := v.answered(); again || lookErr != nil { // pressed twice: the code is spent
+		return v.orElse(lookErr, "/portal/continue")
+	}
 	if oauth.AsError(err).Reason == oauth.UnknownUser && v.welcomes(m.by) {
 		v.refused(http.StatusSeeOther, oauth.AsError(err))
 		v.pending.Code.Right = code

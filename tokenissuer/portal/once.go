@@ -68,13 +68,3 @@ func (v *visit) deny(code string) error {
 	}
 	return v.p.o.Deny(v.w, v.r, v.now, v.pending.Request, code)
 }
-
-// pressedTwice reports whether a form with a code comes again after it has signed
-// this browser in: the code is gone, and nobody is to be told that it was wrong.
-func (v *visit) pressedTwice() bool {
-	if !v.signedIn || v.now.Sub(v.session.AuthTime) >= repeatFor {
-		return false
-	}
-	s, _, err := v.step()
-	return err == nil && s != signIn
-}

@@ -3,7 +3,6 @@ package portal
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -120,6 +119,11 @@ func (v *visit) password() error {
 	if v.repeated {
 		return v.done()
 	}
+	if !v.signedIn { // the form has ended that session, perhaps, and the next one's cookie got lost
+		if again, err := v.answered(); again || err != nil {
+			return v.orElse(err, passwordPath, "done", "1")
+		}
+	}
 	c, ok, err := v.changing()
 	if !ok {
 		return err
@@ -130,13 +134,6 @@ func (v *visit) password() error {
 	return v.done()
 }
 
-// justChanged reports whether this browser has set the password a moment ago: the
-// button was pressed twice, and the first press has begun another session.
-func (v *visit) justChanged(who store.Account) bool {
-	lately := func(at time.Time) bool { return v.now.Sub(at) < repeatFor }
-	return lately(who.PasswordSet) && lately(v.session.Created) && !v.session.Created.Before(who.PasswordSet)
-}
-
 // change sets a new password for who knows the present one. Everybody who is
 // signed in as this account is not any more, and this browser is, anew. false:
 // the answer is given.
@@ -145,19 +142,31 @@ func (v *visit) change(c change) (bool, error) {
 	if before == "" && !c.first {
 		return false, v.showChange(http.StatusBadRequest, c, &problem{"old_password", v.words.T("login.empty.password")})
 	}
+	err := v.changeOnce(c, before)
+	if err == nil {
+		return true, nil
+	}
+	if again, lookErr := v.answered(); again || lookErr != nil {
+		return again, lookErr // pressed twice: the present password is the new one by now
+	}
+	return false, v.changeRefused(c, err)
+}
+
+func (v *visit) changeOnce(c change, before string) error {
 	who, err := v.changed(c, before, v.form.Get("new_password"))
 	if err != nil {
-		return false, v.changeRefused(c, err)
+		return err
 	}
-	who.writes = append(who.writes, v.p.telling(v.now, c.who.ID)...)
+	cookie, once := v.formCookie()
+	who.writes = append(append(who.writes, v.p.telling(v.now, c.who.ID)...), once)
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
-		return true, v.p.enterAfter(v, secret(), v.session, who)
+		return v.p.enterAfter(v, cookie, v.session, who)
 	}
-	err = v.p.enterAnew(v, secret(), who)
-	if err == nil {
-		v.p.ended()
+	if err := v.p.enterAnew(v, cookie, who); err != nil {
+		return err
 	}
-	return true, err
+	v.p.ended()
+	return nil
 }
 
 // changed is how the person is signed in with the new password: by the present

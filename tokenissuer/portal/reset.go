@@ -96,15 +96,20 @@ func (v *visit) set() error {
 	if err != nil {
 		return err
 	}
-	for try := 0; ; try++ {
-		done, err := v.setOnce(m)
-		switch {
-		case errors.Is(err, store.ErrConflict) && try == 0:
-			continue // the code was used, or the address moved: what is there now says which
-		case err != nil || !done:
+	wrong, err := v.setOnce(m)
+	if errors.Is(err, store.ErrConflict) { // the code was used, or the address moved: what is there now says which
+		wrong, err = v.setOnce(m)
+	}
+	if wrong != nil || err != nil {
+		switch done, lookErr := v.hasWorked(); {
+		case lookErr != nil:
+			return lookErr
+		case done: // pressed twice: the code is spent
+		case wrong != nil:
+			return v.showSet(http.StatusBadRequest, m, wrong)
+		default:
 			return err
 		}
-		break
 	}
 	v.pending.Code, v.pending.Request.LoginHint = sentCode{}, v.pending.Code.To
 	if err := v.reseal(); err != nil {
@@ -113,38 +118,36 @@ func (v *visit) set() error {
 	return v.see(v.href("/portal/login", "done", "1"))
 }
 
-// setOnce decides and writes. false: the answer is given.
-func (v *visit) setOnce(m method) (bool, error) {
+// setOnce decides and writes.
+func (v *visit) setOnce(m method) (*problem, error) {
 	to, writes, wrong, err := v.owner()
-	switch {
-	case err != nil:
-		return false, err
-	case wrong != nil:
-		return false, v.showSet(http.StatusBadRequest, m, wrong)
+	if wrong != nil || err != nil {
+		return wrong, err
 	}
 	ctx, kind := v.r.Context(), v.pending.Code.Kind
 	who, err := v.p.o.Store.FindAccount(ctx, kind, to)
 	if errors.Is(err, store.ErrNotFound) { // it had an account when the code was sent
-		return false, v.showSet(http.StatusBadRequest, m, &problem{"code", v.words.T("code.nobody")})
+		return &problem{"code", v.words.T("code.nobody")}, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	change, err := v.p.o.Accounts.ResetPassword(ctx, v.now, *m.password, who, v.form.Get("new_password"))
 	if err != nil {
-		return false, v.setRefused(m, err)
+		return v.setRefused(m, err)
 	}
 	// The hash took its time: whoever proved an address that the account has given
 	// up meanwhile proved nothing about it.
 	still := store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}
-	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, v.p.telling(v.now, who.ID), []store.Write{still})...)
+	_, once := v.formCookie()
+	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, v.p.telling(v.now, who.ID), []store.Write{still, once})...)
 	if err == nil {
 		v.p.ended()
 	}
-	return true, err
+	return nil, err
 }
 
-func (v *visit) setRefused(m method, err error) error {
+func (v *visit) setRefused(m method, err error) (*problem, error) {
 	e := oauth.AsError(err)
 	wrong := v.unfit(m, e)
 	switch {
@@ -154,8 +157,8 @@ func (v *visit) setRefused(m method, err error) error {
 	case e.Reason == oauth.UserFrozen:
 		wrong = &problem{"code", v.words.T("login.frozen")}
 	default:
-		return err
+		return nil, err
 	}
 	v.refused(http.StatusBadRequest, e)
-	return v.showSet(http.StatusBadRequest, m, wrong)
+	return wrong, nil
 }

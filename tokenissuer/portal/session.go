@@ -3,11 +3,8 @@ package portal
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,38 +50,24 @@ type proved struct {
 // One form begins one session: posted again while it is being answered it gets
 // the same cookie, for nobody knows which of the answers the browser keeps.
 func (p *Portal) enter(v *visit, who proved) error {
-	cookie, once := v.formCookie(who.account.ID)
+	cookie, once := v.formCookie()
 	first := who
 	first.writes = append([]store.Write{once}, who.writes...)
 	err := p.seat(v, cookie, first)
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	used, lookErr := p.o.Store.Quota(v.r.Context(), v.now, once.Key)
-	if lookErr != nil || used.Taken == 0 {
+	switch again, lookErr := v.answered(); {
+	case lookErr != nil:
+		return errors.Join(err, lookErr)
+	case again:
+		return nil
+	}
+	if used, lookErr := p.o.Store.Quota(v.r.Context(), v.now, once.Key); lookErr != nil || used.Taken == 0 {
 		return errors.Join(err, lookErr) // lost against something else
 	}
-	s, lookErr := p.o.Store.Session(v.r.Context(), hashOf(cookie))
-	switch {
-	case errors.Is(lookErr, store.ErrNotFound), lookErr == nil && v.now.Sub(s.AuthTime) >= repeatFor:
-		// That session is over. Its cookie must not open another one.
-		return p.seat(v, secret(), who)
-	case lookErr != nil:
-		return lookErr
-	}
-	p.setCookie(v.w, sessionCookie, cookie)
-	return nil
-}
-
-// formCookie is the one session cookie that a form can lead to for an account in
-// a browser as it is, and what makes that happen once.
-func (v *visit) formCookie(account string) (string, store.TakeQuota) {
-	mac := hmac.New(sha256.New, v.p.cookieKey)
-	for _, field := range []string{v.form.Get("p_state"), v.p.cookie(v.r, sessionCookie), account} {
-		_, _ = mac.Write([]byte(strconv.Itoa(len(field)) + ":" + field)) // never fails
-	}
-	cookie := encoding.EncodeToString(mac.Sum(nil))
-	return cookie, store.TakeQuota{Key: v.p.o.Accounts.QuotaKey("form", cookie), Most: 1, Window: pendingFor}
+	// That session is over. Its cookie must not open another one.
+	return p.seat(v, secret(), who)
 }
 
 // seat gives the browser a session with this cookie.

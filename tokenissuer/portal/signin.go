@@ -23,11 +23,11 @@ func (v *visit) loginPage() error {
 }
 
 // orElse leads to another page where nothing failed.
-func (v *visit) orElse(err error, path string) error {
+func (v *visit) orElse(err error, path string, more ...string) error {
 	if err != nil {
 		return err
 	}
-	return v.see(v.href(path))
+	return v.see(v.href(path, more...))
 }
 
 // showLogin shows the form with what was typed as the name, and never with a

@@ -143,20 +143,31 @@ func (v *visit) open() error {
 	if err != nil || v.pressedTwice() {
 		return v.orElse(err, "/portal/continue")
 	}
-	to, spend, wrong, err := v.owner()
-	switch {
-	case err != nil:
-		return err
-	case wrong != nil:
+	wrong, err := v.openOnce(m)
+	if wrong != nil || err != nil {
+		if again, lookErr := v.answered(); again || lookErr != nil { // pressed twice: the code is spent
+			return v.orElse(lookErr, "/portal/continue")
+		}
+	}
+	if wrong != nil {
 		return v.showOpen(http.StatusBadRequest, m, wrong)
+	}
+	return v.orElse(err, "/portal/continue")
+}
+
+// openOnce decides and writes.
+func (v *visit) openOnce(m method) (*problem, error) {
+	to, spend, wrong, err := v.owner()
+	if wrong != nil || err != nil {
+		return wrong, err
 	}
 	kind, password := v.pending.Code.Kind, v.form.Get("new_password")
 	_, err = v.p.o.Store.FindAccount(v.r.Context(), kind, to)
 	switch {
 	case err == nil:
-		return v.showOpen(http.StatusBadRequest, m, &problem{"code", v.words.T("signup.taken", to)})
+		return &problem{"code", v.words.T("signup.taken", to)}, nil
 	case !errors.Is(err, store.ErrNotFound):
-		return err
+		return nil, err
 	}
 	src, amr := account.Source{}, byCode(kind)
 	in := account.Create{Email: to, EmailVerified: true}
@@ -166,17 +177,14 @@ func (v *visit) open() error {
 	if m.password != nil {
 		src, in.Password, amr = *m.password, password, append([]string{"pwd"}, amr...)
 		if err := account.CheckPassword(src, store.Account{Email: in.Email, Phone: in.Phone}, password); err != nil {
-			return v.showOpen(http.StatusBadRequest, m, v.unfit(m, account.UnfitPassword(err)))
+			return v.unfit(m, account.UnfitPassword(err)), nil
 		}
 	}
 	who, writes, err := v.p.o.Accounts.Create(v.r.Context(), v.now, v.pending.Request.Client, src, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := v.p.enter(v, proved{account: who, source: m.id, amr: amr, writes: slices.Concat(spend, writes)}); err != nil {
-		return err
-	}
-	return v.see(v.href("/portal/continue"))
+	return nil, v.p.enter(v, proved{account: who, source: m.id, amr: amr, writes: slices.Concat(spend, writes)})
 }
 
 // byCode is how a one-time code proves somebody (RFC 8176 §2).

@@ -177,7 +177,8 @@ type codes struct {
 	sent []Destination
 	who  map[string]store.Account // by address
 	fail error
-	soon bool // for another code
+	soon bool         // for another code
+	once *store.Store // where it is noted that a code is spent; nil: they stay good
 
 	askers []string // the Once of each sending
 }
@@ -207,18 +208,26 @@ func (c *codes) Send(_ context.Context, _ time.Time, d Destination) (Sent, error
 	return Sent{"token-" + strconv.Itoa(len(c.sent)), time.Minute, false}, nil
 }
 
-func (c *codes) Check(_ context.Context, _ time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {
+func (c *codes) Check(ctx context.Context, now time.Time, d Destination, token, code string) (store.Account, []store.Write, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, err := strconv.Atoi(code)
 	if err != nil || token != "token-"+code || n > len(c.sent) || c.sent[n-1] != d {
 		return store.Account{}, nil, oauth.Fail(oauth.InvalidGrant, oauth.WrongOTP)
 	}
+	var spend []store.Write
+	if c.once != nil {
+		key := hashOf(token)
+		if used, err := c.once.Quota(ctx, now, key); err != nil || used.Taken > 0 {
+			return store.Account{}, nil, oauth.Wrap(oauth.InvalidGrant, oauth.UnknownOTPToken, err)
+		}
+		spend = append(spend, store.TakeQuota{Key: key, Most: 1, Window: time.Hour})
+	}
 	who, ok := c.who[d.To]
 	if !ok {
-		return who, nil, oauth.Fail(oauth.InvalidGrant, oauth.UnknownUser)
+		return who, spend, oauth.Fail(oauth.InvalidGrant, oauth.UnknownUser)
 	}
-	return who, nil, nil
+	return who, spend, nil
 }
 
 var _ OneTimeCodes = (*codes)(nil)
