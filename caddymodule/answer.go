@@ -63,6 +63,9 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 	for _, name := range p.told {
 		h[name] = []string{""} // the caller's own of that name goes where ours is empty
 	}
+	if kept := r.Header["Authorization"]; p.pass == nil && len(kept) == 1 {
+		h["Authorization"] = kept // the backend's own: no gate took it for a token
+	}
 	maps.Copy(h, p.identity)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)

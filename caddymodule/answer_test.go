@@ -83,6 +83,24 @@ func TestAnswerJudgesTheOriginalRequest(t *testing.T) {
 	}
 }
 
+// What no gate took for a token is the backend's own: a proxy that copies the
+// answer's Authorization must not lose it.
+func TestAnswerLeavesAuthorizationWhereNothingIsAsked(t *testing.T) {
+	w := newWorld(t)
+	w.load(trustsSocket, answering)
+	const basic = "Basic cm9vdDpvd24="
+	if a := w.get("/auth", append(original("nginx", "GET", "/public/x"), "Authorization: "+basic)...); a.status != http.StatusOK || a.header.Get("Authorization") != basic {
+		t.Errorf("excepted: %v %v", a, a.header)
+	}
+	bearer := "Bearer " + w.token()
+	if a := w.get("/auth", append(original("nginx", "GET", "/"), "Authorization: "+bearer)...); a.status != http.StatusOK || a.header.Get("Authorization") != "" {
+		t.Errorf("with a token: %v %v", a, a.header)
+	}
+	if a := w.get("/auth", append(original("nginx", "GET", "/public/x"), "Authorization: "+basic, "Authorization: Basic eDp5")...); a.header.Get("Authorization") != "" {
+		t.Errorf("two of them: %v %v", a, a.header)
+	}
+}
+
 // A caller's own headers, mixed with the proxy's or instead of them, are no answer.
 func TestQuestionThatHasTwoReadingsIsRefused(t *testing.T) {
 	w := newWorld(t)

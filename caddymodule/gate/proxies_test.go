@@ -1,0 +1,90 @@
+package gate
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What operators copy into another proxy leaves no identity header to its callers:
+// each of ours is set there, and each familiar one taken out.
+func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page, _ := strings.Cut(string(text), "## Behind nginx")
+	page, _, _ = strings.Cut(page, "\n## ")
+	blocks := strings.Split(page, "```\n")
+	block := func(with string) string {
+		n := slices.IndexFunc(blocks, func(b string) bool { return strings.Contains(b, with) })
+		if n < 0 {
+			t.Fatalf("no lines with %q", with)
+		}
+		return blocks[n]
+	}
+	nginx, traefik, envoy, removed := block("auth_request /gate"), block("forwardAuth:"), block("allowed_upstream_headers"), block("request_headers_to_remove")
+	_, expression, _ := strings.Cut(traefik, "authResponseHeadersRegex: ")
+	expression, _, _ = strings.Cut(expression, "\n")
+	taken := regexp.MustCompile(expression)
+
+	for _, h := range DefaultHeaders {
+		variable := strings.ReplaceAll(strings.ToLower(h.Name), "-", "_")
+		_, short, _ := strings.Cut(variable, "x_auth_")
+		for _, line := range []string{
+			"auth_request_set $gate_" + short + " $upstream_http_" + variable + ";\n", "proxy_set_header " + h.Name + " $gate_" + short + ";\n",
+		} {
+			if !strings.Contains(nginx, line) {
+				t.Errorf("nginx: %q is not there", line)
+			}
+		}
+		if !strings.Contains(envoy, "{ exact: "+strings.ToLower(h.Name)+" }") {
+			t.Errorf("envoy: %s is not set", h.Name)
+		}
+		takesAllSpellings(t, taken, h.Name)
+	}
+	for _, name := range familiar {
+		if !strings.Contains(nginx, "proxy_set_header "+name+" \"\";\n") {
+			t.Errorf("nginx: %s stays", name)
+		}
+		if !regexp.MustCompile(`[\[ ]` + strings.ToLower(name) + `[\],]`).MatchString(removed) {
+			t.Errorf("envoy: %s stays", name)
+		}
+		takesAllSpellings(t, taken, name)
+	}
+	for _, name := range []string{"Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Auth-Token", "X-User-Agent"} {
+		if taken.MatchString(name) {
+			t.Errorf("traefik: %s is none of them", name)
+		}
+	}
+}
+
+func takesAllSpellings(t *testing.T, taken *regexp.Regexp, name string) {
+	t.Helper()
+	for _, spelling := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
+		if !taken.MatchString(spelling) {
+			t.Errorf("traefik: %s stays", spelling)
+		}
+	}
+}
+
+// The story that runs nginx has the lines of the page, and no others.
+func TestStoryRunsTheLinesForNginx(t *testing.T) {
+	texts := map[string]string{}
+	for _, name := range []string{"../../docs/operating.md", "../../xcaddy/testdata/nginx.txtar"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, location, found := strings.Cut(string(text), "location / {\n")
+		location, _, _ = strings.Cut(location, "proxy_pass ")
+		if texts[name] = strings.ReplaceAll(location, "\t", ""); !found || len(location) < 100 {
+			t.Fatalf("%s has no location", name)
+		}
+	}
+	if texts["../../docs/operating.md"] != texts["../../xcaddy/testdata/nginx.txtar"] {
+		t.Errorf("the page has\n%s\nthe story\n%s", texts["../../docs/operating.md"], texts["../../xcaddy/testdata/nginx.txtar"])
+	}
+}
