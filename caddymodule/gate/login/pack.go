@@ -25,7 +25,7 @@ func unpack(src []byte, texts ...*string) error {
 		if n <= 0 || size > uint64(len(src)-n) {
 			return errPacked
 		}
-		*t, src = string(src[n:n+int(size)]), src[n+int(size):] //nolint:gosec // compared above
+		*t, src = string(src[n:n+int(size)]), src[n+int(size):]
 	}
 	if len(src) > 0 {
 		return errPacked

@@ -1,0 +1,166 @@
+package remote_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
+)
+
+const theirSecret = "the secret+of:the client"
+
+// office is an issuer with a token endpoint, whose answers a test decides.
+type office struct {
+	*httptest.Server
+	document map[string]any
+	token    http.HandlerFunc
+}
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	d := &office{token: granting}
+	d.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/.well-known/openid-configuration" {
+			_ = json.NewEncoder(w).Encode(d.document)
+			return
+		}
+		d.token(w, r)
+	}))
+	t.Cleanup(d.Close)
+	d.document = map[string]any{"issuer": d.URL, "authorization_endpoint": "https://people.example/authorize", "token_endpoint": d.URL + "/token"}
+	return d
+}
+
+// client is the client of the issuer, with what its document says now.
+func (d *office) client(t *testing.T, tokenEndpoint string) *remote.Registered {
+	t.Helper()
+	r, err := remote.NewRegistered(remote.RegisteredConfig{
+		Issuer: d.URL, ClientID: "site", ClientSecret: theirSecret, TokenEndpoint: tokenEndpoint, Roots: (&site{Server: d.Server}).roots(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func granting(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, `{"access_token":"a","token_type":"bearer","expires_in":60}`)
+}
+
+func answering(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// Its no is about what it was shown; everything else is about itself, and takes
+// nobody's sign-in away.
+func TestOnlyAnIssuersNoIsANo(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
+	t.Cleanup(elsewhere.Close)
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		denied bool
+		result remote.Result
+	}{
+		"invalid_grant":     {answering(400, `{"error":"invalid_grant"}`), true, remote.Status},
+		"invalid_client":    {answering(401, `{"error":"invalid_client"}`), true, remote.Status},
+		"too many":          {answering(429, ``), false, remote.Status},
+		"broken":            {answering(500, `{"error":"invalid_grant"}`), false, remote.Status},
+		"away":              {answering(503, ``), false, remote.Status},
+		"HTML":              {answering(200, `<html>`), false, remote.Malformed},
+		"nothing":           {answering(200, `{}`), false, remote.Malformed},
+		"no type":           {answering(200, `{"access_token":"a"}`), false, remote.Malformed},
+		"another type":      {answering(200, `{"access_token":"a","token_type":"DPoP"}`), false, remote.Malformed},
+		"a number as token": {answering(200, `{"access_token":1,"token_type":"Bearer"}`), false, remote.Malformed},
+		"10 MB":             {answering(200, `{"access_token":"`+strings.Repeat("a", 10<<20)+`","token_type":"Bearer"}`), false, remote.TooLarge},
+		"a redirect":        {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, false, remote.Redirected},
+	} {
+		d := newOffice(t)
+		d.token = c.answer
+		_, err := d.client(t, "").Earn(t.Context(), url.Values{"code": {"c"}}, time.Now())
+		failure, failed := errors.AsType[*remote.Failure](err)
+		if !failed || failure.Result != c.result || errors.Is(err, remote.ErrDenied) != c.denied || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The secret goes to the issuer, and not to whom its document names.
+func TestSecretGoesWhereTheOperatorSays(t *testing.T) {
+	t.Parallel()
+	d, other := newOffice(t), newOffice(t)
+	asked := false
+	other.token = func(w http.ResponseWriter, r *http.Request) { asked = true; granting(w, r) }
+	d.document["token_endpoint"] = other.URL + "/token"
+	_, err := d.client(t, "").Earn(t.Context(), url.Values{}, time.Now())
+	if failure, ok := errors.AsType[*remote.Failure](err); !ok || failure.Result != remote.Elsewhere || asked || !strings.Contains(err.Error(), "token_endpoint") {
+		t.Errorf("a document that names another host: %v, asked: %v", err, asked)
+	}
+	if _, err := d.client(t, other.URL+"/token").Earn(t.Context(), url.Values{}, time.Now()); err != nil || !asked {
+		t.Errorf("named by the operator: %v, asked: %v", err, asked)
+	}
+	d.document["issuer"] = other.URL
+	if _, err := d.client(t, "").Endpoints(t.Context(), time.Now()); err == nil {
+		t.Error("the document of another issuer is believed")
+	}
+	d.document["issuer"], d.document["token_endpoint"], d.document["authorization_endpoint"] = d.URL, d.URL+"/token", "http://people.example/"
+	if _, err := d.client(t, "").Endpoints(t.Context(), time.Now()); err == nil {
+		t.Error("people are sent away in plain text")
+	}
+}
+
+// RFC 6749 §2.3.1, by whichever of its two ways the issuer takes.
+func TestClientProvesItselfAsTheIssuerWants(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		methods any
+		basic   bool
+	}{
+		"nothing said": {nil, true}, "both": {[]string{"client_secret_post", "client_secret_basic"}, true}, "the form": {[]string{"client_secret_post"}, false},
+	} {
+		d := newOffice(t)
+		d.document["token_endpoint_auth_methods_supported"] = c.methods
+		d.token = func(w http.ResponseWriter, r *http.Request) {
+			id, secret, basic := r.BasicAuth()
+			if basic {
+				id, _ = url.QueryUnescape(id)
+				secret, _ = url.QueryUnescape(secret)
+			} else {
+				id, secret = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
+			}
+			if id != "site" || secret != theirSecret || basic != c.basic || basic && r.PostFormValue("client_secret") != "" {
+				t.Errorf("%s: %q %q %v", name, id, secret, basic)
+			}
+			granting(w, r)
+		}
+		g, err := d.client(t, "").Earn(t.Context(), url.Values{"code": {"c"}}, time.Now())
+		if err != nil || g.Access != "a" || g.Lifetime != time.Minute {
+			t.Errorf("%s: %v %v", name, g.Lifetime, err)
+		}
+	}
+}
+
+// A document counts on while no other can be had.
+func TestEndpointsOutliveAnIssuerThatIsDown(t *testing.T) {
+	t.Parallel()
+	d := newOffice(t)
+	c, now := d.client(t, ""), time.Now()
+	first, err := c.Endpoints(t.Context(), now)
+	if err != nil || first.Authorize != "https://people.example/authorize" {
+		t.Fatal(first, err)
+	}
+	d.Close()
+	if later, err := c.Endpoints(t.Context(), now.Add(24*time.Hour)); err != nil || later != first {
+		t.Errorf("%v %v", later, err)
+	}
+}
