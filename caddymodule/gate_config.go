@@ -70,6 +70,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	if err := g.signIn.ask(v); err != nil {
 		return c, err
 	}
+	g.warnOfLogin()
 	if l := g.Login; l != nil && l.ClientSecret != "" && !hasPlaceholder(l.ClientSecret) {
 		g.logger.Warn(literalSecret, zapAt(l.Lines.of("client_secret", "", l.At)))
 	}

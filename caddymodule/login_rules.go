@@ -116,6 +116,19 @@ func (g *Gate) checkLoginClient(c tokenissuer.Client) error {
 	return nil
 }
 
+// warnOfLogin says what a sign-in will lack.
+func (g *Gate) warnOfLogin() {
+	if g.signIn.client == "" || g.signIn.foreign != "" {
+		return
+	}
+	for _, c := range g.app.resolved.Clients {
+		if c.ID == g.signIn.client && !c.HasGrant(oauth.GrantRefreshToken) {
+			g.logger.Warn("token_gate: login: client "+c.ID+" has no grant refresh_token: people are sent to sign in anew whenever an access token ends, and a form that is posted then is lost",
+				zapAt(g.Login.At))
+		}
+	}
+}
+
 func isCallback(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "https" && u.Path == login.CallbackPath

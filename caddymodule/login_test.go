@@ -96,3 +96,77 @@ func TestProgramsAreToldAndPeopleAreSent(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryKindOfClientSignsPeopleIn(t *testing.T) {
+	for name, words := range map[string]string{
+		"oauth": "dialect oauth", "idaas": "dialect idaas", "opaque": "access_token opaque", "rotated": "refresh rotate",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := loginWorld(t)
+			w.load(strings.Replace(loginGlobal, "first_party", "first_party\n\t\t\t"+words, 1), loginSites)
+			p := w.visitor()
+			if a, way := p.signIn("https://app.example.com/", "alice"); a.status != http.StatusOK || a.seen(t).Get("X-Auth-Client") != "site" {
+				t.Fatalf("by %q: %v", way, a)
+			}
+			p.age("app.example.com")
+			if a := p.visit("https://app.example.com/"); a.status != http.StatusOK || a.header["Set-Cookie"] == nil {
+				t.Errorf("at its end: %v", a)
+			}
+			a := p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: none")
+			if page, way := p.follow(a.header.Get("Location")); !strings.Contains(page.body, `name="password"`) {
+				t.Errorf("signed out by %q: %v", way, page)
+			}
+		})
+	}
+}
+
+// The longest place to come back to, and one that is too long to be kept.
+func TestLongAddressesSurviveTheSignIn(t *testing.T) {
+	w := loginWorld(t)
+	for length, want := range map[int]int{1999: 1999, 2000: 2000, 2001: 1, 9000: 1} {
+		p := w.visitor()
+		path := "/" + strings.Repeat("%26", (length-1)/3)
+		path += strings.Repeat("x", length-len(path))
+		_, way := p.signIn("https://app.example.com"+path, "alice")
+		if got := strings.TrimPrefix(way[len(way)-1], "https://app.example.com"); len(got) != want {
+			t.Errorf("%d: came back to one of %d: %.60s", length, len(got), got)
+		}
+	}
+}
+
+// B12: a cookie beside a token in the header; the order of the words decides.
+func TestHeaderAndCookieComeInTheOrderOfTheWords(t *testing.T) {
+	w := loginWorld(t)
+	w.must(herPassword+"\n", []string{"user", "add", "bob", "--password-stdin"})
+	a := w.visitor()
+	a.signIn("https://app.example.com/", "alice")
+	cookie := "Cookie: " + loginCookie + "=" + a.cookies("app.example.com")[loginCookie]
+	w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\tforward token\n", 1))
+	b := w.visitor()
+	page, _ := b.signIn("https://app.example.com/", "bob")
+	bearer := "Authorization: " + page.seen(t).Get("Authorization")
+	alice, bob := w.userID("alice"), w.userID("bob")
+	for words, want := range map[string]string{"header cookie": bob, "cookie header": alice, "cookie": alice} {
+		w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\ttoken_from "+words+"\n", 1))
+		if got := w.visitor().visit("https://app.example.com/", cookie, bearer).seen(t).Get("X-Auth-Subject"); got != want {
+			t.Errorf("%s: %s", words, got)
+		}
+		a := w.visitor().do(http.MethodGet, "https://app.example.com/", "", cookie, "Authorization: Bearer bad")
+		if good := a.status == http.StatusOK; good != (words != "header cookie") {
+			t.Errorf("%s, a bad token in the header: %v", words, a)
+		}
+		a = w.visitor().do(http.MethodGet, "https://app.example.com/", "", bearer)
+		if good := a.status == http.StatusOK; good != (words != "cookie") {
+			t.Errorf("%s, the header alone: %v", words, a)
+		}
+	}
+}
+
+func TestClientWithoutRefreshTokensIsWarnedOf(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(strings.Replace(loginGlobal, "authorization_code refresh_token", "authorization_code", 1), loginSites)
+	if !strings.Contains(w.logged(), "client site has no grant refresh_token") {
+		t.Error("nobody is told")
+	}
+}
