@@ -88,7 +88,7 @@ func oneTimeCode(s *server, c *http.Client) (earner, error) {
 	send := with(asShop, "usage", "login", "auth_source_id", "sms", "phone_number", number).Encode()
 	show := with(asShop, "grant_type", "http://tencentciam.com/oauth2/grant-type/otp/sms", "auth_source_id", "sms", "phone_number", number, "auto_signup", "true")
 	earn := func() (answer, error) {
-		res, err := c.Post("http://127.0.0.1:"+s.port+"/otp/send", "application/x-www-form-urlencoded", strings.NewReader(send))
+		res, err := c.Post(s.base+"/otp/send", "application/x-www-form-urlencoded", strings.NewReader(send))
 		if err != nil {
 			return answer{}, err
 		}

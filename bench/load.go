@@ -19,7 +19,7 @@ type result struct {
 	errors   int
 	took     time.Duration
 	cpu      time.Duration
-	p99      time.Duration
+	p50, p99 time.Duration
 	memory   float64
 }
 
@@ -38,19 +38,40 @@ func load(s *server, mode string, o options) (result, error) {
 	return r, err
 }
 
-// wrk sends the first token always (same), or all of them in turn (rotating).
+// mostPerSecond is more than a gate on one core can let pass.
+const mostPerSecond = 16_000
+
+// once is how many tokens a run may send once.
+func once(o options) int { return mostPerSecond * max(1, int(o.duration.Seconds()+0.5)) }
+
+// use is the tokens of one run: the first one always (same), all in turn
+// (rotating), or such as this server has not seen yet (distinct).
+func (s *server) use(mode string, o options) ([]string, error) {
+	switch mode {
+	case "same":
+		return s.tokens[:1], nil
+	case "distinct":
+		s.sent += once(o)
+		all, err := pool(s.algorithm, rotating+s.sent)
+		return all[rotating+s.sent-once(o):], err
+	default:
+		return s.tokens, nil
+	}
+}
+
+// wrk sends the tokens of a mode, one after the other.
 // A server that does not look at tokens gets them too, so that the bytes on the wire are equal.
 func wrk(s *server, mode string, o options) (result, error) {
-	use := s.tokens
-	if mode == "same" {
-		use = use[:1]
+	use, err := s.use(mode, o)
+	if err != nil {
+		return result{}, err
 	}
 	file := filepath.Join(s.dir, "tokens")
-	if err := os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
+	if err = os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
 		return result{}, err
 	}
 	cmd := exec.Command("taskset", "-c", strconv.Itoa(generatorCore), "wrk", "-t1", "-c"+strconv.Itoa(o.connections),
-		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), "http://127.0.0.1:"+s.port+"/api/hello")
+		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), s.base+"/api/hello")
 	cmd.Env = append(os.Environ(), "TOKENS="+file)
 	before := s.cpu()
 	said, err := cmd.CombinedOutput()
@@ -62,12 +83,15 @@ func wrk(s *server, mode string, o options) (result, error) {
 	if !found {
 		return result{}, fmt.Errorf("wrk: %s", said)
 	}
-	var m struct{ Requests, Microseconds, P99, Errors int }
-	if err := json.Unmarshal([]byte(line), &m); err != nil {
+	var m struct{ Requests, Microseconds, P50, P99, Errors int }
+	if err = json.Unmarshal([]byte(line), &m); err != nil {
 		return result{}, err
 	}
+	if mode == "distinct" && s.remembers() && m.Requests+o.connections > len(use) {
+		return result{}, fmt.Errorf("%d requests, and %d tokens: some were sent twice; raise mostPerSecond", m.Requests, len(use))
+	}
 	us := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
-	return result{requests: m.Requests, errors: m.Errors, cpu: spent, took: us(m.Microseconds), p99: us(m.P99)}, nil
+	return result{requests: m.Requests, errors: m.Errors, cpu: spent, took: us(m.Microseconds), p50: us(m.P50), p99: us(m.P99)}, nil
 }
 
 // askAll has as many workers as connections, each with a connection of its own;
@@ -98,7 +122,7 @@ func askAll(s *server, o options) (result, error) {
 			return r, w.err
 		}
 		r.requests += len(w.took)
-		r.p99 = max(r.p99, percentile(w.took, 99))
+		r.p50, r.p99 = max(r.p50, percentile(w.took, 50)), max(r.p99, percentile(w.took, 99))
 	}
 	return r, nil
 }

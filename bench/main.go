@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,11 +21,15 @@ type options struct {
 	connections int
 	rate        int
 	gogc        string
+	modes       string
+	tls         bool
+	tokens      int
+	cache       string
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|signin|start [-targets A,B] [-rounds N] [-duration D] [-connections N] [-rate N] [-gogc N]")
+		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|signin|start|memory [-targets A,B] [-modes A,B] [-tls] [-rounds N] [-duration D] [-connections N] [-rate N] [-gogc N] [-tokens N] [-cache SIZE]")
 		os.Exit(2)
 	}
 	var o options
@@ -35,6 +40,10 @@ func main() {
 	flags.IntVar(&o.connections, "connections", 16, "connections")
 	flags.IntVar(&o.rate, "rate", 500, "proxied requests per second beside sign-ins")
 	flags.StringVar(&o.gogc, "gogc", "", "GOGC for every server: takes the collector's pacing out of a comparison")
+	flags.StringVar(&o.modes, "modes", "same,rotating,distinct", "proxy: which tokens are sent")
+	flags.BoolVar(&o.tls, "tls", false, "proxy: over HTTPS")
+	flags.IntVar(&o.tokens, "tokens", 1_000_000, "memory: how many tokens")
+	flags.StringVar(&o.cache, "cache", "400MiB", "memory: the gate's cache_size")
 	_ = flags.Parse(os.Args[2:]) // it exits by itself
 
 	interrupted := make(chan os.Signal, 1)
@@ -56,21 +65,31 @@ func main() {
 }
 
 var commands = map[string]func(options) error{
-	"proxy":  func(o options) error { return compare(o, proxy, []string{"same", "rotating"}) },
+	"proxy":  func(o options) error { return compare(o, proxy, strings.Split(o.modes, ",")) },
 	"token":  func(o options) error { return compare(o, token, []string{"token"}) },
 	"signin": signIns,
 	"start":  starts,
+	"memory": remember,
 }
 
 // compare measures all targets in every round, all of them running, in an order
 // that turns: what disturbs the machine then disturbs them alike.
 func compare(o options, k kind, modes []string) error {
-	targets, err := running(o, k)
+	all, err := running(o, k)
 	if err != nil {
+		return err
+	}
+	if err := signAhead(all, modes, o); err != nil {
 		return err
 	}
 	pinSelf(generatorCore)
 	for _, mode := range modes {
+		var targets []*server
+		for _, s := range all {
+			if k != proxy || s.in(mode) {
+				targets = append(targets, s)
+			}
+		}
 		results := make([][]result, len(targets))
 		for round := range o.rounds + 1 {
 			for i := range targets {
@@ -87,8 +106,23 @@ func compare(o options, k kind, modes []string) error {
 		}
 		comparison(os.Stdout, mode, targets, results)
 	}
-	for _, t := range targets {
+	for _, t := range all {
 		fmt.Printf("%s: %s\n", t.name, t.about)
+	}
+	return nil
+}
+
+// signAhead signs what is sent once while this process still has every core.
+func signAhead(all []*server, modes []string, o options) error {
+	if !slices.Contains(modes, "distinct") {
+		return nil
+	}
+	for _, s := range all {
+		if s.in("distinct") {
+			if _, err := pool(s.algorithm, rotating+(o.rounds+1)*once(o)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -101,7 +135,7 @@ func running(o options, k kind) ([]*server, error) {
 			fmt.Printf("not measured: %s (%s)\n", t.name, why)
 			continue
 		}
-		s, err := start(t, o.gogc)
+		s, err := start(t, o)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ func comparison(out io.Writer, mode string, targets []*server, results [][]resul
 	if mode == "token" {
 		what = mode
 	}
-	fmt.Fprintf(out, "\n| %s | CPU us/%s | (min-max) | over | the floor by | (min-max) | %ss/s | p99 ms | RSS MiB | errors |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|\n", mode, what, what)
+	fmt.Fprintf(out, "\n| %s | CPU us/%s | (min-max) | over | the floor by | (min-max) | %ss/s | p50 ms | p99 ms | RSS MiB | errors |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|\n", mode, what, what)
 	for i, t := range targets {
 		each := column(results[i], result.each)
 		floor := floorOf(targets, i)
@@ -28,9 +28,9 @@ func comparison(out io.Writer, mode string, targets []*server, results [][]resul
 		for _, r := range results[i] {
 			errors += r.errors
 		}
-		fmt.Fprintf(out, "| %s | **%.1f** | %.1f-%.1f | %s | **%+.1f** | %+.1f..%+.1f | %.0f | %.2f | %.0f | %d |\n", t.name,
+		fmt.Fprintf(out, "| %s | **%.1f** | %.1f-%.1f | %s | **%+.1f** | %+.1f..%+.1f | %.0f | %.2f | %.2f | %.0f | %d |\n", t.name,
 			median(each), each[0], each[len(each)-1], targets[floor].name, median(over), over[0], over[len(over)-1],
-			median(column(results[i], result.rate)), median(column(results[i], func(r result) float64 { return milliseconds(r.p99) })),
+			median(column(results[i], result.rate)), median(column(results[i], func(r result) float64 { return milliseconds(r.p50) })), median(column(results[i], func(r result) float64 { return milliseconds(r.p99) })),
 			median(column(results[i], func(r result) float64 { return r.memory })), errors)
 	}
 	fmt.Fprintln(out)

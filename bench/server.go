@@ -34,9 +34,11 @@ type server struct {
 	target
 	dir    string
 	port   string
+	base   string // the address of its site
 	admin  string
 	gogc   string
 	tokens []string
+	sent   int           // of the tokens that are sent once
 	cold   time.Duration // from exec to the first good answer
 
 	cmd   *exec.Cmd
@@ -57,8 +59,8 @@ func stopAll() {
 }
 
 // start runs the target in a folder of its own and, if it needs one, sets it up.
-func start(t target, gogc string) (*server, error) {
-	s := &server{target: t, dir: filepath.Join(work, "run", t.name), gogc: gogc}
+func start(t target, o options) (*server, error) {
+	s := &server{target: t, dir: filepath.Join(work, "run", t.name), gogc: o.gogc}
 	if err := os.RemoveAll(s.dir); err != nil {
 		return nil, err
 	}
@@ -70,8 +72,11 @@ func start(t target, gogc string) (*server, error) {
 		return nil, err
 	}
 	s.port, s.admin = ports[0], "127.0.0.1:"+ports[1]
-	if s.tokens = foreignTokens; s.own {
-		s.tokens = nil
+	s.base = scheme(o.tls) + "://127.0.0.1:" + s.port
+	if !s.own {
+		if s.tokens, err = pool(s.algorithm, rotating); err != nil {
+			return nil, err
+		}
 	}
 	started.Lock()
 	started.all = append(started.all, s)
@@ -80,7 +85,7 @@ func start(t target, gogc string) (*server, error) {
 		return nil, err
 	}
 	if s.own {
-		if err := s.collect(len(foreignTokens)); err != nil {
+		if err := s.collect(rotating); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -181,12 +186,17 @@ func (s *server) run(argv []string) error {
 }
 
 func (s *server) variables() map[string]string {
-	return map[string]string{
+	known := map[string]string{
 		"BIN": filepath.Join(work, "bin"), "SERVERS": servers, "WORK": work, "KEYS": filepath.Join(work, "keys"), "RUN": s.dir,
 		"PORT": s.port, "ADMIN": s.admin, "UPSTREAM": upstreamAddress, "FOREIGN_ISSUER": foreignIssuer, "WEBHOOK": messages.url,
 		"BENCH_SECRET": secret, "ALGORITHM": s.algorithm, "HOME": s.dir, "XDG_DATA_HOME": s.dir, "XDG_CONFIG_HOME": s.dir,
-		"NODE_ENV": "production",
+		"NODE_ENV": "production", "CACHE_SIZE": "64MiB", "SCHEME": scheme(false),
 	}
+	if known["SCHEME"], _, _ = strings.Cut(s.base, ":"); known["SCHEME"] == scheme(true) {
+		site := filepath.Join(known["KEYS"], "site.pem")
+		known["TLS"], known["HAPROXY_TLS"] = "tls "+site+" "+site, "ssl crt "+site
+	}
+	return known
 }
 
 func (s *server) expand(word string) string {
@@ -287,7 +297,7 @@ var browser = &http.Client{Timeout: 10 * time.Second}
 
 // get asks for the upstream's page and wants the status, and with 200 the upstream's own answer.
 func (s *server) get(c *http.Client, raw string, want int) error {
-	req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+s.port+"/api/hello", nil)
+	req, err := http.NewRequest(http.MethodGet, s.base+"/api/hello", nil)
 	if err != nil {
 		return err
 	}

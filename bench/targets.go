@@ -28,6 +28,7 @@ type target struct {
 
 	guards bool // refuses bad tokens
 	own    bool // with tokens of its own token endpoint instead of the foreign ones
+	anew   bool // is there for tokens that are sent once
 
 	algorithm string                                      // of its tokens
 	form      url.Values                                  // one token
@@ -52,6 +53,8 @@ var targets = []target{
 	{name: "gatehouse", about: "issuer and gate in one, the tokens its own", argv: caddy("gatehouse", "gatehouse"), env: []string{"ALGORITHM=RS256"}, guards: true, own: true, form: clientCredentials, reload: "gatehouse"},
 	{name: "gatehouse-openssl", about: "the same, its tokens verified by OpenSSL", argv: caddy("gatehouse-openssl", "gatehouse"), env: []string{"ALGORITHM=RS256", "CRYPTO=openssl"}, needs: "gatehouse-openssl", guards: true, own: true, form: clientCredentials, reload: "gatehouse"},
 	{name: "gatehouse-foreign", about: "the gate alone, tokens of another issuer by jwks_file", argv: caddy("gatehouse", "foreign"), guards: true},
+	{name: "foreign-openssl", about: "the same, verified by OpenSSL", argv: caddy("gatehouse-openssl", "foreign-openssl"), needs: "gatehouse-openssl", guards: true, anew: true},
+	{name: "foreign-ES256", about: "the same by Go, with shorter tokens: ES256", argv: caddy("gatehouse", "foreign"), algorithm: "ES256", guards: true, anew: true},
 	{name: "gatehouse-off", about: "the same program without gate and issuer: what the build and pacing change", argv: caddy("gatehouse", "plain")},
 	{name: "haproxy-plain", about: "HAProxy, one thread, no check", argv: haproxy("haproxy-plain"), needs: "haproxy"},
 	{name: "haproxy-jwt", about: "HAProxy, one thread, RS256 verified on every request", argv: haproxy("haproxy-jwt"), needs: "haproxy", guards: true},
@@ -122,6 +125,15 @@ func haproxy(config string) []string {
 }
 
 var node = []string{"node", "$WORK/oidc-provider/server.mjs"}
+
+// in says whether the target has a row for a mode. Who makes its tokens itself
+// would make for an hour what is sent once.
+func (t target) in(mode string) bool {
+	return !t.own && mode == "distinct" || !t.anew && mode != "distinct"
+}
+
+// remembers says that a token which comes again is cheaper.
+func (t target) remembers() bool { return t.guards && t.needs != "haproxy" }
 
 // missing says why the target cannot run here.
 func (t target) missing() string {

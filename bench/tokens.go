@@ -1,17 +1,12 @@
 package main
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,64 +16,39 @@ import (
 )
 
 var (
-	foreignTokens []string // good for a day, of an issuer that every gate here is told to trust
-	expiredToken  string
-	b64           = base64.RawURLEncoding
+	expiredToken string
+	b64          = base64.RawURLEncoding
 )
 
-// prepare makes the foreign issuer's key and tokens, and starts the upstream and
-// the gateway for messages.
+// prepare makes the foreign issuer's keys and the sites' certificate, and starts
+// the upstream and the gateway for messages.
 func prepare() error {
+	jwks, err := makeForeign()
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKIXPublicKey(&foreign.rsa.public)
+	if err != nil {
+		return err
+	}
+	site, err := certify()
+	if err != nil {
+		return err
+	}
 	keys := filepath.Join(work, "keys")
 	if err := os.MkdirAll(keys, 0o755); err != nil {
 		return err
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(keys, "public.pem"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644); err != nil {
-		return err
-	}
-	jwks := fmt.Sprintf(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"foreign","n":%q,"e":%q}]}`,
-		b64.EncodeToString(key.N.Bytes()), b64.EncodeToString(big.NewInt(int64(key.E)).Bytes()))
-	if err := os.WriteFile(filepath.Join(keys, "jwks.json"), []byte(jwks), 0o644); err != nil {
-		return err
-	}
-	now := time.Now()
-	for i := range 2000 {
-		raw, err := foreignToken(key, i, now.Add(24*time.Hour))
-		if err != nil {
+	for name, text := range map[string][]byte{"jwks.json": jwks, "public.pem": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "site.pem": site} {
+		if err := os.WriteFile(filepath.Join(keys, name), text, 0o600); err != nil {
 			return err
 		}
-		foreignTokens = append(foreignTokens, raw)
 	}
-	if expiredToken, err = foreignToken(key, 0, now.Add(-time.Hour)); err != nil {
+	if expiredToken, err = foreignToken("RS256", 0, time.Now().Add(-time.Hour)); err != nil {
 		return err
 	}
 	messages.open()
 	return serveUpstream()
-}
-
-// foreignToken is as large as a user's access token, about 750 bytes.
-func foreignToken(key *rsa.PrivateKey, i int, expires time.Time) (string, error) {
-	head := b64.EncodeToString([]byte(`{"kid":"foreign","typ":"JWT","alg":"RS256"}`))
-	issued := expires.Add(-25 * time.Hour).Unix()
-	payload, err := json.Marshal(map[string]any{
-		"sub": fmt.Sprintf("user-%08d", i), "aud": "bench", "nbf": issued, "scope": []string{"api:read"}, "iss": foreignIssuer, "exp": expires.Unix(), "iat": issued,
-		"jti": fmt.Sprintf("5486a5da-14a6-43dd-81cd-%012d", i), "email": fmt.Sprintf("user-%08d@example.com", i),
-	})
-	if err != nil {
-		return "", err
-	}
-	in := head + "." + b64.EncodeToString(payload)
-	sum := sha256.Sum256([]byte(in))
-	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
-	return in + "." + b64.EncodeToString(signature), err
 }
 
 // answer is what a token endpoint says.
@@ -93,7 +63,7 @@ func (s *server) ask(c *http.Client, form url.Values) (answer, error) {
 	if s.needs == "node" {
 		path = "/token"
 	}
-	res, err := c.Post("http://127.0.0.1:"+s.port+path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	res, err := c.Post(s.base+path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
 	if err != nil {
 		return a, err
 	}

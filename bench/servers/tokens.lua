@@ -15,6 +15,6 @@ end
 
 function done(summary, latency)
   local e = summary.errors
-  io.write(string.format('RESULT {"requests":%d,"microseconds":%d,"p99":%d,"errors":%d}\n', summary.requests, summary.duration,
-    latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
+  io.write(string.format('RESULT {"requests":%d,"microseconds":%d,"p50":%d,"p99":%d,"errors":%d}\n', summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
 end
