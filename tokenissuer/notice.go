@@ -24,7 +24,11 @@ func (c *codes) moved(now time.Time, was, next store.Account, locale string) {
 		if c.sources[id].Kind != store.ByEmail || !message.Notices(sender) {
 			continue
 		}
-		m := message.Notice(message.Message{ID: uuid.NewString(), To: was.Email, Locale: cmp.Or(locale, c.locale), Time: now}, c.name)
+		place, err := time.LoadLocation(was.ZoneInfo)
+		if err != nil || place == time.Local {
+			place = time.UTC
+		}
+		m := message.Notice(message.Message{ID: uuid.NewString(), To: was.Email, Locale: cmp.Or(locale, c.locale), Time: now.In(place)}, c.name, was.Email != next.Email, was.Phone != next.Phone)
 		c.state.aside("telling of a changed address", func() error { return sender.Send(context.Background(), m) })
 		return
 	}

@@ -35,7 +35,7 @@ func TestAddressBeforeIsToldOfAChange(t *testing.T) {
 		t.Fatalf("told %q", told)
 	}
 	for _, text := range told {
-		if !strings.Contains(text, "was changed") || strings.Contains(text, e164) {
+		if !strings.Contains(text, " changed") || strings.Contains(text, e164) {
 			t.Error(text)
 		}
 	}

@@ -10,6 +10,12 @@ import (
 	"unicode"
 )
 
+// The usages by which the subject of a notice is found, where one address changed.
+const (
+	emailChanged = "email_changed"
+	phoneChanged = "phone_changed"
+)
+
 // phrases are what a message says in one language. {portal}, {code}, {lifetime}
 // and {subject} are filled in.
 type phrases struct {
@@ -32,11 +38,13 @@ var catalogue = map[string]phrases{
 			"signup":          "Your code to open an account at {portal}",
 			"update_userinfo": "Your code to change your details at {portal}",
 			"reset_password":  "Your code to set a new password at {portal}",
-			AddressChanged:    "The e-mail address or phone number of your account at {portal} was changed",
+			AddressChanged:    "The e-mail address and phone number of your account at {portal} were changed",
+			emailChanged:      "The e-mail address of your account at {portal} was changed",
+			phoneChanged:      "The phone number of your account at {portal} was changed",
 			"":                "Your code for {portal}",
 		},
 		stop:     ".",
-		changed:  "If it was you, you need do nothing. If it was not, tell whoever runs {portal} at once: somebody else may be able to sign in to your account.",
+		changed:  "It was changed on {time}. If it was you, you need do nothing. If it was not, tell whoever runs {portal} at once: somebody else may be able to sign in to your account.",
 		sms:      "{subject}: {code}. It is good for {lifetime}. Tell it to nobody.",
 		once:     "It is good for {lifetime} and one use. Tell it to nobody, even if they say that they work for {portal}.",
 		stranger: "You did not ask for it? Then somebody typed your address. Without the code they get no further, and you need do nothing.",
@@ -49,11 +57,13 @@ var catalogue = map[string]phrases{
 			"signup":          "{portal} 注册验证码",
 			"update_userinfo": "{portal} 修改资料验证码",
 			"reset_password":  "{portal} 重置密码验证码",
-			AddressChanged:    "您在 {portal} 的账号的邮箱或手机号已更改",
+			AddressChanged:    "您在 {portal} 的账号的邮箱和手机号已更改",
+			emailChanged:      "您在 {portal} 的账号的邮箱已更改",
+			phoneChanged:      "您在 {portal} 的账号的手机号已更改",
 			"":                "{portal} 验证码",
 		},
 		stop:     "。",
-		changed:  "如果是您本人操作，您无需任何操作。如果不是，请立即联系 {portal} 的管理员：他人可能已经能够登录您的账号。",
+		changed:  "更改时间：{time}。如果是您本人操作，请忽略此邮件。如果不是，请立即联系 {portal} 的管理员：他人可能已经能够登录您的账号。",
 		sms:      "{subject}：{code}，{lifetime}内有效。请勿告诉任何人。",
 		once:     "{lifetime}内有效，只能使用一次。请勿告诉任何人，包括自称 {portal} 工作人员的人。",
 		stranger: "如果不是您本人操作，说明有人输入了您的邮箱地址。没有验证码对方无法继续，您无需任何操作。",
@@ -86,13 +96,22 @@ func Mail(m Message, portal string, lifetime time.Duration) Message {
 }
 
 // Notice writes the mail to an address that an account has had, or has besides the
-// one that was changed. It names neither: who reads it may be a stranger by now.
-func Notice(m Message, portal string) Message {
+// one that was changed. It says which of the two was, and when, but names neither:
+// who reads it may be a stranger by now.
+func Notice(m Message, portal string, email, phone bool) Message {
 	words := in(m.Locale)
-	m.Usage, m.Code = AddressChanged, ""
+	m.Code, m.Usage = "", AddressChanged
+	switch {
+	case !phone:
+		m.Usage = emailChanged
+	case !email:
+		m.Usage = phoneChanged
+	}
 	fill := words.filler(m, portal, 0)
+	m.Usage = AddressChanged
 	m.Subject = fill.Replace("{subject}")
-	return m.written(words, m.Subject+words.stop, fill.Replace(words.changed))
+	changed := strings.ReplaceAll(words.changed, "{time}", m.Time.Format("2006-01-02 15:04 MST"))
+	return m.written(words, m.Subject+words.stop, fill.Replace(changed))
 }
 
 // written is a mail with these paragraphs, and the code after the first where it

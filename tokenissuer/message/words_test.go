@@ -115,12 +115,26 @@ func TestInboxKeepsTheLastMessages(t *testing.T) {
 
 // A notice has no code and no link, and does not say which address it was.
 func TestNoticeSaysWhatHappenedAndNothingElse(t *testing.T) {
-	for locale, says := range map[string]string{"en": "was changed.", "zh": "已更改。"} {
-		m := message.Notice(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale}, "Example")
+	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		locale, says string
+		email, phone bool
+	}{
+		{"en", "The e-mail address of your account at Example was changed.", true, false},
+		{"en", "The phone number of your account at Example was changed.", false, true},
+		{"en", "The e-mail address and phone number of your account at Example were changed.", true, true},
+		{"zh", "账号的邮箱已更改。", true, false}, {"zh", "账号的手机号已更改。", false, true}, {"zh", "账号的邮箱和手机号已更改。", true, true},
+	} {
+		locale, says := c.locale, c.says
+		m := message.Notice(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale, Time: at}, "Example", c.email, c.phone)
 		if m.Code != "" || m.Locale != locale || m.Usage != message.AddressChanged || !strings.Contains(m.Subject, "Example") {
 			t.Errorf("%+v", m)
 		}
 		for _, text := range []string{m.Text, m.HTML} {
+			if !strings.Contains(text, "2026-11-20 12:00 UTC") {
+				t.Errorf("when is not in %s", text)
+			}
+			text = strings.ReplaceAll(text, "2026-11-20", "")
 			if !strings.Contains(text, says) || regexp.MustCompile(`[0-9]{4}|https?:|ann@|%!|\{p`).MatchString(text) {
 				t.Errorf("%s: %s", locale, text)
 			}

@@ -1,13 +1,9 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -39,11 +35,15 @@ const freshFor = 15 * time.Minute
 
 func (v *visit) fresh() bool { return v.now.Sub(v.session.AuthTime) < freshFor }
 
-// signInAgain leads to the sign-in, and back.
-func (v *visit) signInAgain(who store.Account, back string) error {
+// signInAgain leads to the sign-in, and back. It offers what this session was
+// signed in with: not every account can be signed in to in the operator's first way.
+func (v *visit) signInAgain(back string) error {
 	v.pending = pending{
-		Request: Request{MaxAge: -1, Asked: v.now.Truncate(time.Millisecond), Prompt: []string{"login"}, LoginHint: nameOf(who)},
+		Request: Request{MaxAge: -1, Asked: v.now.Truncate(time.Millisecond), Prompt: []string{"login"}},
 		Expires: v.now.Add(pendingFor), Back: back,
+	}
+	if _, ok := v.p.method(v.session.Source); ok {
+		v.method = v.session.Source
 	}
 	return v.orElse(v.reseal(), "/portal/login")
 }
@@ -78,97 +78,6 @@ func (v *visit) told(notice string) string {
 
 // done leads from a form back to its page, with a notice.
 func (v *visit) done() error { return v.see(v.href(v.r.URL.Path, "done", "1")) }
-
-// fact is something of the account that its form does not change.
-type fact struct {
-	Label, Value string
-	Unproved     bool
-	Href         string // of the page that changes it, "" for none
-	Link, Title  string
-}
-
-// facts are the identifiers, with a way to change those that a code can prove,
-// and the attributes that the operator declares.
-func (v *visit) facts(who store.Account) (facts []fact) {
-	if who.Username != "" {
-		facts = append(facts, fact{Label: v.words.T("profile.username"), Value: who.Username})
-	}
-	for _, kind := range []store.IdentifierKind{store.ByEmail, store.ByPhone} {
-		c := contactOf(who, kind)
-		f := fact{Label: v.words.T("profile." + string(kind)), Value: c.now}
-		if slices.Contains(v.p.addressable(), kind) {
-			f.Unproved = c.now != "" && !c.verified
-			f.Href, f.Link, f.Title = v.href(c.path), v.words.T("contact.change"), v.contactTitle(c)
-			if c.now == "" {
-				f.Link = v.words.T("contact.add")
-			}
-		}
-		if f.Value != "" || f.Href != "" {
-			facts = append(facts, f)
-		}
-	}
-	if v.p.o.Attributes != nil {
-		for _, a := range v.p.o.Attributes(&who) {
-			facts = append(facts, fact{Label: a[0], Value: a[1]})
-		}
-	}
-	return facts
-}
-
-func (v *visit) profilePage() error {
-	who, ok, err := v.member()
-	if !ok {
-		return err
-	}
-	return v.showProfile(http.StatusOK, who, nil)
-}
-
-func (v *visit) showProfile(status int, who store.Account, wrong *problem) error {
-	fields := []field{
-		{Name: "name", Value: who.Name, Autocomplete: "name"},
-		{Name: "nickname", Value: who.Nickname, Autocomplete: "nickname"},
-		{Name: "zoneinfo", Value: who.ZoneInfo, Autocomplete: "off", Hint: v.words.T("profile.zoneinfo.hint")},
-		{Name: "locale", Value: who.Locale, Autocomplete: "language", Hint: v.words.T("profile.locale.hint")},
-	}
-	for i := range fields {
-		f := &fields[i]
-		f.Label, f.Type, f.Optional = v.words.T("profile."+f.Name), "text", true
-	}
-	if wrong != nil {
-		mark(fields, wrong, "")
-	}
-	return v.show(status, "profile", view{Menu: true, Done: v.told("profile"), Problem: wrong, Data: struct {
-		Facts  []fact
-		Fields []field
-	}{v.facts(who), fields}})
-}
-
-func (v *visit) profile() error {
-	who, ok, err := v.member()
-	if !ok {
-		return err
-	}
-	was := who
-	typed := func(name string) string { return strings.TrimSpace(v.form.Get(name)) }
-	who.Name, who.Nickname, who.ZoneInfo, who.Locale = typed("name"), typed("nickname"), typed("zoneinfo"), typed("locale")
-	err = account.CheckProfile(who)
-	if err == nil {
-		err = account.CheckPlace(who)
-	}
-	if e, wrong := errors.AsType[*account.InputError](err); wrong {
-		return v.showProfile(http.StatusBadRequest, who, &problem{e.Field, v.words.first("profile."+e.Field+".bad", "profile.bad")})
-	}
-	if err != nil {
-		return err
-	}
-	if who.Name == was.Name && who.Nickname == was.Nickname && who.ZoneInfo == was.ZoneInfo && who.Locale == was.Locale {
-		return v.done() // pressed twice
-	}
-	if err := v.update(was, who); err != nil {
-		return err
-	}
-	return v.done()
-}
 
 // entry is a session of the list.
 type entry struct {

@@ -44,7 +44,7 @@ func TestPersonChangesTheProfile(t *testing.T) {
 	}
 	p.goes("/portal/account/browsers").sees("/portal/account/browsers", 200, "2026-11-20 20:00 CST")
 	for field, value := range map[string]string{"name": strings.Repeat("x", 257), "nickname": "a\x1bb"} {
-		p.goes("/portal/account").submits("/portal/account", field, value).sees("/portal/account", 400, "256 bytes")
+		p.goes("/portal/account").submits("/portal/account", field, value).sees("/portal/account", 400, "too long")
 	}
 	for field, says := range map[string]string{"zoneinfo": "no time zone", "locale": "no language"} {
 		p.goes("/portal/account").submits("/portal/account", field, "../etc/passwd").sees("/portal/account", 400, says)
@@ -67,10 +67,10 @@ func TestPasswordChangeSignsOutEverywhereElse(t *testing.T) {
 	}
 	for _, c := range []struct{ old, fresh, says string }{
 		{"", "a new password", "Enter your password"},
-		{"wrong", "a new password", "present password is not right"},
+		{"wrong", "a new password", "current password is not right"},
 		{right, "short", "at least 8 characters"},
 		{right, "ann@example.com", "not your name"},
-		{right, right, "is the present one"},
+		{right, right, "is the current one"},
 	} {
 		p.submits("/portal/account/password", "old_password", c.old, "new_password", c.fresh).sees("/portal/account/password", 400, c.says)
 		if strings.Contains(p.body, c.fresh) && c.fresh != "ann@example.com" {
@@ -128,7 +128,7 @@ func TestAccountWithoutPasswordGetsItsFirst(t *testing.T) {
 	signedIn := w.now
 	w.later(time.Minute)
 	form = p.filled("/portal/account/password", "new_password", "a new password")
-	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed", "Present password")
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed", "Current password")
 	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed") // pressed twice
 	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" || !slices.Equal(s[0].AMR, []string{"otp"}) || !s[0].AuthTime.Equal(signedIn) {
 		t.Errorf("the sign-in is that of before: %+v", s)

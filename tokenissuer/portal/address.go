@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
@@ -44,16 +43,6 @@ func (v *visit) list(kinds []store.IdentifierKind) string {
 		return strings.Join(names, "")
 	}
 	return strings.Join(names[:last], v.words.T("comma")) + v.words.T("or") + names[last]
-}
-
-// typedName is the name without the spaces around it, and a phone number without
-// those in it.
-func (v *visit) typedName(field string) string {
-	name := strings.TrimSpace(v.form.Get(field))
-	if number := strings.Join(strings.Fields(name), ""); account.KindOf(number) == store.ByPhone {
-		return number
-	}
-	return name
 }
 
 // addressField asks for an address of these kinds.

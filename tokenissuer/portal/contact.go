@@ -34,8 +34,11 @@ func contactOf(who store.Account, kind store.IdentifierKind) contact {
 
 // title is what the page is for.
 func (v *visit) contactTitle(c contact) string {
-	if c.now == "" {
+	switch {
+	case c.now == "":
 		return v.words.T("contact.add." + string(c.kind))
+	case v.form.Get("confirm") != "" && !c.verified, v.pending.Code.To == c.now:
+		return v.words.T("contact.confirm." + string(c.kind))
 	}
 	return v.words.T("contact.change." + string(c.kind))
 }
@@ -56,7 +59,7 @@ func (v *visit) moving() (store.Account, contact, bool, error) {
 		return who, contact{}, false, oauth.Fail(oauth.NotFound, oauth.UnknownEndpoint)
 	}
 	if !v.fresh() {
-		return who, contact{}, false, v.signInAgain(who, path)
+		return who, contact{}, false, v.signInAgain(path)
 	}
 	return who, contactOf(who, kind), true, nil
 }
@@ -67,7 +70,11 @@ func (v *visit) contactPage() error {
 	if !ok {
 		return err
 	}
-	return v.showContact(http.StatusOK, c, "", nil)
+	to := ""
+	if v.form.Get("confirm") != "" && !c.verified {
+		to = c.now
+	}
+	return v.showContact(http.StatusOK, c, to, nil)
 }
 
 func (v *visit) showContact(status int, c contact, to string, wrong *problem) error {
@@ -200,17 +207,4 @@ func (v *visit) move(who store.Account, c contact) (bool, error) {
 		v.p.o.Moved(v.now, who, next, v.words.T("language"))
 	}
 	return true, err
-}
-
-// update writes what a person changed of the account. Conflict: it was changed
-// meanwhile.
-func (v *visit) update(was, next store.Account, writes ...store.Write) error {
-	ctx, accounts := v.r.Context(), v.p.o.Accounts
-	err := v.p.o.Store.Apply(ctx, v.now, append(writes, accounts.Update(v.now, was, next)...)...)
-	if errors.Is(err, store.ErrConflict) {
-		if refused := accounts.UpdatesUsedUp(ctx, v.now, was.ID); refused != nil {
-			return refused
-		}
-	}
-	return err
 }

@@ -29,7 +29,7 @@ func TestPersonChangesTheEmailAddress(t *testing.T) {
 	w, sender := reachable(t)
 	p := w.home("ann", right)
 	p.sees("/portal/account", 200, "ann@example.com", "not confirmed", "Change", "Add")
-	p.goes("/portal/account/email").sees("/portal/account/email", 200, "Change the e-mail address", "At present: ann@example.com")
+	p.goes("/portal/account/email").sees("/portal/account/email", 200, "Change the e-mail address", "Current: ann@example.com")
 	for bad, says := range map[string]string{"": "Enter your e-mail address", "new": "no e-mail address", "+8613800138000": "no e-mail address"} {
 		p.submits("/portal/account/email", "email", bad).sees("/portal/account/email", 400, says)
 	}
@@ -109,7 +109,7 @@ func TestAddressIsChangedSoonAfterTheSignIn(t *testing.T) {
 	if p.filled("/portal/login").Get("username") != "ann" {
 		t.Error("the name should be there")
 	}
-	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/account/email", 200, "At present: ann@example.com")
+	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/account/email", 200, "Current: ann@example.com")
 	if p.at.Query().Get("lang") != "en" {
 		t.Errorf("the language is lost: %s", p.at)
 	}
@@ -232,4 +232,48 @@ func TestChangeOfAnAddressIsTold(t *testing.T) {
 	if want := []string{"ann@example.com new@example.com  zh-Hans", "new@example.com new@example.com +8613800138000 en"}; !slices.Equal(told, want) {
 		t.Errorf("told %q", told)
 	}
+}
+
+// The page to confirm an address has it in the field already.
+func TestUnconfirmedAddressHasALinkToConfirmIt(t *testing.T) {
+	w, _ := reachable(t)
+	p := w.home("ann", right)
+	if !strings.Contains(p.body, `href="/portal/account/email?confirm=1"`) {
+		t.Fatal(p.body)
+	}
+	p.goes("/portal/account/email?confirm=1").sees("/portal/account/email", 200, "Confirm the e-mail address")
+	p.submits("/portal/account/email").sees("/portal/account/email/code", 200, "Confirm the e-mail address", "ann@example.com")
+	p.submits("/portal/account/email/code", "code", "1").sees("/portal/account", 200)
+	if strings.Contains(p.body, "confirm=1") {
+		t.Error("it is confirmed")
+	}
+}
+
+// Whoever signed in by code signs in once more by code, with the address.
+func TestSignInOnceMoreOffersTheWayOfTheSession(t *testing.T) {
+	sender := &codes{who: map[string]store.Account{}}
+	w := newWorld(t, func(o *Options) {
+		o.Codes, o.Addresses, o.Order = sender, both{addresses{sender}}, []string{"staff", "mail", "sms"}
+	})
+	sender.who["ann@example.com"] = w.ann
+	p := w.person().goes("/portal")
+	p.goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login", "username", "ann@example.com")
+	p.submits("/portal/code", "code", "1").sees("/portal/account", 200)
+	w.later(freshFor)
+	p.goes("/portal/account/email").sees("/portal/login", 200, "Sign in once more", "Send me a code")
+	if got := p.filled("/portal/login").Get("username"); got != "ann@example.com" {
+		t.Errorf("the field has %q", got)
+	}
+	p.goes("/portal/login?source=staff&p_state=" + p.stateOf())
+	if got := p.filled("/portal/login").Get("username"); got != "ann" {
+		t.Errorf("with a password the field has %q", got)
+	}
+	p.goes("/portal/login?source=sms&p_state=" + p.stateOf())
+	if got := p.filled("/portal/login").Get("username"); got != "" {
+		t.Errorf("by phone the field has %q", got)
+	}
+	if strings.Contains(p.body, "switch=") {
+		t.Error("an empty parameter")
+	}
+	p.goes("/portal/login?source=mail&p_state="+p.stateOf()).submits("/portal/login").submits("/portal/code", "code", "2").sees("/portal/account/email", 200)
 }

@@ -29,6 +29,17 @@ func (m method) kinds() []store.IdentifierKind {
 	return m.password.Identifiers
 }
 
+// nameOf is what an account signs in with, "" where it cannot.
+func (m method) nameOf(who store.Account) string {
+	names := map[store.IdentifierKind]string{store.ByUsername: who.Username, store.ByEmail: who.Email, store.ByPhone: who.Phone}
+	for _, kind := range m.kinds() {
+		if names[kind] != "" {
+			return names[kind]
+		}
+	}
+	return ""
+}
+
 // method finds a source that works here. A one-time code needs somebody who
 // sends it.
 func (p *Portal) method(source string) (method, bool) {

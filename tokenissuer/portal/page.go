@@ -63,6 +63,7 @@ type problem struct{ Field, Text string }
 type field struct {
 	Name, Label, Hint, Value, Type, Autocomplete, Mode string
 	Optional, Focus                                    bool
+	Prose                                              bool // may begin with a capital
 	Problem                                            string
 }
 
@@ -118,15 +119,20 @@ func (v *visit) speak(lang string) {
 }
 
 // translations are the addresses of the page in every language. A page that says
-// no is asked for once more as it was, if it can be.
+// no is asked for once more as it was; to a form, the page that it is on.
 func (v *visit) translations(refused bool) (list []choice) {
-	if refused && v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
-		return nil
+	posted, path := v.r.Method != http.MethodGet && v.r.Method != http.MethodHead, v.r.URL.Path
+	state := v.form.Get("p_state")
+	if page := routes[path]; posted && refused && (page.get == nil || page.anybody && state == "") {
+		return nil // nothing to ask for: the request of an app, for one, is not sent again
 	}
 	for _, w := range v.p.languages.all {
 		href := v.href(v.r.URL.Path, "lang", w.code)
-		if refused {
+		switch {
+		case refused && !posted:
 			href = v.again(w.code)
+		case refused && state != "": // the page of the form
+			href = v.href(path, "lang", w.code, "p_state", state)
 		}
 		list = append(list, choice{Text: w.T("language.name"), Lang: w.T("language"), Here: w == v.words, Href: href})
 	}

@@ -290,6 +290,12 @@ func TestErrorsCanBeReadInEveryLanguage(t *testing.T) {
 	if got := other(t); got != "" {
 		t.Errorf("a form is not sent again by %s", got)
 	}
+	p.goes("/authorize")
+	form := p.filled("/portal/login", "form_token", "x")
+	p.send("POST", "/portal/login", form).sees("/portal/login", 403)
+	if p.goes(other(t)); p.status != 200 || !strings.Contains(p.body, "登录") {
+		t.Errorf("the page of the form: %d at %s", p.status, p.at)
+	}
 	_, state, _ := w.finished()
 	if p.goes("/portal/login?p_state=" + state); other(t) != "/portal/login?p_state="+state+"&lang=zh" {
 		t.Errorf("finished: %s", other(t))
@@ -349,13 +355,13 @@ func TestTwoPasswordSourcesAreToldApart(t *testing.T) {
 func TestFormPostWorksWithAndWithoutItsScript(t *testing.T) {
 	w := newWorld(t, nil)
 	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if err := w.p.PostBack(rw, r, Request{RedirectURI: "myapp:/back?a=1&b=2", Locales: []string{"zh-CN"}}, [][2]string{{"code", "c"}, {"state", attack + "\r\n"}}); err != nil {
+		if err := w.p.PostBack(rw, r, Request{Client: "shop", RedirectURI: "myapp:/back?a=1&b=2", Locales: []string{"zh-CN"}}, [][2]string{{"code", "c"}, {"state", attack + "\r\n"}}); err != nil {
 			t.Error(err)
 		}
 	})
 	p := w.person()
-	for query, button := range map[string]string{"?lang=en": "Continue", "": "继续"} {
-		if p.once("GET", "/oauth2/authorize"+query, nil); !strings.Contains(textOf(p.page), button) {
+	for query, button := range map[string]string{"?lang=en": "One moment Go on to The Shop", "": "请稍候 前往 The Shop"} {
+		if p.once("GET", "/oauth2/authorize"+query, nil); !strings.Contains(strings.Join(strings.Fields(textOf(p.page)), " "), button) {
 			t.Errorf("%q: %s", query, p.body)
 		}
 	}

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -21,14 +20,13 @@ type change struct {
 // passwordOf is the password source of an account with the name to prove it by:
 // the session's source, or the first that takes a name it has.
 func (v *visit) passwordOf(who store.Account) (method, string, bool) {
-	names := map[store.IdentifierKind]string{store.ByUsername: who.Username, store.ByEmail: who.Email, store.ByPhone: who.Phone}
 	for _, source := range append([]string{v.session.Source}, v.p.sourcesOf(nil)...) {
 		m, ok := v.p.method(source)
 		if !ok || m.password == nil {
 			continue
 		}
-		if i := slices.IndexFunc(m.kinds(), func(k store.IdentifierKind) bool { return names[k] != "" }); i >= 0 {
-			return m, names[m.kinds()[i]], true
+		if name := m.nameOf(who); name != "" {
+			return m, name, true
 		}
 	}
 	return method{}, "", false
@@ -76,7 +74,7 @@ func (v *visit) changing() (change, bool, error) {
 	}
 	c := change{who: who, m: m, name: name, first: who.PasswordHash == ""}
 	if c.first && !v.fresh() {
-		return c, false, v.signInAgain(who, passwordPath)
+		return c, false, v.signInAgain(passwordPath)
 	}
 	return c, true, nil
 }

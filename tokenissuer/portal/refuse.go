@@ -3,6 +3,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -16,7 +17,7 @@ var answers = map[oauth.Reason]struct {
 	text   string
 }{
 	ForeignState:               {http.StatusBadRequest, "error.start_again"},
-	ExpiredState:               {http.StatusBadRequest, "error.start_again"},
+	ExpiredState:               {http.StatusBadRequest, "error.expired"},
 	ExpiredHere:                {http.StatusBadRequest, "error.too_late"},
 	UsedState:                  {http.StatusBadRequest, "finished.text"},
 	oauth.LostRace:             {http.StatusConflict, "error.form"},
@@ -70,8 +71,8 @@ func (v *visit) refused(status int, e *oauth.Error) {
 
 func (v *visit) showError(status int, reason oauth.Reason) error {
 	text := "error.generic"
-	if known, ok := answers[reason]; ok {
-		text = known.text
+	if known, ok := answers[reason]; ok && (known.text != "error.form" || strings.HasPrefix(v.r.URL.Path, "/portal")) {
+		text = known.text // what is wrong with a request of an app is no form of ours
 	} else if status >= http.StatusInternalServerError {
 		text = "error.server"
 	}

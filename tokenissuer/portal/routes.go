@@ -32,7 +32,7 @@ func init() { // the handlers name addresses, which are in the table again
 		"/portal/continue":         {get: (*visit).continuePage},
 		"/portal/return":           {get: (*visit).leave},
 		"/portal/logout":           {get: (*visit).logoutPage, post: (*visit).logout},
-		"/portal/account":          {get: (*visit).profilePage, post: (*visit).profile, fields: []string{"name", "nickname", "zoneinfo", "locale"}},
+		"/portal/account":          {get: (*visit).profilePage, post: (*visit).profile, fields: []string{"name", "nickname", "zoneinfo", "locale", "was_name", "was_nickname", "was_zoneinfo", "was_locale"}},
 		emailPath:                  {get: (*visit).contactPage, post: (*visit).contact, fields: []string{"email"}},
 		emailPath + codePath:       {get: (*visit).contactCodePage, post: (*visit).contactCode, fields: []string{"code"}},
 		phonePath:                  {get: (*visit).contactPage, post: (*visit).contact, fields: []string{"phone_number"}},

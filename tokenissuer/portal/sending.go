@@ -2,7 +2,6 @@ package portal
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -62,11 +61,14 @@ func (v *visit) askFor(sent Sent, next sentCode, path string) error {
 
 // codeSent says where the code went, and how long it is good.
 func (v *visit) codeSent(key string) string {
-	text := v.words.T(key, v.pending.Code.To)
+	return v.words.T(key, v.pending.Code.To) + v.goodFor()
+}
+
+func (v *visit) goodFor() string {
 	if left := v.pending.Code.Until.Sub(v.now); left > 0 {
-		text += v.words.T("code.good", v.span(left))
+		return v.words.T("code.good", v.span(left))
 	}
-	return text
+	return ""
 }
 
 // span is a time to wait, in words and rounded up.
@@ -121,15 +123,15 @@ func (v *visit) wrongCode(err error) (*problem, error) {
 		return nil, err
 	}
 	v.refused(http.StatusBadRequest, e)
+	if key == "code.dead" {
+		v.pending.Code.Until = v.now // the page must not say that it is good
+	}
 	return &problem{"code", v.words.T(key)}, nil
 }
 
 func (v *visit) codeField() field {
 	return field{Name: "code", Label: v.words.T("code.field"), Type: "text", Autocomplete: "one-time-code", Mode: "numeric"}
 }
-
-// typedCode is the code without the spaces that keyboards and people put in.
-func (v *visit) typedCode() string { return strings.Join(strings.Fields(v.form.Get("code")), "") }
 
 func (v *visit) destination(source, to string) Destination {
 	return Destination{Client: v.pending.Request.Client, Source: source, To: to, Locale: v.words.T("language"), From: v.from()}

@@ -19,7 +19,29 @@ func (v *visit) loginPage() error {
 			return v.orElse(err, "/portal/continue")
 		}
 	}
-	return v.showLogin(http.StatusOK, v.form.Get("source"), v.pending.Request.LoginHint, nil)
+	name, err := v.hint()
+	if err != nil {
+		return err
+	}
+	return v.showLogin(http.StatusOK, v.form.Get("source"), name, nil)
+}
+
+// hint is the name that the form begins with: what the app knows, or, where
+// somebody signs in once more, what that account signs in with in this way.
+func (v *visit) hint() (string, error) {
+	if v.pending.Back == "" || !v.signedIn {
+		return v.pending.Request.LoginHint, nil
+	}
+	ms, _, err := v.methods()
+	if err != nil {
+		return "", err
+	}
+	m, ok := called(ms, v.form.Get("source"))
+	if !ok {
+		return "", nil
+	}
+	who, err := v.p.o.Store.Account(v.r.Context(), v.session.Account)
+	return m.nameOf(who), err
 }
 
 // orElse leads to another page where nothing failed.
@@ -47,7 +69,11 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	var others []choice
 	for _, o := range ms {
 		if o.id != m.id {
-			others = append(others, choice{Text: v.otherWay(o, ms), Href: v.href("/portal/login", "source", o.id, "switch", v.form.Get("switch"))})
+			href := v.href("/portal/login", "source", o.id)
+			if v.form.Get("switch") != "" {
+				href = v.href("/portal/login", "source", o.id, "switch", "1")
+			}
+			others = append(others, choice{Text: v.otherWay(o, ms), Href: href})
 		}
 	}
 	fields := []field{v.nameField(m, name)}

@@ -289,7 +289,7 @@ func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
 	elsewhere := w.person()
 	elsewhere.signsIn("ann", "wrong").sees("/portal/login", 400, "name or the password is not right")
 	p := w.person().signsIn("ann", right)
-	p.sees("/portal/expired", 200, "has expired", "Present password", "New password")
+	p.sees("/portal/expired", 200, "has expired", "Current password", "New password")
 	if p.cookie("__Host-gatehouse") != "" {
 		t.Fatal("signed in with an expired password")
 	}
@@ -297,8 +297,8 @@ func TestExpiredPasswordIsReplacedAtTheSignIn(t *testing.T) {
 	elsewhere.goes(address).sees("/portal/expired", 400, "start again")
 	for _, c := range []struct{ old, fresh, says string }{
 		{"", "a new password", "Enter your password"},
-		{"wrong", "a new password", "present password is not right"},
-		{right, right, "is the present one"},
+		{"wrong", "a new password", "current password is not right"},
+		{right, right, "is the current one"},
 		{right, "short", "at least 8 characters"},
 	} {
 		p.submits("/portal/expired", "old_password", c.old, "new_password", c.fresh).sees("/portal/expired", 400, c.says)

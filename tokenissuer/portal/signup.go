@@ -124,8 +124,8 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 		fields = append(fields, v.newPassword(m))
 	}
 	lead := v.codeSent("code.sent")
-	if v.pending.Code.Right != "" {
-		lead = v.words.T("signup.nobody", v.pending.Code.To)
+	if v.pending.Code.Right != "" && (wrong == nil || wrong.Field != "code") {
+		lead = v.words.T("signup.nobody", v.pending.Code.To) + v.goodFor()
 	}
 	if wrong == nil || wrong.Field == "new_password" {
 		fields[0].Value = cmp.Or(v.form.Get("code"), v.pending.Code.Right) // it is still good, and the person has typed it

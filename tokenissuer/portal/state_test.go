@@ -62,8 +62,8 @@ func TestStateIsGoodForTenMinutes(t *testing.T) {
 	p.goes(page).sees("/portal/login", 200)
 	w.later(time.Second)
 	form := p.filled("/portal/login", "username", "ann", "password", right)
-	p.goes(page).sees("/portal/login", 400, "too old")
-	p.send("POST", "/portal/login", form).sees("/portal/login", 400, "too old")
+	p.goes(page).sees("/portal/login", 400, "took too long", "Go back to the app")
+	p.send("POST", "/portal/login", form).sees("/portal/login", 400, "took too long")
 	if p.cookie("__Host-gatehouse") != "" {
 		t.Error("signed in")
 	}
