@@ -67,7 +67,7 @@ func (h *Hasher) Nobody() Stored { return h.nobody }
 
 // Hash makes the PHC string of a normalised password.
 func (h *Hasher) Hash(password string) (string, error) {
-	a := h.do(job{kind: making, memory: h.memory, passes: h.passes, password: password})
+	a := h.do(job{kind: making, memory: h.memory, passes: h.passes, password: password, cost: h.nobody.cost})
 	if a.kind != made {
 		return "", errors.New("hashing a password failed") // the cause may say what was hashed
 	}
@@ -76,7 +76,7 @@ func (h *Hasher) Hash(password string) (string, error) {
 
 // Match reports whether a hash is of this password.
 func (h *Hasher) Match(s Stored, password string) bool {
-	return h.do(job{kind: matching, stored: s.encoded, password: password}).kind == same
+	return h.do(job{kind: matching, stored: s.encoded, password: password, cost: s.cost}).kind == same
 }
 
 // do has a job done in another process, or does it here: nobody is refused

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strings"
+	"time"
 )
 
 // The kinds of jobs and of answers, each the first byte of a message. The
@@ -33,6 +34,7 @@ type job struct {
 	memory, passes uint32 // of a new one
 	stored         string
 	password       string
+	cost           time.Duration // see Stored; not sent
 }
 
 // jobHead is what encode writes before its texts.

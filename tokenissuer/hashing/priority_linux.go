@@ -52,3 +52,12 @@ func closeInherited() {
 		}
 	}
 }
+
+// endFirst makes the kernel choose this process where memory ends: the server is
+// larger, and nobody misses a process that hashes. To ask for it needs no right.
+func endFirst() {
+	if f, err := os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0); err == nil {
+		_, _ = f.WriteString("1000")
+		_ = f.Close()
+	}
+}

@@ -49,6 +49,9 @@ func TestProcessGetsNothingButTwoPipes(t *testing.T) {
 			t.Errorf("%s is %s", file, name)
 		}
 	}
+	if score, err := os.ReadFile(proc + "oom_score_adj"); err != nil || string(score) != "1000\n" {
+		t.Errorf("where memory ends, the server may end before it: %q, %v", score, err)
+	}
 	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -152,5 +155,41 @@ func TestKilledProcessCostsNobodyTheSignIn(t *testing.T) {
 	all.Wait()
 	if killed.Load() < 5 || len(told.all) != 1 || !strings.Contains(told.all[0].Error(), "signal: killed") {
 		t.Errorf("%d killed, told %v", killed.Load(), told.all)
+	}
+}
+
+// A process that is stopped, or starved, answers nothing and does not end. People who
+// sign in meanwhile have five seconds in their queue.
+func TestSilentProcessCostsNobodyTheSignIn(t *testing.T) {
+	p, told := newPool(t, "hash")
+	p.slots = make(chan struct{}, 1) // all wait for this one process
+	h, _ := newHasher(t, p)
+	made, err := h.Hash(right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := h.Decode(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := p.idle[0]
+	if err := silent.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	var all sync.WaitGroup
+	for n := range 40 {
+		all.Go(func() {
+			if h.Match(stored, []string{right, "wrong"}[n%2]) != (n%2 == 0) {
+				t.Error("answered wrongly")
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the last of them waited %s", took)
+	}
+	if <-silent.ended; len(told.all) != 1 || !strings.Contains(told.all[0].Error(), "no answer within 2.") {
+		t.Errorf("told %v", told.all)
 	}
 }

@@ -14,6 +14,7 @@ import (
 func Main() error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	closeInherited()
+	endFirst()
 	return serve(os.Stdin, os.Stdout)
 }
 

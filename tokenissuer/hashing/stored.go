@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
@@ -46,7 +47,16 @@ type Stored struct {
 	AsSent bool
 	Weak   bool // to be replaced when the password is next seen
 	Reads  int  // how many bytes of a password it looks at
+	cost   time.Duration // the most it takes on a slow machine
 }
+
+// What hashes take where the machine is slow and busy: several times what they take
+// on one that is not.
+const (
+	perKiB       = 4 * time.Microsecond // of argon2 and scrypt, for each pass and lane
+	perRound     = 250 * time.Microsecond
+	perIteration = 4 * time.Microsecond
+)
 
 // Decode reads a stored hash. Its parameters are checked here, before anything
 // is computed: the decoders take what they find.
@@ -64,19 +74,23 @@ func (h *Hasher) Decode(encoded string) (Stored, error) {
 		// The decoder reads parameters beside the version too, so there may be none.
 		bounded = parts[2] == "v=19" && scan(parts, 3, "m=%d,t=%d,p=%d", &m, &t, &p) && argon2Bounded(m, t, p)
 		decode, s.AsSent = argon2.Decode, false
+		s.cost = perKiB * time.Duration(uint64(m)*uint64(t))
 		s.Weak = parts[1] != "argon2id" || uint64(m)*uint64(t) < uint64(h.memory)*uint64(h.passes) || m < min(leastMemory, h.memory)
 	case "2a", "2b", "2y": // 2x is a broken variant of its own
 		cost, err := strconv.ParseUint(parts[2], 10, 8)
 		bounded = len(encoded) == 60 && err == nil && 4 <= cost && cost <= maxCost
 		decode, s.Reads = bcrypt.Decode, bcryptReads
+		s.cost = perRound << min(cost, maxCost)
 	case "scrypt":
 		var ln, r, p uint32
 		bounded = scan(parts, 2, "ln=%d,r=%d,p=%d", &ln, &r, &p) && scryptBounded(ln, r, p)
 		decode = scrypt.Decode
+		s.cost = perKiB * time.Duration(scryptMemory(ln, r)*uint64(p))
 	case "pbkdf2", "pbkdf2-sha1", "pbkdf2-sha256", "pbkdf2-sha384", "pbkdf2-sha512":
 		var iterations uint32
 		bounded = scan(parts, 2, "%d", &iterations) && 1 <= iterations && iterations <= maxIterations
 		decode = pbkdf2.Decode
+		s.cost = perIteration * time.Duration(iterations)
 	}
 	if !bounded && decode != nil {
 		return Stored{}, errCost
@@ -129,11 +143,14 @@ func argon2Bounded(m, t, p uint32) bool {
 	return 1 <= p && p <= maxLanes && 8*p <= m && m <= maxMemory && 1 <= t && uint64(m)*uint64(t) <= maxWork
 }
 
-// scryptBounded: 128 times r times N bytes of memory, filled p times.
+// scryptMemory in KiB: 128 times r times N bytes.
+func scryptMemory(ln, r uint32) uint64 { return uint64(r) << min(ln, 32) / 8 }
+
+// scryptBounded: the memory is filled p times.
 func scryptBounded(ln, r, p uint32) bool {
 	if ln < 1 || ln > 20 || r < 1 || r > 64 || p < 1 || p > maxLanes {
 		return false
 	}
-	memory := uint64(r) << ln / 8 // KiB
+	memory := scryptMemory(ln, r)
 	return memory <= maxMemory && memory*uint64(p) <= maxWork
 }

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// slowest is how long the dearest hash that may be stored can take on a busy
-// machine. A process that has not answered by then never will.
-const slowest = 30 * time.Second
+// patience is how long a process may be silent beyond what its job costs on a slow
+// machine. One that is silent longer never answers, and those who wait behind it have
+// five seconds: time must be left for their hashes.
+const patience = 2 * time.Second
 
 // surroundings is all that a process sees of the environment: no secret of the
 // operator's is in it. One hash runs at a time, so one CPU is enough, for its
@@ -55,7 +56,8 @@ func start(program string, args []string) (*worker, error) {
 
 // ask has a job done. After an error the process has ended.
 func (w *worker) ask(j job) (answer, error) {
-	limit := time.AfterFunc(slowest, w.kill)
+	most := patience + j.cost
+	limit := time.AfterFunc(most, w.kill)
 	a, err := w.exchange(j)
 	intime := limit.Stop()
 	if err == nil {
@@ -65,7 +67,7 @@ func (w *worker) ask(j job) (answer, error) {
 	w.close()
 	<-w.ended
 	if !intime {
-		err = fmt.Errorf("no answer within %s", slowest)
+		err = fmt.Errorf("no answer within %s", most)
 	}
 	if w.state == nil {
 		return answer{}, fmt.Errorf("%w; it ended by itself", err)
