@@ -39,15 +39,17 @@ var hashes = sync.OnceValue(func() *hashing.Pool {
 	if !hasCommand.Load() {
 		return nil
 	}
-	log := caddy.Log().Named("token_issuer")
-	warn := func(err error) {
-		log.Warn("passwords are hashed in the server's own process, where every other request waits for it: "+
-			"a process for it failed; allow the server to execute its own program, and enough memory and processes", zap.Error(err))
-	}
-	pool, err := hashing.NewPool([]string{hashingCommand}, warn)
+	pool, err := hashing.NewPool([]string{hashingCommand}, warnOfHashing)
 	if err != nil {
-		warn(err)
+		warnOfHashing(err)
 		return nil
 	}
 	return pool
 })
+
+// warnOfHashing, as all that outlives a reload, asks for the log when it has
+// something to say: it is the newest configuration's.
+func warnOfHashing(err error) {
+	caddy.Log().Named("token_issuer").Warn("passwords are hashed in the server's own process, where every other request waits for it: "+
+		"a process for it failed; allow the server to execute its own program, and enough memory and processes", zap.Error(err))
+}

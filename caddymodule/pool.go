@@ -91,8 +91,9 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 		cache.Close()
 		return nil, err
 	}
-	log := caddy.Log().Named("token_issuer")
-	s.state, err = tokenissuer.OpenState(ctx, st, rules, func(err error) { log.Error("background work", zap.Error(err)) })
+	s.state, err = tokenissuer.OpenState(ctx, st, rules, func(err error) {
+		caddy.Log().Named("token_issuer").Error("background work", zap.Error(err)) // the newest configuration's log
+	})
 	if err != nil {
 		cache.Close()
 		return nil, errors.Join(err, st.Close())

@@ -54,10 +54,14 @@ func (s *shared) serve(i *tokenissuer.Issuer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.issuers = append(s.issuers, i)
+	if i != nil {
+		i.Deliver()
+	}
 }
 
 // retire ends the streams of clients that the configuration which is left does
-// not have. Not before: a configuration that fails to start ends nothing.
+// not have. Not before: a configuration that fails to start ends nothing, and what
+// it said of notices is taken back.
 func (s *shared) retire(i *tokenissuer.Issuer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,6 +69,7 @@ func (s *shared) retire(i *tokenissuer.Issuer) {
 		s.issuers = slices.Delete(s.issuers, n, n+1)
 	}
 	if n := len(s.issuers); n > 0 && s.issuers[n-1] != nil {
+		s.issuers[n-1].Deliver()
 		s.streams.EndRevoked(s.issuers[n-1])
 	}
 }

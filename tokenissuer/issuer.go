@@ -32,6 +32,7 @@ type Issuer struct {
 	kept      *portal.Portal  // whose page shows the inbox; nil outside development
 	limit     *limit          // of what an address fails
 	secrets   *limit          // of wrong secrets of one client from an address
+	senders   senders         // see Deliver
 }
 
 // New makes an issuer for a valid configuration.
@@ -93,11 +94,10 @@ func New(config Config, state *State) (*Issuer, error) {
 		oauth.GrantOTPSMS:            i.otpGrant(store.ByPhone),
 		oauth.GrantOTPEmail:          i.otpGrant(store.ByEmail),
 	}
-	own, err := newSenders(config.Clients)
-	if err != nil {
+	if i.senders, err = newSenders(config.Clients); err != nil {
 		return nil, err
 	}
-	state.senders.Store(&own)
+	state.senders.CompareAndSwap(nil, &i.senders)
 	if !i.needsPortal() {
 		return i, nil
 	}

@@ -41,6 +41,11 @@ func newSenders(clients []Client) (senders, error) {
 	return all, nil
 }
 
+// Deliver makes this configuration say who vouches for the clients that are told of
+// sign-outs. The first issuer of a state does so from the beginning; another, when it
+// serves: a configuration that fails to start must leave nothing behind.
+func (i *Issuer) Deliver() { i.state.senders.Store(&i.senders) }
+
 // senderTo chooses by what the newest configuration says: a notice may be older,
 // and the reason why the file is there.
 func (s *State) senderTo(client string, usual *http.Client) *http.Client {

@@ -28,7 +28,7 @@ type State struct {
 	keyLock  sync.Mutex
 	keyRules KeyRules
 
-	senders    atomic.Pointer[senders] // of the newest configuration
+	senders    atomic.Pointer[senders] // of the issuer that delivers; see Deliver
 	notices    chan struct{}           // somebody signed out: there may be something to deliver
 	background sync.WaitGroup
 	stop       context.CancelFunc
