@@ -155,13 +155,22 @@ func renderOne(template []part, c *token.Claims) string {
 // the client even of tokens that name it by their audience.
 func Text(c *token.Claims, name string) string {
 	if name == "client_id" {
-		return clean(c.ClientID)
+		return presentable(c.ClientID)
 	}
-	return clean(c.Text(name))
+	return presentable(c.Text(name))
 }
 
-// clean drops control characters: a line break would end the header, and the
-// proxy answers 502 for the others.
+// presentable is a text that a header can say as it is, else "": without control
+// characters, and without blanks at its ends, which readers take off. Mended, it
+// could be somebody else's: "admin" of "ad\x01min ".
+func presentable(s string) string {
+	if token.IsPresentable(s) {
+		return s
+	}
+	return ""
+}
+
+// clean drops control characters.
 func clean(s string) string {
 	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if !strings.ContainsFunc(s, isControl) {
@@ -224,7 +233,9 @@ func (p *Pass) Apply(h http.Header) {
 	if p.Claims == nil {
 		return
 	}
-	authorize(h, p.forward)
+	if !p.by.shadow || p.earlier == nil { // else the gate before has decided what goes on
+		authorize(h, p.forward)
+	}
 	// A header's values belong to the request, whose handlers may change them in
 	// place; one array serves all of them.
 	for i, name := range p.headers.names {

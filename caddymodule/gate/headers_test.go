@@ -68,16 +68,21 @@ func TestApplyAloneLeavesNoForeignIdentity(t *testing.T) {
 
 func TestClaimTextCannotBreakAHeader(t *testing.T) {
 	s := newScene(t)
-	g := s.gate(t, gate.Config{Headers: []gate.Header{{"X-User-Name", "{claim.name}"}, {"X-Groups", "{claim.groups}"}}})
+	g := s.gate(t, gate.Config{Headers: []gate.Header{{"X-User-Name", "{claim.name}"}, {"X-Groups", "{claim.groups}"}, {"X-Team", "{claim.team}"}, {"X-City", "in {claim.city}"}}})
 	a := s.access("alice")
-	a.Extra = map[string]any{"name": "A\r\nX-Admin: 1\x00\x7f", "groups": []string{"a\nb", "c"}}
+	a.Extra = map[string]any{"name": "A\r\nX-Admin: 1\x00\x7f", "groups": []string{"a\nb", "c"}, "team": " admin", "city": "Köln"}
 	for range 2 {
 		r := request(s.signed(t, a))
 		if err := through(g, r, s.now); err != nil {
 			t.Fatal(err)
 		}
-		if name, groups := r.Header.Get("X-User-Name"), r.Header.Get("X-Groups"); name != "AX-Admin: 1" || groups != "ab c" {
-			t.Errorf("%q, %q", name, groups)
+		for _, name := range []string{"X-User-Name", "X-Groups", "X-Team"} {
+			if r.Header[name] != nil {
+				t.Errorf("%s: %q: mended it may be somebody else's", name, r.Header[name])
+			}
+		}
+		if city := r.Header.Get("X-City"); city != "in Köln" {
+			t.Errorf("city %q", city)
 		}
 		s.cache.Wait()
 	}

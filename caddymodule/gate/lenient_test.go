@@ -114,6 +114,29 @@ func TestShadowGateIsNoOutage(t *testing.T) {
 	}
 }
 
+// A trial changes nothing: what the gate before it has dropped or replaced stays so.
+func TestShadowGateGivesNoTokenBack(t *testing.T) {
+	s := newScene(t)
+	raw := s.sign(t, "ann")
+	shadow := s.gate(t, gate.Config{Shadow: true})
+	for how, want := range map[gate.Forward]string{gate.ForwardDrop: "", gate.ForwardToken: "Bearer " + raw, gate.ForwardSigned: "Bearer ann for  1"} {
+		outer := s.gate(t, gate.Config{Forward: how, Voucher: new(notary)})
+		r := request(raw)
+		p, err := outer.Check(r, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Apply(r.Header)
+		if p, err = shadow.Recheck(p, r, s.now); err != nil {
+			t.Fatal(err)
+		}
+		p.Apply(r.Header)
+		if got := r.Header.Get("Authorization"); got != want {
+			t.Errorf("forward %d: %q, want %q", how, got, want)
+		}
+	}
+}
+
 // One gate's shadow does not fall on the next.
 func TestGateBehindAShadowJudgesForItself(t *testing.T) {
 	s := newScene(t)

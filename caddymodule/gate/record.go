@@ -84,7 +84,7 @@ func (e *entry) keep(all *kinds, length int) int64 {
 // isClean says that texts may go into headers as they are.
 func isClean(texts ...string) bool {
 	for _, text := range texts {
-		if clean(text) != text {
+		if !token.IsPresentable(text) {
 			return false
 		}
 	}

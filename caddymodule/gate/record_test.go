@@ -51,7 +51,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 		"more claims":       fmt.Sprintf(usual, `"shop"`, `[]`, `,"email":"a@b","groups":["x","y z"],"n":1.50,"deep":{"a":[null,true]},"auth_time":1799999000`),
 		"subject in pieces": strings.Replace(fmt.Sprintf(usual, `"shop"`, `"a"`, ""), `"sub":"ann","`, `"sub":"ann`+"\u00e9"+`","azp":"other","`, 1),
 		"no times":          `{"iss":"https://a","sub":"ann","aud":"shop","scope":"a","exp":1800000600}`,
-		"a line break":      strings.Replace(fmt.Sprintf(usual, `"shop"`, `"a"`, ""), `"ann"`, `"an\nn"`, 1),
+		"a line break":      strings.Replace(fmt.Sprintf(usual, `"shop"`, `"a"`, ""), `"client_id":"shop"`, `"client_id":"sh\nop"`, 1),
 	} {
 		raw, claims, public := signed(t, key, payload)
 		var all kinds

@@ -76,6 +76,12 @@ func (s *stripper) has(name string) bool {
 	return false
 }
 
+// keeps says which names a client may not have the proxy delete: of all that we
+// set. Authorization is among them where the gate forwards a token.
+func (s *stripper) keeps(name string) bool {
+	return s.has(name) || strings.EqualFold(name, "Authorization")
+}
+
 func sameFolded(name, folded string) bool {
 	for i := range len(folded) {
 		if foldedBytes[name[i]] != folded[i] {
@@ -96,7 +102,7 @@ func (g *Gate) Strip(r *http.Request) {
 		}
 	}
 	if values := r.Header["Connection"]; len(values) > 0 {
-		setOrDelete(r.Header, "Connection", values, ',', g.strip.has)
+		setOrDelete(r.Header, "Connection", values, ',', g.strip.keeps)
 	}
 	if values := r.Header["Cookie"]; len(values) > 0 {
 		setOrDelete(r.Header, "Cookie", values, ';', isOurCookie)

@@ -69,6 +69,7 @@ func TestStripTakesIdentityHeadersOutOfConnection(t *testing.T) {
 		{[]string{"X_AUTH_SUBJECT,,close"}, []string{"close"}},
 		{[]string{"keep-alive", "\tX-Auth-Scope\t"}, []string{"keep-alive"}},
 		{[]string{"Upgrade"}, []string{"Upgrade"}},
+		{[]string{"close, AUTHORIZATION"}, []string{"close"}}, // what the gate forwards
 		{[]string{"keep-alive,  X-Other,"}, []string{"keep-alive,  X-Other,"}},
 	} {
 		r := request("")

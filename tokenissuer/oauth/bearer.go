@@ -30,16 +30,27 @@ func Bearer(h http.Header) (token string, err error) {
 	default:
 		return "", ErrTwoTokens
 	}
-	scheme, token, _ := strings.Cut(fields[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 §11.1: in any case
+	const scheme = "Bearer"
+	field := fields[0]
+	if len(field) < len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) { // RFC 9110 §11.1: in any case
 		return "", ErrNoToken
 	}
-	// RFC 9110 §11.4: one space or more. The server took the ones at the end.
-	token = strings.TrimLeft(token, " ")
-	if !isBase64Token(token) {
+	rest := field[len(scheme):]
+	if rest != "" && isSchemeByte(rest[0]) {
+		return "", ErrNoToken // a longer name
+	}
+	// RFC 9110 §11.4: one space or more, and no tab, at which a backend may cut as
+	// well. The server took the ones at the end.
+	token = strings.TrimLeft(rest, " ")
+	if len(token) == len(rest) || !isBase64Token(token) {
 		return "", ErrMalformedToken
 	}
 	return token, nil
+}
+
+// isSchemeByte is tchar of RFC 9110 §5.6.2.
+func isSchemeByte(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 // isBase64Token is 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".

@@ -40,6 +40,8 @@ func TestClaimAttacks(t *testing.T) {
 	add(token.ErrMalformed, "A20", "aud", nil, []string{}, []any{nil}, []any{[]string{"shop"}}, map[string]string{"shop": "shop"}, 1, null, []any{"shop", 1})
 
 	add(token.ErrMalformed, "sub", "sub", nil, "", 1, null, []string{"alice"})
+	add(token.ErrMalformed, "sub of somebody else with blanks", "sub", "ad\x01min", "admin\n", " admin", "admin ", "\tadmin", "a\x7f")
+	add(token.ErrType, "H08 H17 bound to a proof", "cnf", map[string]any{"jkt": "x"}, map[string]any{}, "x")
 	add(token.ErrMalformed, "jti", "jti", 1, null)
 	add(token.ErrMalformed, "client", "client_id", 1, null, []string{"shop"})
 	add(token.ErrMalformed, "scope", "scope", 1, null, true, []any{nil}, []any{"a", 1}, map[string]string{})
@@ -131,6 +133,14 @@ func TestForeignAccessTokens(t *testing.T) {
 		{"neither scope nor client", nil, map[string]any{"scope": nil}, "", token.ErrType},
 		{"only azp: an ID token", nil, map[string]any{"scope": nil, "azp": "app"}, "", token.ErrType},
 		{"at_hash: an ID token", nil, map[string]any{"at_hash": "x"}, "", token.ErrType},
+		{"H08 bound to a key by DPoP", nil, map[string]any{"cnf": map[string]any{"jkt": "x"}}, "", token.ErrType},
+		{"H08 and RFC 9068", map[string]any{"typ": "at+jwt"}, map[string]any{"client_id": "app", "cnf": map[string]any{"jkt": "x"}}, "", token.ErrType},
+		{"H17 bound to a certificate", nil, map[string]any{"cnf": map[string]any{"x5t#S256": "x"}}, "", token.ErrType},
+		{"token_use id", nil, map[string]any{"token_use": "id"}, "", token.ErrType},
+		{"token_use access", nil, map[string]any{"token_use": "access"}, "", nil},
+		{"a refresh token by its claim typ", nil, map[string]any{"client_id": "app", "typ": "Refresh"}, "", token.ErrType},
+		{"typ no text", nil, map[string]any{"typ": []string{"Bearer"}}, "", token.ErrType},
+		{"typ Bearer", nil, map[string]any{"typ": "Bearer"}, "", nil},
 		{"logout token", map[string]any{"typ": "logout+jwt"}, nil, "", token.ErrType},
 	} {
 		raw := forge(f.header(c.header), payload(c.claims), f.rs256)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -113,6 +114,9 @@ func (c *Claims) read() (err error) {
 		// without an identity, let through.
 		return errors.New("sub is absent")
 	}
+	if !IsPresentable(c.Subject) {
+		return errors.New("sub is no name: it has a control character, or a blank at an end")
+	}
 	if c.ID, err = optionalText(c.All, "jti"); err != nil {
 		return err
 	}
@@ -201,16 +205,45 @@ func (c *Claims) readClient() error {
 // at+jwt says it (RFC 9068 §2.1); else only the claims can.
 func (c *Claims) isAccess() bool {
 	switch {
+	case c.has("cnf"):
+		return false // RFC 7800: good with a proof alone, and Bearer brings none
 	case isAccessType(c.Type):
 		return true
 	case !c.foreign:
 		return c.has("scope") && !c.has("azp") && !c.has("nonce") && !c.has("at_hash")
-	case c.has("at_hash") || c.has("c_hash"):
+	case c.has("at_hash") || c.has("c_hash") || c.has("subject_issuer"):
+		return false // the last is a Voucher's, of a Gatehouse elsewhere
+	case !c.saysAccess("token_use") || !c.saysAccess("typ"):
 		return false
 	default:
 		// No ID token has one of these; access tokens of the large issuers have.
 		return c.has("scope") || c.has("client_id") || c.has("scp")
 	}
+}
+
+// accessWords are what issuers write into an access token to tell it from their
+// other ones: no specification names one for a JWT.
+var accessWords = map[string][]string{
+	"token_type": {"bearer"},
+	"token_use":  {"access_token", "access"},
+	"typ":        {"bearer", "jwt", TypeAccess, "application/" + TypeAccess},
+}
+
+// saysAccess is whether a claim that tells kinds of token apart tells of an access
+// token, or is not there.
+func (c *Claims) saysAccess(name string) bool {
+	if !c.has(name) {
+		return true
+	}
+	value, ok := c.All[name].(string)
+	return ok && slices.Contains(accessWords[name], strings.ToLower(value))
+}
+
+// IsPresentable is whether a text can stand in a header as it is: without control
+// characters, and without blanks at its ends.
+func IsPresentable(s string) bool {
+	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
+	return !strings.ContainsFunc(s, isControl) && strings.Trim(s, " ") == s
 }
 
 func (c *Claims) has(name string) bool {

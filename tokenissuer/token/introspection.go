@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -74,18 +72,5 @@ func ReadIntrospection(text []byte, issuer string, now time.Time) (*Claims, erro
 // it: token_type is Bearer alone, which leaves those that need a proof out, and
 // token_use and typ are what issuers in the field have.
 func (c *Claims) isIntrospectedAccess() bool {
-	for name, wants := range map[string][]string{
-		"token_type": {"bearer"},
-		"token_use":  {"access_token", "access"},
-		"typ":        {"bearer", "jwt", TypeAccess, "application/" + TypeAccess},
-	} {
-		if !c.has(name) {
-			continue
-		}
-		value, ok := c.All[name].(string)
-		if !ok || !slices.Contains(wants, strings.ToLower(value)) {
-			return false
-		}
-	}
-	return !c.has("at_hash") && !c.has("c_hash") && !c.has("cnf")
+	return c.saysAccess("token_type") && c.saysAccess("token_use") && c.saysAccess("typ") && !c.has("at_hash") && !c.has("c_hash") && !c.has("cnf")
 }

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +9,9 @@ import (
 )
 
 // Voucher repeats to a backend what the token of a caller says, which the backend
-// does not get. It has `azp`, by which nothing here takes it for an access token,
-// and `scope`, by which it is no ID token.
+// does not get. It has `azp`, by which its issuer takes it for no access token,
+// `subject_issuer`, by which no gate elsewhere does, and `scope`, by which it is no
+// ID token.
 type Voucher struct {
 	Issuer   string
 	ID       string // jti
@@ -30,7 +30,7 @@ var ownOfVoucher = []string{
 // Payload returns the token's payload.
 func (v *Voucher) Payload() ([]byte, error) {
 	c, o := v.Caller, newObject(512)
-	o.text("sub", c.Subject)
+	o.text("sub", v.own(c.Subject))
 	o.text("subject_issuer", c.Issuer)
 	switch {
 	case v.Audience != "":
@@ -40,9 +40,12 @@ func (v *Voucher) Payload() ([]byte, error) {
 	default:
 		o.texts("aud", c.Audience)
 	}
-	client := cmp.Or(c.ClientID, c.Subject)
-	o.text("azp", client)
-	o.text("client_id", client)
+	if c.ClientID == "" {
+		o.text("azp", v.Issuer) // who asked for this one; a subject is no client
+	} else {
+		o.text("azp", v.own(c.ClientID))
+		o.text("client_id", v.own(c.ClientID))
+	}
 	o.text("scope", strings.Join(c.Scopes, " "))
 	o.text("iss", v.Issuer)
 	o.time("exp", v.Expires)
@@ -58,4 +61,14 @@ func (v *Voucher) Payload() ([]byte, error) {
 		return nil, fmt.Errorf("writing claims: %w", o.err)
 	}
 	return append(o.buf, '}'), nil
+}
+
+// own is what somebody is called under this issuer's name. A name means one of its
+// own to whoever reads it beside `iss`, so that of a foreign issuer's is longer: an
+// issuer has no # in it.
+func (v *Voucher) own(name string) string {
+	if v.Caller.Foreign() {
+		return v.Caller.Issuer + "#" + name
+	}
+	return name
 }
