@@ -20,7 +20,7 @@ func userAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add NAME [--email E] [--phone +E164] [--display-name N] [--password-stdin | --password-hash-stdin]",
 		Short: "Adds a user",
-		Long:  "Adds a user. Without a password nobody can sign in to it until it gets one. A hash is what another system\nkept: argon2, bcrypt, scrypt or PBKDF2; it is replaced by ours at the first sign-in.",
+		Long:  "Adds a user. Without a password it is signed in to by one-time code alone, where a client\ntakes codes sent to its address; without an address by nobody. A hash is what another system\nkept: argon2, bcrypt, scrypt or PBKDF2; it is replaced by ours at the first sign-in.",
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&n.Email, "email", "", "E-mail address")
@@ -46,11 +46,21 @@ func userAdd() *cobra.Command {
 			return err
 		}
 		if !*fromStdin && !*hashFromStdin {
-			fmt.Fprintf(c.ErrOrStderr(), "No password yet; set one: %s set-password %s --password-stdin\n", c.Parent().CommandPath(), n.Username)
+			fmt.Fprintf(c.ErrOrStderr(), "No password: only a one-time code signs in. Set one: %s set-password %s --password-stdin%s\n", c.Parent().CommandPath(), n.Username, sameServer(c))
 		}
 		return printAnswer(c, answer, userTable)
 	}
 	return c
+}
+
+// sameServer repeats the flags that led to the server.
+func sameServer(c *cobra.Command) (flags string) {
+	for _, name := range []string{"address", "config", "adapter"} {
+		if f := c.Flag(name); f != nil && f.Changed {
+			flags += " --" + name + " " + f.Value.String()
+		}
+	}
+	return flags
 }
 
 func userSetPassword() *cobra.Command {

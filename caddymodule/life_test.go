@@ -354,7 +354,7 @@ func TestWeakSecretAndUnservedIssuerAreWarnings(t *testing.T) {
 // Each word that no client uses is told of, at its line.
 func TestWordsThatDoNothingYetAreWarnings(t *testing.T) {
 	w := newWorld(t)
-	words := "iss_parameter\n portal {\n color \"#0a5\"\n }\n limits {\n otp_per_client 9 1m\n }\n"
+	words := "iss_parameter\n portal {\n color \"#0a5\"\n }\n limits {\n otp_per_client 9 1m\n }\n scope orders:raed \"Read\"\n"
 	sources := "auth_source staff {\n type password\n }\n auth_source spare {\n type password\n }\n"
 	global := strings.Replace(oneIssuer, "client shop {", words+sources+"client shop {\n auth_sources staff\n signup", 1)
 	global = strings.Replace(global, "client phone {", "client phone {\n auth_sources staff\n scopes orders:late", 1)
@@ -363,9 +363,10 @@ func TestWordsThatDoNothingYetAreWarnings(t *testing.T) {
 		"token_issuer: iss_parameter: without effect":                                       "17",
 		"token_issuer: portal: without effect":                                              "18",
 		"token_issuer: limits otp_per_client: without effect":                               "22",
-		"auth_source spare: auth_source: without effect: no client names it":                "27",
-		"client shop: signup: without effect but for user names":                            "32",
-		"client phone: scopes orders:late: without effect: no grant of the client gives it": "40",
+		"auth_source spare: auth_source: without effect: no client names it":                "28",
+		"client shop: signup: without effect but for user names":                            "33",
+		"token_issuer: scope orders:raed: without effect: no client has this scope":         "24",
+		"client phone: scopes orders:late: without effect: no grant of the client gives it": "41",
 	} {
 		found := false
 		for _, logged := range strings.Split(w.logged(), "\n") {

@@ -89,6 +89,11 @@ func (a *App) warnOfLiterals() {
 func (a *App) warnOfIdle(r *reader) {
 	for _, idle := range a.resolved.Idle() {
 		text, at := r.told(idle)
+		for _, s := range a.Scopes { // each is a block of its own
+			if idle.Client == "" && idle.Option == "scope "+s.Name {
+				at = s.At
+			}
+		}
 		a.logger.Warn(text, zapAt(at))
 	}
 }

@@ -40,7 +40,7 @@ type User struct {
 }
 
 // NewUser is what AddUser takes. Without a password the account exists, and
-// nobody can sign in to it yet.
+// only a one-time code signs in to it.
 type NewUser struct {
 	Username    string `json:"username"`
 	Email       string `json:"email,omitempty"`

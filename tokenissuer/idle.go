@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
@@ -18,6 +19,12 @@ func (c Config) Idle() (idle []*ConfigError) {
 		named := func(r Client) bool { return slices.Contains(r.Sources, s.ID) }
 		if !slices.ContainsFunc(c.Clients, named) {
 			add(ConfigError{Source: s.ID, Option: "auth_source", Mend: "without effect: no client names it; add it to the auth_sources of one"})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Scopes)) {
+		has := func(r Client) bool { return slices.Contains(r.Scopes, name) || slices.Contains(r.Givable(), name) }
+		if !slices.ContainsFunc(c.withDefaults().Clients, has) {
+			add(ConfigError{Option: "scope " + name, Mend: "without effect: no client has this scope"})
 		}
 	}
 	for _, r := range c.withDefaults().Clients {

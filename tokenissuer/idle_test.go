@@ -41,6 +41,7 @@ func TestWordsThatDoNothingYetAreTold(t *testing.T) {
 		clients []tokenissuer.Client
 		want    string // the words, each with its owner
 	}{
+		{"a text for a scope of nobody's", tokenissuer.Config{Scopes: map[string]string{"openid": "Who you are", "raed": "Read", "read": "Read"}}, []tokenissuer.Source{staff}, []tokenissuer.Client{page}, "scope raed"},
 		{"nothing said", tokenissuer.Config{}, nil, []tokenissuer.Client{robot}, ""},
 		{"pages without people", pages, nil, []tokenissuer.Client{robot}, "portal, iss_parameter, authorization_code_lifetime"},
 		{"pages and passwords alone", pages, []tokenissuer.Source{staff}, []tokenissuer.Client{shop}, "portal, iss_parameter, authorization_code_lifetime"},
