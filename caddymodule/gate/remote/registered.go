@@ -41,9 +41,15 @@ type Registered struct {
 	config RegisteredConfig
 	client *http.Client
 
+	// Strangers can have any code asked about, and refresh tokens are people's: the
+	// ones do not stand in the others' way.
+	codes, others chan struct{}
+
 	mu      sync.Mutex // held while the document is fetched: who comes meanwhile needs it, too
 	known   Endpoints
 	fetched time.Time
+	failure error // of the last fetch, where nothing is known
+	failed  time.Time
 }
 
 // Endpoints are an issuer's, of its document.
@@ -81,7 +87,10 @@ func NewRegistered(c RegisteredConfig) (*Registered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Registered{config: c, client: newClient(c.Roots, u.Scheme == "http")}, nil
+	return &Registered{
+		config: c, client: newClient(c.Roots, u.Scheme == "http"),
+		codes: make(chan struct{}, sideBySide/2), others: make(chan struct{}, sideBySide/2),
+	}, nil
 }
 
 // Endpoints are the issuer's, fetched once an hour. The error is a *Failure.
@@ -91,13 +100,18 @@ func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, e
 	if r.known.Authorize != "" && now.Sub(r.fetched) < documentFor {
 		return r.known, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askingMost)
+	if now.Before(r.failed) {
+		return Endpoints{}, r.failure // who came while it was fetched does not ask again, each in turn
+	}
+	// Not with the request's context: others wait for the same document.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askingMost)
 	defer cancel()
+	began := time.Now()
 	members, issuer, err := metadataOf(ctx, r.client, r.config.Issuer)
 	if err == nil {
 		var e Endpoints
 		if e, err = r.read(members, issuer); err == nil {
-			r.known, r.fetched = e, now
+			r.known, r.fetched, r.failure = e, now, nil
 			return e, nil
 		}
 	}
@@ -105,6 +119,7 @@ func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, e
 		r.fetched = now.Add(time.Minute - documentFor) // what was known goes on counting
 		return r.known, nil
 	}
+	r.failure, r.failed = err, now.Add(time.Since(began))
 	return Endpoints{}, err
 }
 
@@ -186,6 +201,16 @@ func (r *Registered) Revoke(ctx context.Context, refresh string, now time.Time) 
 func (r *Registered) post(ctx context.Context, address string, basic bool, form url.Values) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askingMost)
 	defer cancel()
+	room := r.others
+	if form.Has("code") {
+		room = r.codes
+	}
+	select {
+	case room <- struct{}{}:
+		defer func() { <-room }()
+	case <-ctx.Done():
+		return nil, fail(TimedOut, "no answer in time to those asked before")
+	}
 	form.Set("client_id", r.config.ClientID)
 	if r.config.ClientSecret != "" && basic {
 		form.Del("client_id")

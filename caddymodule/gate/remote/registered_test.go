@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,4 +165,71 @@ func TestEndpointsOutliveAnIssuerThatIsDown(t *testing.T) {
 	if later, err := c.Endpoints(t.Context(), now.Add(24*time.Hour)); err != nil || later != first {
 		t.Errorf("%v %v", later, err)
 	}
+}
+
+// Everybody who comes while it is silent waits for one answer, not each in turn
+// for their own.
+func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	d := newOffice(t)
+	var fetches atomic.Int32
+	begun, silent := make(chan struct{}), make(chan struct{})
+	d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if fetches.Add(1) == 1 {
+			close(begun)
+		}
+		<-silent
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	c, now := d.client(t, ""), time.Now()
+	var people sync.WaitGroup
+	ask := func() {
+		if _, err := c.Endpoints(t.Context(), now); err == nil {
+			t.Error("a document came of nothing")
+		}
+	}
+	people.Go(ask)
+	<-begun
+	for range 50 {
+		people.Go(ask)
+	}
+	close(silent)
+	people.Wait()
+	if n := fetches.Load(); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+	if _, err := c.Endpoints(t.Context(), now.Add(time.Minute)); err == nil || fetches.Load() != 2 {
+		t.Errorf("later: %v after %d fetches", err, fetches.Load())
+	}
+}
+
+// A flood of made-up codes at a slow issuer does not keep people from renewing.
+func TestMadeUpCodesDoNotStandInTheWayOfRenewal(t *testing.T) {
+	t.Parallel()
+	d := newOffice(t)
+	hold := make(chan struct{})
+	waiting := make(chan struct{}, 100)
+	d.token = func(w http.ResponseWriter, r *http.Request) {
+		if r.PostFormValue("code") != "" {
+			waiting <- struct{}{}
+			<-hold
+		}
+		granting(w, r)
+	}
+	c := d.client(t, "")
+	var flood sync.WaitGroup
+	for range 60 {
+		flood.Go(func() { _, _ = c.Earn(t.Context(), url.Values{"code": {"made up"}}, time.Now()) })
+	}
+	for range 16 {
+		<-waiting // as many as are asked about at a time
+	}
+	if _, err := c.Earn(t.Context(), url.Values{"refresh_token": {"r"}}, time.Now()); err != nil {
+		t.Errorf("a renewal meanwhile: %v", err)
+	}
+	if len(waiting) > 0 {
+		t.Errorf("%d more codes are asked about", len(waiting))
+	}
+	close(hold)
+	flood.Wait()
 }
