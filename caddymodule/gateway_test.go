@@ -55,6 +55,12 @@ http://auth.example.com {
 			}
 		}
 	}
+	tunnel := []string{"Upgrade: h2c", "HTTP2-Settings: AAMAAABk", "Connection: Upgrade, HTTP2-Settings"}
+	for _, path := range []string{"/", "/api/open/door"} {
+		if seen := w.get(path, tunnel...).seen(t); seen["Upgrade"] != nil || seen["Http2-Settings"] != nil {
+			t.Errorf("%s: the backend is offered a connection of the client's own: %v", path, seen)
+		}
+	}
 	if a := w.get("/api/closed", attack...); a.status != http.StatusUnauthorized {
 		t.Errorf("without a token: %v", a)
 	}

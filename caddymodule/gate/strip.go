@@ -77,9 +77,10 @@ func (s *stripper) has(name string) bool {
 }
 
 // keeps says which names a client may not have the proxy delete: of all that we
-// set. Authorization is among them where the gate forwards a token.
+// set. Authorization is among them where the gate forwards a token; HTTP2-Settings
+// is never passed on.
 func (s *stripper) keeps(name string) bool {
-	return s.has(name) || strings.EqualFold(name, "Authorization")
+	return s.has(name) || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "HTTP2-Settings")
 }
 
 func sameFolded(name, folded string) bool {
@@ -93,9 +94,13 @@ func sameFolded(name, folded string) bool {
 
 // Strip takes out of a request what could pass for our word: identity headers
 // in every spelling, announced or not in trailers, their names in Connection
-// (which would make the proxy delete what we set), and our cookies. It comes
-// before anything that can answer.
+// (which would make the proxy delete what we set), our cookies, and the wish for
+// another protocol. It comes before anything that can answer.
 func (g *Gate) Strip(r *http.Request) {
+	if values := r.Header["Upgrade"]; values != nil && (len(values) != 1 || !strings.EqualFold(values[0], "websocket")) {
+		refuseUpgrade(r.Header)
+	}
+	delete(r.Header, "Http2-Settings")
 	for name := range r.Header {
 		if g.strip.has(name) {
 			delete(r.Header, name)
@@ -112,6 +117,14 @@ func (g *Gate) Strip(r *http.Request) {
 		// Once one trailer is announced, net/http adds all that arrive after the body.
 		r.Body = &trailerBody{r.Body, r.Trailer, &g.strip}
 	}
+}
+
+// refuseUpgrade lets a request go on as if it had asked for no other protocol (RFC
+// 9110 §7.8). WebSocket alone is known to carry no further requests: a backend that
+// takes h2c would answer any, from whomever they say they are, past every gate.
+func refuseUpgrade(h http.Header) {
+	delete(h, "Upgrade")
+	setOrDelete(h, "Connection", h["Connection"], ',', func(option string) bool { return strings.EqualFold(option, "upgrade") })
 }
 
 func (s *stripper) trailer(h http.Header) {

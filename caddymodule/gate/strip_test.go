@@ -81,6 +81,38 @@ func TestStripTakesIdentityHeadersOutOfConnection(t *testing.T) {
 	}
 }
 
+// Whoever gets another HTTP spoken on the connection asks the backend for what he
+// likes, as whom he likes, past every gate (h2c smuggling).
+func TestStripLeavesNoUpgradeButWebSocket(t *testing.T) {
+	s := newScene(t)
+	g := s.gate(t, gate.Config{})
+	for _, c := range []struct {
+		upgrade, connection []string
+		left                string
+	}{
+		{[]string{"h2c"}, []string{"Upgrade, HTTP2-Settings"}, ""},
+		{[]string{"h2c"}, []string{"HTTP2-Settings", "close, upgrade"}, "close"},
+		{[]string{"H2C"}, []string{"UPGRADE"}, ""},
+		{[]string{"websocket, h2c"}, []string{"Upgrade"}, ""},
+		{[]string{"websocket", "h2c"}, []string{"Upgrade"}, ""},
+		{[]string{"h2c", "websocket"}, []string{"Upgrade"}, ""},
+		{[]string{"TLS/1.0, HTTP/2.0"}, []string{"keep-alive, Upgrade"}, "keep-alive"},
+		{[]string{""}, []string{"Upgrade"}, ""},
+		{[]string{"websocket/13"}, []string{"Upgrade"}, ""},
+		{nil, []string{"keep-alive"}, "keep-alive"},
+		{[]string{"websocket"}, []string{"keep-alive, Upgrade, HTTP2-Settings"}, "keep-alive, Upgrade"},
+		{[]string{"WebSocket"}, []string{"Upgrade"}, "Upgrade"},
+	} {
+		r := request("")
+		r.Header["Upgrade"], r.Header["Connection"], r.Header["Http2-Settings"] = c.upgrade, c.connection, []string{"AAMAAABk"}
+		g.Strip(r)
+		kept := strings.Contains(c.left, "Upgrade")
+		if got := strings.Join(r.Header["Connection"], "; "); got != c.left || (r.Header["Upgrade"] != nil) != kept || r.Header["Http2-Settings"] != nil {
+			t.Errorf("%q, %q became %v", c.upgrade, c.connection, r.Header)
+		}
+	}
+}
+
 func TestStripTakesOurCookiesOnly(t *testing.T) {
 	s := newScene(t)
 	g := s.gate(t, gate.Config{})
