@@ -214,7 +214,11 @@ func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) 
 	if err != nil {
 		return g.refuse(e.claims, err, earlier)
 	}
-	p := &Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, by: g, earlier: earlier}
+	p := e.pass
+	if p == nil {
+		p = new(Pass)
+	}
+	*p = Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, by: g, earlier: earlier}
 	p.values = e.values(g.headers, &p.own)
 	return p, nil
 }

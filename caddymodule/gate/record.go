@@ -3,7 +3,6 @@ package gate
 import (
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ type entry struct {
 	key    token.Public // the key that verified it, under the issuer that the claims name; zero for an opaque token
 	told   *told        // of a foreign issuer's opaque token: who said what it stands for
 	*record
+	pass *Pass // room for it, where the entry is of one request alone
 }
 
 // told is a foreign issuer's word on an opaque token, which counts for a while.
@@ -28,7 +28,7 @@ type told struct {
 }
 
 func newEntry(digest token.Digest, claims *token.Claims, key token.Public, told *told) *entry {
-	return &entry{claims, key, told, &record{digest: digest}}
+	return &entry{claims: claims, key: key, told: told, record: &record{digest: digest}}
 }
 
 // record is what is remembered of a token. Of a JWT it is what the next request
@@ -68,14 +68,16 @@ const (
 // keep makes the record complete, before others see it, and says what it costs.
 func (e *entry) keep(all *kinds, length int) int64 {
 	c := e.claims
-	if e.told != nil || e.key.Key == nil || !isClean(c.Subject, c.Issuer, c.ClientID, c.Text("scope")) {
+	if e.told == nil && e.key.Key != nil && isClean(c.Subject) {
+		e.record.kind = all.of(c, e.key)
+	}
+	if e.record.kind == nil {
 		e.whole = e
 		if e.told != nil {
 			length = max(length, e.told.size)
 		}
 		return wholeCost + 3*int64(length)
 	}
-	e.record.kind = all.of(c, e.key)
 	e.names, e.subject = c.Subject+c.ID, len(c.Subject)
 	e.issuedAt, e.notBefore, e.expires = c.IssuedAt, c.NotBefore, c.Expires
 	return recordCost + int64(len(e.names))
@@ -99,6 +101,7 @@ func (r *record) entry(raw string) *entry {
 	var v struct {
 		entry  entry
 		claims token.Claims
+		pass   Pass // of the one request this is for: one allocation for all of it
 	}
 	own := token.Own{Subject: r.names[:r.subject], ID: r.names[r.subject:], IssuedAt: r.issuedAt, NotBefore: r.notBefore, Expires: r.expires}
 	r.kind.common.Fill(&v.claims, own, raw)
@@ -107,7 +110,7 @@ func (r *record) entry(raw string) *entry {
 			v.claims.All = *all
 		}
 	}
-	v.entry = entry{claims: &v.claims, key: r.kind.key, record: r}
+	v.entry = entry{claims: &v.claims, key: r.kind.key, record: r, pass: &v.pass}
 	return &v.entry
 }
 
@@ -142,22 +145,29 @@ type kinds struct {
 	all map[string]weak.Pointer[kind]
 }
 
+// of is nil where the texts in common may not go into headers as they are.
 func (k *kinds) of(c *token.Claims, key token.Public) *kind {
-	made := &kind{c.Common(), key}
-	name := made.common.Fingerprint() + " " + string(key.Algorithm) + " " + key.ID
+	var room [512]byte
+	name := append(append(c.AppendKind(room[:0]), ' '), key.Algorithm...)
+	name = append(append(name, ' '), key.ID...)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if found := k.all[name].Value(); found != nil {
-		if found.key.Same(key) {
-			return found
+	found := k.all[string(name)].Value()
+	if found != nil && found.key.Same(key) {
+		return found
+	}
+	made := &kind{c.Common(), key}
+	if !isClean(made.common.Texts()...) {
+		return nil
+	}
+	if found == nil { // else two keys have one id
+		if k.all == nil {
+			k.all = map[string]weak.Pointer[kind]{}
 		}
-		return made // two keys with one id
+		name := string(name)
+		k.all[name] = weak.Make(made)
+		runtime.AddCleanup(made, k.drop, name)
 	}
-	if k.all == nil {
-		k.all = map[string]weak.Pointer[kind]{}
-	}
-	k.all[strings.Clone(name)] = weak.Make(made)
-	runtime.AddCleanup(made, k.drop, name)
 	return made
 }
 

@@ -77,17 +77,25 @@ func Parse(raw string) (*Sealed, error) {
 	if !ok || header == "" || payload == "" || signature == "" || strings.Contains(signature, ".") {
 		return nil, fmt.Errorf("%w: not three parts", ErrMalformed)
 	}
-	if strings.ContainsAny(raw, "\r\n") {
+	if strings.IndexByte(raw, '\r') >= 0 || strings.IndexByte(raw, '\n') >= 0 {
 		// encoding/base64 skips these, even when it is strict.
 		return nil, fmt.Errorf("%w: not base64url", ErrMalformed)
 	}
-	s := &Sealed{input: []byte(raw[:len(header)+1+len(payload)])}
-	head, err := encoding.DecodeString(header)
+	// One array for the token and what its parts decode to.
+	room := append(make([]byte, 0, len(raw)+encoding.DecodedLen(len(raw))), raw...)
+	decode := func(from, to int) (_ []byte, err error) {
+		start := len(room)
+		room, err = encoding.AppendDecode(room, room[from:to])
+		return room[start:len(room):len(room)], err
+	}
+	first, second := len(header), len(header)+1+len(payload) // the dots
+	s := &Sealed{input: room[:second:second]}
+	head, err := decode(0, first)
 	if err == nil {
-		s.payload, err = encoding.DecodeString(payload)
+		s.payload, err = decode(first+1, second)
 	}
 	if err == nil {
-		s.signature, err = encoding.DecodeString(signature)
+		s.signature, err = decode(second+1, len(raw))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: not base64url", ErrMalformed)
