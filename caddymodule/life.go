@@ -87,15 +87,13 @@ func (a *App) Start() error {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.joined = s
+	s.remember(a.memory())
 	a.warnOfSites()
 	run := &running{shared: s}
 	if a.issuing {
 		if run.issuer, err = tokenissuer.New(a.resolved, s.state); err != nil {
 			return err
 		}
-	}
-	if err := s.remember(a.memory()); err != nil {
-		return err
 	}
 	if err := a.buildGates(run); err != nil {
 		return err
@@ -163,6 +161,7 @@ func (a *App) Cleanup() error {
 	if run := a.running.Load(); run != nil {
 		s.retire(run.issuer)
 	}
+	s.forget(a.memory())
 	return s.leave(a.rules)
 }
 

@@ -53,6 +53,7 @@ type shared struct {
 	rules    []tokenissuer.KeyRules // of the configurations that use it, the newest last
 	governed tokenissuer.KeyRules   // those that hold
 	issuers  []*tokenissuer.Issuer  // that serve, the newest last
+	sizes    []int64                // of the cache, of the configurations, the newest last
 }
 
 // join opens the state of a store file, or enters the one that is open.
@@ -102,21 +103,25 @@ func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared
 	return s, nil
 }
 
-// remember gives the cache another size. What it held is verified anew; gates of a
-// configuration that ends go on without one.
-func (s *shared) remember(size int64) error {
+// remember lets the cache take so many bytes from here on.
+func (s *shared) remember(size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cache.Size() == size {
-		return nil
+	s.sizes = append(s.sizes, size)
+	s.cache.Resize(size)
+}
+
+// forget ends what a configuration wants of the cache. If it was the newest, as
+// after a reload that failed later on, the one before it has its size again.
+func (s *shared) forget(size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := slices.Index(s.sizes, size); n >= 0 {
+		s.sizes = slices.Delete(s.sizes, n, n+1)
 	}
-	cache, err := gate.NewCache(size)
-	if err != nil {
-		return err
+	if n := len(s.sizes); n > 0 {
+		s.cache.Resize(s.sizes[n-1])
 	}
-	s.cache.Close()
-	s.cache = cache
-	return nil
 }
 
 // enter adds a configuration's rules; they hold from here on.

@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -16,7 +17,7 @@ import (
 type Cache struct {
 	records *ristretto.Cache[uint64, *record]
 	kinds   kinds
-	size    int64
+	closed  atomic.Bool
 }
 
 // DefaultCacheSize holds some hundred and fifty thousand tokens.
@@ -37,15 +38,30 @@ func NewCache(size int64) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	return &Cache{records: records, size: size}, nil
+	return &Cache{records: records}, nil
 }
 
 // Close ends the cache's goroutines. Gates that still have it verify every
 // token anew.
-func (c *Cache) Close() { c.records.Close() }
+func (c *Cache) Close() {
+	c.closed.Store(true)
+	c.records.Close()
+}
 
-// Size is what it was made for, in bytes.
-func (c *Cache) Size() int64 { return c.size }
+// late lets a use pass that comes while the cache is being closed: ristretto
+// panics then.
+func (c *Cache) late(panicked any) {
+	if panicked != nil && !c.closed.Load() {
+		panic(panicked)
+	}
+}
+
+// Resize changes how many bytes it may take. It goes on counting how often tokens
+// come as it was made to, which matters little until it is full.
+func (c *Cache) Resize(size int64) { c.records.UpdateMaxCost(size) }
+
+// Size is how many bytes it may take.
+func (c *Cache) Size() int64 { return c.records.MaxCost() }
 
 // Wait returns once everything put before can be found.
 func (c *Cache) Wait() { c.records.Wait() }
@@ -53,6 +69,7 @@ func (c *Cache) Wait() { c.records.Wait() }
 // get compares the whole digest: 64 bits find a record, and are too few to be
 // somebody's identity. raw is the token, of which the record is a part.
 func (c *Cache) get(digest token.Digest, raw string) *entry {
+	defer func() { c.late(recover()) }()
 	if r, ok := c.records.Get(place(digest)); ok && r.digest == digest {
 		return r.entry(raw)
 	}
@@ -66,14 +83,18 @@ func (c *Cache) known(digest token.Digest) bool {
 }
 
 // put may be dropped, by design of ristretto: then the token is verified again.
-func (c *Cache) put(e *entry, length int, extra int64, now time.Time) {
+func (c *Cache) put(e *entry, length int, n needs, now time.Time) {
+	defer func() { c.late(recover()) }()
 	// Past exp nobody gets it; the ticker of ristretto frees it then.
 	if left := time.Unix(e.claims.Expires, 0).Sub(now); left > 0 {
-		c.records.SetWithTTL(place(e.digest), e.record, e.keep(&c.kinds, length)+extra, left)
+		c.records.SetWithTTL(place(e.digest), e.record, e.keep(&c.kinds, length, n), left)
 	}
 }
 
 // forget takes a reading out, for one that must not be trusted any more.
-func (c *Cache) forget(digest token.Digest) { c.records.Del(place(digest)) }
+func (c *Cache) forget(digest token.Digest) {
+	defer func() { c.late(recover()) }()
+	c.records.Del(place(digest))
+}
 
 func place(digest token.Digest) uint64 { return binary.LittleEndian.Uint64(digest[:8]) }

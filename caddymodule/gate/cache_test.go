@@ -28,7 +28,7 @@ func reading(raw string, expires time.Time) *entry {
 func TestCacheComparesTheWholeDigest(t *testing.T) {
 	c := newCache(t)
 	e := reading("alice", second.Add(time.Minute))
-	c.put(e, 500, 0, second)
+	c.put(e, 500, needs{}, second)
 	c.Wait()
 	if c.get(e.digest, "") != e {
 		t.Fatal("not found")
@@ -46,7 +46,7 @@ func TestCacheTakesNothingThatIsOver(t *testing.T) {
 	c := newCache(t)
 	for _, left := range []time.Duration{0, -time.Second} {
 		e := reading("alice", second.Add(left))
-		c.put(e, 500, 0, second)
+		c.put(e, 500, needs{}, second)
 		c.Wait()
 		if c.get(e.digest, "") != nil {
 			t.Errorf("%v left: cached", left)
@@ -62,7 +62,7 @@ func TestCacheIsBounded(t *testing.T) {
 	entries := make([]*entry, tokens)
 	for i := range entries {
 		entries[i] = reading(string(rune('a'+i%26))+time.Duration(i).String(), second.Add(time.Hour))
-		c.put(entries[i], 500, 0, second)
+		c.put(entries[i], 500, needs{}, second)
 		c.Wait()
 	}
 	for _, e := range entries {
@@ -70,7 +70,7 @@ func TestCacheIsBounded(t *testing.T) {
 			kept++
 		}
 	}
-	if most := (1 << 20) / wholeCost; kept == 0 || kept > most {
+	if most := (1 << 20) / recordCost; kept == 0 || kept > most {
 		t.Errorf("%d of %d kept in 1 MiB, want at most %d", kept, tokens, most)
 	}
 }
@@ -79,11 +79,11 @@ func TestCacheIsBounded(t *testing.T) {
 func TestClosedCacheForgets(t *testing.T) {
 	c := newCache(t)
 	e := reading("alice", second.Add(time.Minute))
-	c.put(e, 500, 0, second)
+	c.put(e, 500, needs{}, second)
 	c.Close()
 	if c.get(e.digest, "") != nil {
 		t.Error("found")
 	}
-	c.put(e, 500, 0, second)
+	c.put(e, 500, needs{}, second)
 	c.Wait()
 }

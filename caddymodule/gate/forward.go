@@ -53,15 +53,12 @@ func newForward(c Config) (forward, error) {
 	return f, nil
 }
 
-// voucherCost is what the tokens about a caller add to an entry's memory.
-const voucherCost = 2 << 10
-
-// cost is what this rule adds to an entry.
-func (f *forward) cost() int64 {
+// needs is what the tokens about a caller add to a record: they repeat its claims.
+func (f *forward) needs() needs {
 	if f.how == ForwardSigned {
-		return voucherCost
+		return needs{bytes: mostVouched << 10, copies: 2 * mostVouched}
 	}
-	return 0
+	return needs{}
 }
 
 // value is the token to forward, "" for none.
@@ -85,7 +82,7 @@ type vouched struct {
 }
 
 // mostVouched is for how many audiences an entry keeps tokens at a time.
-const mostVouched = 4
+const mostVouched = 2
 
 // vouched answers with a token that is young enough, or has one signed.
 func (e *entry) vouched(f *forward, now time.Time) (string, error) {

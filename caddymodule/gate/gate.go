@@ -133,7 +133,7 @@ type Gate struct {
 
 	optional, shadow bool
 
-	extra int64 // what its questions add to a record
+	needs needs
 }
 
 // New compiles a configuration. The cache may be shared with other gates, and
@@ -167,7 +167,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.MaxAge),
 		optional: c.Optional, shadow: c.Shadow,
 	}
-	g.extra = g.forward.cost() + g.headers.cost() + g.policy.cost()
+	g.needs = g.policy.needs().and(g.forward.needs()).and(g.headers.needs())
 	return g, nil
 }
 
@@ -207,8 +207,8 @@ func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) 
 	if err != nil {
 		return g.refuse(e.claims, err, earlier)
 	}
-	if g.policy.asksClaims() {
-		e.rememberClaims()
+	if g.needs.claims {
+		g.rememberClaims(e, len(raw), now)
 	}
 	forwarded, err := g.forward.value(e, raw, now)
 	if err != nil {
@@ -256,11 +256,11 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 	e.digest = digest
 	if err := i.check(e, now); err != nil {
 		if e.told != nil {
-			g.cache.put(e, len(raw), g.extra, now) // or the issuer would be asked again for every request
+			g.cache.put(e, len(raw), g.needs, now) // or the issuer would be asked again for every request
 		}
 		return e, err
 	}
-	g.cache.put(e, len(raw), g.extra, now)
+	g.cache.put(e, len(raw), g.needs, now)
 	return e, nil
 }
 

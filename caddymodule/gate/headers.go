@@ -120,12 +120,12 @@ func parseTemplate(value string) ([]part, error) {
 	return parts, nil
 }
 
-// cost is what is remembered of a token's values.
-func (s *headerSet) cost() int64 {
+// needs is what is remembered of a token's values.
+func (s *headerSet) needs() needs {
 	if s == defaultSet {
-		return 0
+		return needs{}
 	}
-	return memoCost
+	return needs{bytes: memoCost, copies: 1}
 }
 
 func (s *headerSet) render(c *token.Claims) []string {

@@ -80,20 +80,14 @@ func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
 	return nil
 }
 
-// asksClaims says that every request wants to know claims beyond the usual ones.
-func (p *policy) asksClaims() bool {
-	return len(p.claims) > 0 || p.maxAge > 0 || p.expression != nil && !p.expression.lasting
-}
-
-// cost is what the policy has remembered of a token.
-func (p *policy) cost() (cost int64) {
-	if p.asksClaims() {
-		cost += claimsCost
-	}
+// needs is what the policy remembers of a token: where every request wants to know
+// claims beyond the usual ones, all of them.
+func (p *policy) needs() needs {
+	n := needs{claims: len(p.claims) > 0 || p.maxAge > 0 || p.expression != nil && !p.expression.lasting}
 	if p.expression != nil {
-		cost += memoCost
+		n.bytes = memoCost
 	}
-	return cost
+	return n
 }
 
 // peerOf is the address that a request's connection comes from.

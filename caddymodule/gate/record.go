@@ -41,6 +41,7 @@ type record struct {
 	subject                      int    // the length of the first
 	issuedAt, notBefore, expires int64
 	whole                        *entry // instead of all that, where the token does not tell
+	charged                      bool   // its cost includes all claims, so they may be remembered
 
 	notRevoked atomic.Pointer[answer]
 	memo       atomic.Pointer[memo]
@@ -56,31 +57,40 @@ type memo struct {
 	vouchers atomic.Pointer[[]vouched]
 }
 
-// What a token takes in memory, with the cache's own share: measured 400 and 1,650
-// bytes with names of 36 letters and the usual claims.
+// What a token takes in memory, with the cache's own share: measured 390 bytes with
+// names of 36 letters.
 const (
-	recordCost = 352 // and its names
-	wholeCost  = 1 << 10
-	claimsCost = 1 << 10 // where a gate asks for other claims with every request
+	recordCost = 352 // and its names, or all of its claims
 	memoCost   = 1 << 8
 )
 
+// needs is what a gate wants to remember of each token beyond the usual.
+type needs struct {
+	claims bool  // all of them
+	bytes  int64 // so many,
+	copies int64 // and so many times the token's length
+}
+
+func (n needs) and(more needs) needs {
+	return needs{n.claims || more.claims, n.bytes + more.bytes, n.copies + more.copies}
+}
+
 // keep makes the record complete, before others see it, and says what it costs.
-func (e *entry) keep(all *kinds, length int) int64 {
-	c := e.claims
+func (e *entry) keep(all *kinds, length int, n needs) int64 {
+	c, cost := e.claims, recordCost+n.bytes+n.copies*int64(length)
 	if e.told == nil && e.key.Key != nil && isClean(c.Subject) {
 		e.record.kind = all.of(c, e.key)
 	}
 	if e.record.kind == nil {
 		e.whole = e
-		if e.told != nil {
-			length = max(length, e.told.size)
-		}
-		return wholeCost + 3*int64(length)
+		return cost + c.Size() + int64(length)
 	}
 	e.names, e.subject = c.Subject+c.ID, len(c.Subject)
 	e.issuedAt, e.notBefore, e.expires = c.IssuedAt, c.NotBefore, c.Expires
-	return recordCost + int64(len(e.names))
+	if e.charged = n.claims; e.charged {
+		cost += c.Size() + int64(length) // whose texts are parts of the token's
+	}
+	return cost + int64(len(e.names))
 }
 
 // isClean says that texts may go into headers as they are.
@@ -123,13 +133,22 @@ func (r *record) more() *memo {
 	return r.memo.Load()
 }
 
-// rememberClaims spares the next request the reading of all claims.
-func (e *entry) rememberClaims() {
-	if e.record.kind != nil && e.claims.All != nil {
-		if m := e.more(); m.all.Load() == nil {
-			all := e.claims.All
-			m.all.Store(&all)
+// rememberClaims spares the next request the reading of all claims. A record that
+// another gate made without them gives way to one that costs what it takes.
+func (g *Gate) rememberClaims(e *entry, length int, now time.Time) {
+	if e.record.kind == nil || e.claims.All == nil {
+		return
+	}
+	if !e.charged {
+		e.record = &record{digest: e.digest}
+		g.cache.put(e, length, g.needs, now)
+		if e.record.kind == nil {
+			return
 		}
+	}
+	if m := e.more(); m.all.Load() == nil {
+		all := e.claims.All
+		m.all.Store(&all)
 	}
 }
 
@@ -145,29 +164,43 @@ type kinds struct {
 	all map[string]weak.Pointer[kind]
 }
 
-// of is nil where the texts in common may not go into headers as they are.
+// What many have in common is short, and there are few kinds: a client with twenty
+// scopes can ask for a million sets of them, each a kind of its own.
+const (
+	longestKind = 512 // bytes
+	mostKinds   = 4096
+)
+
+// of finds the kind of a token; nil where the token is better kept whole: what it
+// has in common with others is long, or may not go into headers as it is.
 func (k *kinds) of(c *token.Claims, key token.Public) *kind {
-	var room [512]byte
+	var room [longestKind]byte
 	name := append(append(c.AppendKind(room[:0]), ' '), key.Algorithm...)
 	name = append(append(name, ' '), key.ID...)
+	if len(name) > longestKind {
+		return nil
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	found := k.all[string(name)].Value()
-	if found != nil && found.key.Same(key) {
+	switch {
+	case found != nil && found.key.Same(key):
 		return found
+	case found != nil: // two keys have one id
+		return nil
+	case len(k.all) >= mostKinds:
+		return nil
 	}
 	made := &kind{c.Common(), key}
 	if !isClean(made.common.Texts()...) {
 		return nil
 	}
-	if found == nil { // else two keys have one id
-		if k.all == nil {
-			k.all = map[string]weak.Pointer[kind]{}
-		}
-		name := string(name)
-		k.all[name] = weak.Make(made)
-		runtime.AddCleanup(made, k.drop, name)
+	if k.all == nil {
+		k.all = map[string]weak.Pointer[kind]{}
 	}
+	kept := string(name)
+	k.all[kept] = weak.Make(made)
+	runtime.AddCleanup(made, k.drop, kept)
 	return made
 }
 

@@ -56,7 +56,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 		raw, claims, public := signed(t, key, payload)
 		var all kinds
 		e := newEntry(token.Sum(raw), claims, public, nil)
-		e.keep(&all, len(raw))
+		e.keep(&all, len(raw), needs{})
 		again := e.record.entry(raw)
 		if kept := e.record.kind == nil; kept != strings.Contains(payload, `\n`) {
 			t.Errorf("%s: kept whole: %v", name, kept)
