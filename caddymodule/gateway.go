@@ -292,10 +292,14 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	pass.Apply(r.Header)
 	first := p.pass == nil
 	p.pass = pass
-	if first && gate.IsStream(r) {
+	switch {
+	case !first: // the gate before watches
+		return next.ServeHTTP(w, r)
+	case gate.IsStream(r):
 		return g.stream(w, r, run.streams, p, next)
+	default:
+		return g.watch(w, r, run.streams, p, next)
 	}
-	return next.ServeHTTP(w, r)
 }
 
 // check judges by this gate's rules what an earlier gate may have judged by its

@@ -46,13 +46,13 @@ type opened struct {
 }
 
 // eventStream opens server-sent events.
-func (w *world) eventStream(client *http.Client, name, token string) *opened {
+func (w *world) eventStream(client *http.Client, name, token, accept string) *opened {
 	w.Helper()
 	r, err := http.NewRequestWithContext(w.Context(), http.MethodGet, "http://app.example.com/events", nil)
 	if err != nil {
 		w.Fatal(err)
 	}
-	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Accept", accept)
 	r.Header.Set("Authorization", "Bearer "+token)
 	response, err := client.Do(r)
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *world) begun(o *opened) *opened {
 	return o
 }
 
-// streams opens three kinds of streams in turn.
+// streams opens five kinds of streams in turn.
 func (w *world) streams(count int, name, token string) (all []*opened) {
 	w.Helper()
 	h2c := &http.Client{Transport: &http.Transport{
@@ -109,12 +109,16 @@ func (w *world) streams(count int, name, token string) (all []*opened) {
 	}}
 	w.Cleanup(h2c.CloseIdleConnections)
 	for n := range count {
-		switch n % 3 {
+		switch n % 5 {
 		case 0:
-			all = append(all, w.eventStream(w.client, name+": events over HTTP/1.1", token))
+			all = append(all, w.eventStream(w.client, name+": events over HTTP/1.1", token, "text/event-stream"))
 		case 1:
-			all = append(all, w.eventStream(h2c, name+": events over HTTP/2", token))
+			all = append(all, w.eventStream(h2c, name+": events over HTTP/2", token, "text/event-stream"))
 		case 2:
+			all = append(all, w.eventStream(w.client, name+": events that nobody asked for, over HTTP/1.1", token, "*/*"))
+		case 3:
+			all = append(all, w.eventStream(h2c, name+": events that nobody asked for, over HTTP/2", token, "*/*"))
+		case 4:
 			all = append(all, w.upgraded(name+": an upgraded connection", token))
 		}
 	}
@@ -223,10 +227,10 @@ func TestReloadEndsTheStreamsOfAClientThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.backend(endless)
 	w.load(h2cServer+oneIssuer, streamSite)
-	shops, phones := w.streams(3, "shop", w.token()), w.streams(3, "phone", w.person("ann"))
+	shops, phones := w.streams(5, "shop", w.token()), w.streams(5, "phone", w.person("ann"))
 	w.load(h2cServer+strings.Replace(oneIssuer, "client phone {", "client phone {\n\t\t\tdisabled", 1), streamSite)
-	w.ended(phones[2:]) // Caddy itself ends events when it reloads
-	if !goesOn(shops[2:]) {
+	w.ended(phones[4:]) // Caddy itself ends events when it reloads
+	if !goesOn(shops[4:]) {
 		t.Error("the stream of a client that is still there ended")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type group map[*stream]struct{}
 
 type stream struct {
 	claims *token.Claims
-	end    context.CancelCauseFunc
+	end    func(error)
 }
 
 // NewStreams makes an empty register.
@@ -59,6 +60,18 @@ func IsStream(r *http.Request) bool {
 	return false
 }
 
+// endless are the kinds of answers that go on as long as there is something to say,
+// whatever was asked for.
+var endless = []string{
+	"text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq", "application/stream+json",
+	"multipart/x-mixed-replace", "application/grpc", "application/connect+",
+}
+
+// IsEndless reports whether an answer of this Content-Type may be without end.
+func IsEndless(kind string) bool {
+	return slices.ContainsFunc(endless, func(prefix string) bool { return hasPrefixFold(kind, prefix) })
+}
+
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
@@ -75,26 +88,38 @@ func containsFold(s, part string) bool {
 // Stream returns a context that ends with the token a request came in with:
 // when it expires or is revoked. finish is called once the request is answered.
 func (g *Gate) Stream(ctx context.Context, s *Streams, p *Pass, now time.Time) (_ context.Context, finish func()) {
-	i := g.trusted.issuers[p.Claims.Issuer]
-	ctx, end := context.WithCancelCause(ctx)
-	one := &stream{p.Claims, end}
 	// Canceled and not a deadline: the proxy would count that against the backend.
+	ctx, end := context.WithCancelCause(ctx)
+	unwatch := g.Watch(s, p, now, end)
+	return ctx, func() {
+		unwatch()
+		end(nil)
+	}
+}
+
+// Watch calls end once, with the reason, when the token a request came in with
+// expires or is revoked. finish is called once the request is answered.
+func (g *Gate) Watch(s *Streams, p *Pass, now time.Time, end func(error)) (finish func()) {
+	i := g.trusted.issuers[p.Claims.Issuer]
+	one := &stream{p.Claims, end}
 	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { end(errStreamExpired) })
 	s.add(one, !i.want.Foreign)
 	// What was revoked since the token was checked found no stream to end.
 	if i.revoked != nil && i.revoked.Revoked(p.Claims) {
 		end(errRevoked)
 	}
-	return ctx, func() {
+	return func() {
 		timer.Stop()
 		s.remove(one, !i.want.Foreign)
-		end(nil)
 	}
 }
 
 // StreamEnded says why a stream was ended before its time; "" where it was not.
-func StreamEnded(ctx context.Context) oauth.Reason {
-	switch cause := context.Cause(ctx); {
+func StreamEnded(ctx context.Context) oauth.Reason { return WhyEnded(context.Cause(ctx)) }
+
+// WhyEnded is the reason that a watch has given, "" where there is none.
+func WhyEnded(cause error) oauth.Reason {
+	switch {
 	case errors.Is(cause, errRevoked):
 		return oauth.RevokedToken
 	case errors.Is(cause, errStreamExpired):

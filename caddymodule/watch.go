@@ -1,0 +1,95 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+)
+
+// watched is an answer that may turn out to be a stream, which only its header
+// tells: whoever reads events by fetch asks for */*.
+type watched struct {
+	caddyhttp.ResponseWriterWrapper
+	gate    *Gate
+	streams *gate.Streams
+	pass    *gate.Pass
+	begun   bool
+	finish  func() // of a stream; nil where it is none
+
+	mu    sync.Mutex
+	cause error
+	over  bool
+}
+
+// watch hands a request on and ends its answer with the token, should it be a
+// stream.
+func (g *Gate) watch(w http.ResponseWriter, r *http.Request, streams *gate.Streams, p *passage, next caddyhttp.Handler) error {
+	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, streams: streams, pass: p.pass}
+	defer answer.ended(r)
+	return next.ServeHTTP(answer, r)
+}
+
+// WriteHeader looks at what kind of answer it is.
+func (w *watched) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.begin()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom keeps the way by which Caddy sends files.
+func (w *watched) ReadFrom(r io.Reader) (int64, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+func (w *watched) begin() {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	if kind := w.Header()["Content-Type"]; len(kind) > 0 && gate.IsEndless(kind[0]) {
+		gateStreams.Inc()
+		w.finish = w.gate.gate.Watch(w.streams, w.pass, time.Now(), w.end)
+	}
+}
+
+// end lets nothing pass any more, in both directions: over HTTP/1.1 and HTTP/2 that
+// ends the request's context at once, over HTTP/3 with the next event.
+func (w *watched) end(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over || w.cause != nil {
+		return
+	}
+	w.cause = cause
+	client := http.NewResponseController(w.ResponseWriter)
+	now := time.Now()
+	// What cannot be set is not needed: HTTP/2 ends with the first of them.
+	_ = client.SetWriteDeadline(now)
+	_ = client.SetReadDeadline(now)
+}
+
+// ended gives up what a stream held.
+func (w *watched) ended(r *http.Request) {
+	if w.finish == nil {
+		return
+	}
+	w.mu.Lock()
+	w.over = true
+	cause := w.cause
+	w.mu.Unlock()
+	w.finish()
+	gateStreams.Dec()
+	w.gate.streamEnded(r, w.pass, gate.WhyEnded(cause))
+}
