@@ -123,7 +123,9 @@ func TestNoticeSaysWhatHappenedAndNothingElse(t *testing.T) {
 		{"en", "The e-mail address of your account at Example was changed.", true, false},
 		{"en", "The phone number of your account at Example was changed.", false, true},
 		{"en", "The e-mail address and phone number of your account at Example were changed.", true, true},
-		{"zh", "账号的邮箱已更改。", true, false}, {"zh", "账号的手机号已更改。", false, true}, {"zh", "账号的邮箱和手机号已更改。", true, true},
+		{"zh", "账号的邮箱已更改。", true, false},
+		{"zh", "账号的手机号已更改。", false, true},
+		{"zh", "账号的邮箱和手机号已更改。", true, true},
 	} {
 		locale, says := c.locale, c.says
 		m := message.Notice(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale, Time: at}, "Example", c.email, c.phone)
