@@ -24,9 +24,13 @@ func TestCacheTakesWhatItIsChargedWith(t *testing.T) {
 			}
 			return fmt.Sprintf(usual, `"shop"`, "["+strings.Join(scopes, ",")+"]", "")
 		}, needs{}},
-		"many short kinds":      {func(n int) string { return fmt.Sprintf(usual, `"shop"`, fmt.Sprintf(`"s%d"`, n), "") }, needs{}},
-		"numbers":               {func(n int) string { return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(",1", 900))) }, needs{claims: true}},
-		"objects, not asked of": {func(n int) string { return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(`,{"a":1}`, 300))) }, needs{}},
+		"many short kinds": {func(n int) string { return fmt.Sprintf(usual, `"shop"`, fmt.Sprintf(`"s%d"`, n), "") }, needs{}},
+		"numbers": {func(n int) string {
+			return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(",1", 900)))
+		}, needs{claims: true}},
+		"objects, not asked of": {func(n int) string {
+			return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(`,{"a":1}`, 300)))
+		}, needs{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const size = 4 << 20

@@ -45,8 +45,8 @@ type Stored struct {
 	digest  algorithm.Digest
 	// AsSent: other systems hashed what the person typed; ours is normalised.
 	AsSent bool
-	Weak   bool // to be replaced when the password is next seen
-	Reads  int  // how many bytes of a password it looks at
+	Weak   bool          // to be replaced when the password is next seen
+	Reads  int           // how many bytes of a password it looks at
 	cost   time.Duration // the most it takes on a slow machine
 }
 
