@@ -38,7 +38,7 @@ func (i *Issuer) updateUserinfo(r *request) error {
 		}
 		err = i.state.store.Apply(r.Context(), r.now, writes...)
 		if errors.Is(err, store.ErrConflict) {
-			if refused := i.accounts.UpdatesUsedUp(r.Context(), r.now, who.ID); refused != nil {
+			if refused := i.accounts.UpdatesUsedUp(r.Context(), r.now, c.ID, who.ID, writes); refused != nil {
 				return refused
 			}
 		}
@@ -125,7 +125,7 @@ func (i *Issuer) edited(r *request, c *client.Client, form oauth.Form, who store
 	if len(writes) == 0 && same(next, who) {
 		return next, nil, nil
 	}
-	return next, append(writes, i.accounts.Update(r.now, who, next)...), nil
+	return next, i.accounts.Update(r.now, c.ID, who, next, writes...), nil
 }
 
 // same compares the profiles of one account.

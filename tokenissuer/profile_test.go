@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 const unsupported = "Unsupported user attribute(s) found."
@@ -178,9 +180,14 @@ func TestPatchesDoNotUndoEachOther(t *testing.T) {
 	}
 }
 
-// TestATokenDoesNotFillTheStore: each change of a profile is an event that is kept.
+// TestATokenDoesNotFillTheStore: each change of a profile is an event that is kept. An
+// app that uses its changes up keeps nobody from taking their mailbox back, and no
+// other app from its work.
 func TestATokenDoesNotFillTheStore(t *testing.T) {
-	s := start(t, newPost(t).accounts())
+	p := newPost(t)
+	config := p.accounts()
+	config.Clients = append(config.Clients, tokenissuer.Client{ID: "another", Type: "mobile", Grants: []string{"password"}, Scopes: []string{"openid"}, Sources: []string{"staff"}})
+	s := start(t, config)
 	s.user("ann", mailbox)
 	token := s.access("ann", password)
 	for n := range 61 {
@@ -191,5 +198,15 @@ func TestATokenDoesNotFillTheStore(t *testing.T) {
 	}
 	if a := s.patch(token, "nickname", "59"); a.status != http.StatusOK {
 		t.Errorf("what changes nothing: %d %s", a.status, a.body)
+	}
+	if a := s.patch(token, s.proof(p, "shop", "update_userinfo", "email", "new@example.com", "new@example.com")...); a.status != http.StatusOK {
+		t.Errorf("an address with its code: %d %s", a.status, a.body)
+	}
+	if a := s.patch(token, "nickname", "61"); a.status != http.StatusTooManyRequests {
+		t.Errorf("a change after it: %d %s", a.status, a.body)
+	}
+	other := s.good(form("grant_type", "password", "client_id", "another", "auth_source_id", "staff", "username", "ann", "password", password)).text(t, "access_token")
+	if a := s.patch(other, "nickname", "another"); a.status != http.StatusOK {
+		t.Errorf("another app: %d %s", a.status, a.body)
 	}
 }

@@ -63,5 +63,5 @@ func (i *Issuer) revocation(r *request, c *client.Client, raw string) ([]store.W
 
 // refreshFamily looks a refresh token up, spent ones too.
 func (i *Issuer) refreshFamily(ctx context.Context, raw string) (store.Refresh, store.Family, error) {
-	return i.state.store.FamilyOfRefresh(ctx, grant.HashOf(raw))
+	return grant.FindRefresh(ctx, i.state.store, i.state.refresh, raw)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
@@ -109,6 +110,11 @@ func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*minted, error
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, err
+		}
+		if full, ok := errors.AsType[*store.Crowded](err); ok {
+			refused := oauth.Wrap(oauth.TemporarilyUnavailable, oauth.TooManyRequests, err)
+			refused.Retry = max(time.Second, full.Until.Sub(q.Now))
+			return nil, refused
 		}
 		if try >= mostUpdates {
 			return nil, oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)

@@ -23,6 +23,7 @@ const RefreshBytes = 96
 type RefreshStore interface {
 	FamilyOfRefresh(ctx context.Context, h store.Hash) (store.Refresh, store.Family, error)
 	Refresh(ctx context.Context, h store.Hash) (store.Refresh, error)
+	Family(ctx context.Context, id string) (store.Family, error)
 	Account(ctx context.Context, id string) (store.Account, error)
 }
 
@@ -67,6 +68,11 @@ func (g *Refresh) Grant(ctx context.Context, r Request) (*Authorization, error) 
 			store.SpendRefresh{Hash: token.Hash},
 			store.PutRefresh{Refresh: store.Refresh{Hash: HashOf(next), Family: family.ID, N: token.N + 1}},
 		}
+		if _, marked := familyIn(g.Secret, raw); marked {
+			// Only the token that is spent now can still earn something. Those before it
+			// are known by their mark: a loop must not fill the store with them.
+			a.Writes = append(a.Writes, store.DropSpentRefresh{Family: family.ID, N: token.N - 1})
+		}
 	default:
 		a.Writes = []store.Write{store.RequireUnspent{Hash: token.Hash}}
 	}
@@ -77,7 +83,7 @@ func (g *Refresh) Grant(ctx context.Context, r Request) (*Authorization, error) 
 // answer for everything that is wrong with a refresh token (RFC 6749 §5.2:
 // "invalid, expired, revoked … or was issued to another client").
 func (g *Refresh) find(ctx context.Context, r Request, raw string) (t store.Refresh, f store.Family, who store.Account, err error) {
-	if t, f, err = g.Store.FamilyOfRefresh(ctx, HashOf(raw)); err != nil {
+	if t, f, err = FindRefresh(ctx, g.Store, g.Secret, raw); err != nil {
 		return t, f, who, gone(err, oauth.UnknownRefreshToken)
 	}
 	switch {
@@ -151,13 +157,14 @@ func (g *Refresh) successor(c *client.Client, spent string, t store.Refresh) str
 	if err != nil {
 		panic("grant: 96 bytes are within the limit of HKDF: " + err.Error())
 	}
+	mark(g.Secret, next, t.Family)
 	return WriteRefresh(c, next)
 }
 
 // WriteRefresh writes RefreshBytes random bytes as a refresh token of the
-// client.
+// client. One that rotates has room for the mark, whatever the dialect.
 func WriteRefresh(c *client.Client, random []byte) string {
-	if c.Rules.ShortRefresh {
+	if c.Rules.ShortRefresh && !c.Rotate {
 		return Dashed(random)
 	}
 	return base64.RawURLEncoding.EncodeToString(random)

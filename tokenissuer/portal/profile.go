@@ -156,11 +156,12 @@ func knownZone(name string) bool {
 
 // update writes what a person changed of the account. Conflict: it was changed
 // meanwhile.
-func (v *visit) update(was, next store.Account, writes ...store.Write) error {
+func (v *visit) update(was, next store.Account, proofs ...store.Write) error {
 	ctx, accounts := v.r.Context(), v.p.o.Accounts
-	err := v.p.o.Store.Apply(ctx, v.now, append(writes, accounts.Update(v.now, was, next)...)...)
+	writes := accounts.Update(v.now, "", was, next, proofs...)
+	err := v.p.o.Store.Apply(ctx, v.now, writes...)
 	if errors.Is(err, store.ErrConflict) {
-		if refused := accounts.UpdatesUsedUp(ctx, v.now, was.ID); refused != nil {
+		if refused := accounts.UpdatesUsedUp(ctx, v.now, "", was.ID, writes); refused != nil {
 			return refused
 		}
 	}

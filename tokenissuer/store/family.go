@@ -38,8 +38,7 @@ func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 // A token is minted for a family that is alive at that instant: a revocation
 // that was committed before leaves no row to select.
 const alive = `FROM families f JOIN accounts a ON a.id = f.account
-WHERE f.id = $1 AND f.revoked = 0 AND f.expires > $2 AND a.state = 'active'
-ON CONFLICT DO NOTHING`
+WHERE f.id = $1 AND f.revoked = 0 AND f.expires > $2 AND a.state = 'active'`
 
 // PutRefresh stores a refresh token. Conflict: its family is not alive, or has
 // a token at this position, or the hash exists.
@@ -47,23 +46,25 @@ type PutRefresh struct{ Refresh Refresh }
 
 var insertRefresh = writes(`
 INSERT INTO refresh_tokens (hash, family, position, spent)
-SELECT $3, f.n, $4, $5 ` + alive)
+SELECT $3, f.n, $4, $5 ` + alive + ` ON CONFLICT DO NOTHING`)
 
 func (w PutRefresh) apply(ctx context.Context, t *transaction) error {
 	r := &w.Refresh
 	return t.must(ctx, insertRefresh, r.Family, t.now, r.Hash[:], r.N, millis(r.Spent))
 }
 
-// PutToken records an access token of a family. Conflict: the family is not
-// alive, or its account is not active.
-type PutToken struct{ Token Token }
+// DropSpentRefresh forgets one spent refresh token of a family, and never its first.
+// The caller knows it again without a row. Nothing to forget is no conflict.
+type DropSpentRefresh struct {
+	Family string
+	N      int
+}
 
-var insertToken = writes(`
-INSERT INTO tokens (id, family, expires)
-SELECT $3, f.n, $4 ` + alive)
+var dropSpentRefresh = writes(`
+DELETE FROM refresh_tokens WHERE family = (SELECT n FROM families WHERE id = $1) AND position = $2 AND position > 0 AND spent > 0`)
 
-func (w PutToken) apply(ctx context.Context, t *transaction) error {
-	return t.must(ctx, insertToken, w.Token.Family, t.now, w.Token.ID, millis(w.Token.Expires))
+func (w DropSpentRefresh) apply(ctx context.Context, t *transaction) error {
+	return t.may(ctx, dropSpentRefresh, w.Family, w.N)
 }
 
 // SpendRefresh marks a refresh token as used. Conflict: unknown, or spent before.

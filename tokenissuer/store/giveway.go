@@ -19,6 +19,12 @@ SELECT n, id FROM families WHERE session = $1 AND session <> '' AND client = $2 
 		writes(`DELETE FROM refresh_tokens WHERE family = $1`),
 		writes(`DELETE FROM families WHERE n = $1`),
 	}
+	// An opaque token without a row is refused anyway: its revocation is for those alone
+	// who remember what it stood for, and they are told.
+	deleteOpaqueOfFamily = []write{
+		writes(`DELETE FROM revoked_tokens WHERE id IN (SELECT id FROM opaque_tokens WHERE family = $1 AND family <> '')`),
+		writes(`DELETE FROM opaque_tokens WHERE family = $1 AND family <> ''`),
+	}
 	deleteCodeOfFamily = writes(`DELETE FROM codes WHERE session = $1 AND session <> '' AND family = $2`)
 )
 
@@ -32,6 +38,11 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 	for n, id := range old {
 		if err := (RevokeFamily{Family: id}).apply(ctx, t); err != nil {
 			return err
+		}
+		for _, w := range deleteOpaqueOfFamily {
+			if err := t.may(ctx, w, id); err != nil {
+				return err
+			}
 		}
 		for _, w := range deleteFamily {
 			if err := t.may(ctx, w, n); err != nil {

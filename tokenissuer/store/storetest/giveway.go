@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -34,15 +35,29 @@ func signInsBounded(f *fixture) {
 	}
 	f.wantRevoked(now, "t/"+revoked)
 	must(f.Family(f.Context(), oldest))(f) // they are as many as there may be
+	f.apply(now, putToken("a JWT", oldest, now.Add(time.Minute)))
+	var heard []string
+	f.Follow(func(_ time.Time, revoked []store.Revocation) {
+		for _, r := range revoked {
+			heard = append(heard, r.Token)
+		}
+	})
 
 	kept = append(kept, begin("s", "shop", signIns))
-	f.wantRevoked(now, "t/"+oldest, "t/"+revoked)
+	// A JWT must be refused as long as it could be good; an opaque token needs no row for
+	// that, but whoever knows what it stands for hears of its end.
+	f.wantRevoked(now, "a JWT", "t/"+revoked)
+	if !slices.Contains(heard, "t/"+oldest) || !slices.Contains(heard, "a JWT") {
+		f.Errorf("heard of %q", heard)
+	}
 	absent(f.Family(f.Context(), oldest))(f, "the oldest sign-in")
 	absent(f.Refresh(f.Context(), hash(oldest, "refresh")))(f, "its refresh token")
 	absent(f.Token(f.Context(), "t/"+oldest))(f, "the way from its access token")
+	absent(f.Opaque(f.Context(), hash(oldest, "t")))(f, "its opaque access token")
 	absent(f.Code(f.Context(), hash(oldest)))(f, "its code")
 	kept = append(kept, begin("s", "shop", signIns+1))
 	absent(f.Family(f.Context(), revoked))(f, "one that had ended")
+	f.wantRevoked(now, "a JWT")
 	for _, id := range kept {
 		if got := must(f.Family(f.Context(), id))(f); !got.Revoked.IsZero() {
 			f.Errorf("%s has ended", id)

@@ -57,6 +57,8 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"FiftyCodesAtOnceAreNoMoreThanMayWait", codesBoundedAtOnce},
 		{"OldestOfTooManySignInsGivesWay", signInsBounded},
 		{"SignInsAtOnceAreNoMoreThanASessionHas", signInsBoundedAtOnce},
+		{"FamilyHasAThousandLivingTokens", tokensBounded},
+		{"SpentRefreshTokenIsForgotten", spentForgotten},
 		{"NoCodeIsGivenInAnEndedSession", codeOfSession},
 		{"CodeThatWasNotSentIsNoCode", unsentCodeIsNoCode},
 		{"QuotaIsForAWindow", quotaWindow},

@@ -77,17 +77,17 @@ func sweepRemoves(f *fixture) {
 // sweepStops also has more rows than one transaction removes, and a token that
 // outlives its family.
 func sweepStops(f *fixture) {
-	f.ann("f")
+	f.ann("f", "g")
 	f.apply(now, putToken("long", "f", now.Add(2*time.Hour)))
 	for batch := range 4 {
 		var writes []store.Write
 		for i := range 300 {
-			writes = append(writes, putToken(fmt.Sprint(batch, "/", i), "f", now.Add(time.Minute)))
+			writes = append(writes, putToken(fmt.Sprint(batch, "/", i), []string{"f", "g"}[batch%2], now.Add(time.Minute)))
 		}
 		f.apply(now, writes...)
 	}
 	at := now.Add(time.Hour)
-	for _, want := range []int{700, 501, 0} { // 1,200 tokens and the refresh token
+	for _, want := range []int{700, 503, 0} { // 1,200 tokens, the refresh tokens and a family
 		if n := must(f.Sweep(f.Context(), at, 700))(f); n != want {
 			f.Errorf("swept %d rows, want %d", n, want)
 		}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// tokensOfFamily is how many unexpired access tokens a sign-in has. To revoke them
+// all is one transaction.
+const tokensOfFamily = 1000
+
+// Crowded is the ErrConflict of a family with as many access tokens as it may have.
+type Crowded struct{ Until time.Time } // when the first of them expires
+
+func (*Crowded) Error() string { return "the family has too many access tokens" }
+
+// Is makes it an ErrConflict.
+func (*Crowded) Is(target error) bool { return errors.Is(target, ErrConflict) }
+
+// PutToken records an access token of a family. Conflict: the family is not
+// alive, or its account is not active, or the family is Crowded.
+type PutToken struct{ Token Token }
+
+var (
+	insertToken = writes(`
+INSERT INTO tokens (id, family, expires)
+SELECT $3, f.n, $4 ` + alive + `
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.family = f.n AND t.expires > $2 LIMIT 1 OFFSET $5)
+ON CONFLICT DO NOTHING`)
+
+	crowd = writes(`
+SELECT count(*), coalesce(min(t.expires), 0) FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires > $2`)
+)
+
+func (w PutToken) apply(ctx context.Context, t *transaction) error {
+	n, err := t.exec(ctx, insertToken, w.Token.Family, t.now, w.Token.ID, millis(w.Token.Expires), tokensOfFamily-1)
+	if err != nil || n > 0 {
+		return err
+	}
+	var count int
+	var first int64
+	if err := t.tx.StmtContext(ctx, t.stmts[crowd]).QueryRowContext(ctx, w.Token.Family, t.now).Scan(&count, &first); err != nil {
+		return err
+	}
+	if count >= tokensOfFamily {
+		return &Crowded{Until: moment(first)}
+	}
+	return ErrConflict
+}
