@@ -123,7 +123,7 @@ type App struct {
 	issuing  bool // false where Caddy made the app for gates that trust others
 	resolved tokenissuer.Config
 
-	resources map[string]*resource // by host and path; whole before the app says that it runs
+	resources map[wanted]*resource // by address; whole before the app says that it runs
 
 	rules  tokenissuer.KeyRules
 	file   string  // of the store, "" without an issuer

@@ -152,8 +152,13 @@ func (m met) line(r gate.Rule) string {
 	name, _, _ := strings.Cut(r.Value, " ")
 	switch r.Word {
 	case "claim":
-		if i := slices.IndexFunc(g.Claim, func(c ClaimRule) bool { return c.Name == name }); i >= 0 {
+		is := func(c ClaimRule) bool { return c.Name+" "+strings.Join(c.Values, " ") == r.Value }
+		if i := slices.IndexFunc(g.Claim, is); i >= 0 {
 			return g.Claim[i].At
+		}
+	case "audience":
+		if i := m.foreign(); i != nil && len(g.Audience) == 0 {
+			return i.Lines.of("audience", name, i.At)
 		}
 	case "issuer":
 		if i := slices.IndexFunc(g.Issuer, func(i ForeignIssuer) bool { return i.Issuer == r.Value }); i >= 0 {
@@ -162,6 +167,19 @@ func (m met) line(r gate.Rule) string {
 		return g.app.At
 	}
 	return g.Lines.of(r.Word, name, g.At)
+}
+
+// foreign is the block of the foreign issuer that the token names; nil where it
+// names none that this gate trusts.
+func (m met) foreign() *ForeignIssuer {
+	name := m.says.Unverified.Issuer
+	if c := m.says.Claims; c != nil {
+		name = c.Issuer
+	}
+	if i := slices.IndexFunc(m.gate.Issuer, func(i ForeignIssuer) bool { return i.Issuer == name }); i >= 0 {
+		return &m.gate.Issuer[i]
+	}
+	return nil
 }
 
 // decide takes over what a gate has decided.

@@ -36,8 +36,9 @@ type Gate struct {
 	// character or broken UTF-8) is judged whatever the matcher says.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// The token must be for any of these. For the embedded issuer an audience is a
-	// client id. Default: any client of it.
+	// Tokens of the embedded issuer must be for any of these: client ids, or an
+	// `audience` of a client. Default: any client of it. Whom the tokens of a foreign
+	// issuer must be for stands in its block, and only there.
 	Audience []string `json:"audience,omitempty"`
 
 	// The token must have all of these scopes.
@@ -121,7 +122,7 @@ type Gate struct {
 	number              int          // of this gate in the configuration
 	spot                spot
 	more                bool              // another gate answers after this one
-	metadata            map[string]string // the part of a challenge that leads there, by host
+	metadata            map[wanted]string // the part of a challenge that leads there, by address
 	own                 *resource         // by the word `resource`
 	resourceName, title string            // the values of the two
 	matchers            caddyhttp.MatcherSets

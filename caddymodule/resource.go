@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,38 +35,58 @@ type resource struct {
 // calls it, by the word `resource` or by the site's address: a Host header names none.
 func (g *Gate) publish() error {
 	if g.app.resources == nil {
-		g.app.resources = map[string]*resource{}
+		g.app.resources = map[wanted]*resource{}
 	}
-	g.metadata = map[string]string{}
-	var names []string
+	g.metadata = map[wanted]string{}
 	switch {
 	case g.resourceName != "":
-		names = []string{g.resourceName}
+		return g.tell(g.resourceName, nil)
 	case len(g.spot.inner) <= 1:
 		for _, site := range g.spot.sites(g) {
-			names = append(names, site+g.folder())
-		}
-	}
-	for _, name := range names {
-		if err := g.tell(name); err != nil {
-			return err
+			if err := g.tell(site.address+g.folder(), site.server); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// tell adds the gate to the resource that it guards with others.
-func (g *Gate) tell(name string) error {
+// wanted is what a request asks for: another port is another resource (RFC 9728
+// §3.3). With a server it is any port of that one, as it is called from outside.
+type wanted struct {
+	server           *caddyhttp.Server
+	host, port, path string
+}
+
+// wantedOf is the address that a request names, with a path.
+func wantedOf(r *http.Request, path string) (exact, loose wanted) {
+	host, port := strings.Trim(gate.Host(r), "[]"), ""
+	if colon := strings.LastIndexByte(r.Host, ':'); colon > strings.LastIndexByte(r.Host, ']') {
+		port = r.Host[colon+1:]
+	}
+	if port == "80" || port == "443" {
+		port = ""
+	}
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return wanted{nil, host, port, path}, wanted{server, host, "", path}
+}
+
+// tell adds the gate to the resource that it guards with others. server is the one
+// whose site has that address; nil where the word `resource` names it.
+func (g *Gate) tell(name string, server *caddyhttp.Server) error {
 	u, err := url.Parse(name)
 	if err != nil {
 		return err
 	}
 	host := strings.ToLower(u.Hostname())
-	key := host + u.Path
-	r := g.app.resources[key]
+	exact, loose := wanted{nil, host, u.Port(), u.Path}, wanted{server, host, "", u.Path}
+	r := g.app.resources[exact]
 	if r == nil {
 		r = &resource{Identifier: name, Methods: []string{"header"}, path: u.Path}
-		g.app.resources[key] = r
+		g.app.resources[exact] = r
+	}
+	if server != nil && g.app.resources[loose] == nil {
+		g.app.resources[loose] = r
 	}
 	if r.Name == "" {
 		r.Name = g.title
@@ -85,35 +106,56 @@ func (g *Gate) tell(name string) error {
 	where := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: wellKnown + u.Path}
 	challenge := `, resource_metadata="` + where.String() + `"`
 	if g.resourceName != "" {
-		g.metadata[""], g.own = challenge, r
+		g.metadata[wanted{}], g.own = challenge, r
 		return nil
 	}
-	g.metadata[host] = challenge
+	exact.path, loose.path = "", ""
+	g.metadata[exact] = challenge
+	if g.metadata[loose] == "" {
+		g.metadata[loose] = challenge
+	}
 	return nil
 }
 
 // pointer is the part of a challenge that leads to the metadata (RFC 9728 §5.1),
 // "" where the request is for a host that the configuration does not name.
 func (g *Gate) pointer(r *http.Request) string {
-	if text, ok := g.metadata[""]; ok {
+	if text, ok := g.metadata[wanted{}]; ok {
 		return text
 	}
-	return g.metadata[gate.Host(r)]
+	exact, loose := wantedOf(r, "")
+	if text, ok := g.metadata[exact]; ok {
+		return text
+	}
+	return g.metadata[loose]
+}
+
+// describes is the resource whose metadata a request asks for; nil: none. own is
+// the one that the gate names by itself.
+func (a *App) describes(r *http.Request, own *resource) *resource {
+	path, ok := strings.CutPrefix(r.URL.Path, wellKnown)
+	if !ok || r.URL.RawPath != "" || !isSafe(r) && r.Method != http.MethodOptions {
+		return nil
+	}
+	exact, loose := wantedOf(r, path)
+	if found := a.resources[exact]; found != nil {
+		return found
+	}
+	if found := a.resources[loose]; found != nil {
+		return found
+	}
+	if own != nil && own.path == path {
+		return own
+	}
+	return nil
 }
 
 // described answers a request for metadata, which needs no token, and reports
 // whether it was one.
 func (a *App) described(w http.ResponseWriter, r *http.Request, own *resource) bool {
-	path, ok := strings.CutPrefix(r.URL.Path, wellKnown)
-	if !ok || r.URL.RawPath != "" || !isSafe(r) && r.Method != http.MethodOptions {
-		return false
-	}
-	found := a.resources[gate.Host(r)+path]
+	found := a.describes(r, own)
 	if found == nil {
-		if own == nil || own.path != path {
-			return false
-		}
-		found = own
+		return false
 	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*") // it is for everybody's eyes, those of pages too
@@ -155,7 +197,7 @@ func (g *Gate) folder() string {
 
 // sites are the addresses under which a gate can be reached, by the host matcher
 // of its site. One without a host, or with a wildcard, has none.
-func (s spot) sites(g *Gate) (all []string) {
+func (s spot) sites(g *Gate) (all []site) {
 	if s.app == nil {
 		return nil
 	}
@@ -163,16 +205,25 @@ func (s spot) sites(g *Gate) (all []string) {
 	if len(s.inner) > 0 {
 		within = s.inner[0].sub
 	}
-	for _, server := range s.app.Servers {
+	for _, name := range slices.Sorted(maps.Keys(s.app.Servers)) {
+		server := s.app.Servers[name]
 		for _, route := range server.Routes {
 			if slices.Contains(route.Handlers, within) {
 				for _, host := range hostsOf(route) {
-					all = append(all, siteAddress(server, host))
+					for _, address := range siteAddresses(server, host) {
+						all = append(all, site{address, server})
+					}
 				}
 			}
 		}
 	}
-	return distinct(all)
+	return all
+}
+
+// site is an address of a gate, at the server that listens there.
+type site struct {
+	address string
+	server  *caddyhttp.Server
 }
 
 func hostsOf(route caddyhttp.Route) (hosts []string) {
@@ -186,9 +237,9 @@ func hostsOf(route caddyhttp.Route) (hosts []string) {
 	return slices.DeleteFunc(hosts, func(host string) bool { return strings.ContainsAny(host, "*{}\"\\") })
 }
 
-// siteAddress is https, whoever ends TLS: a token is not for plain text. On the
-// machine itself a server without TLS is taken as it is.
-func siteAddress(server *caddyhttp.Server, host string) string {
+// siteAddresses are https, whoever ends TLS: a token is not for plain text. On the
+// machine itself a server without TLS is taken as it is. There is one for each port.
+func siteAddresses(server *caddyhttp.Server, host string) (all []string) {
 	host = strings.ToLower(host)
 	scheme := "https://"
 	if isLoopback(host) && len(server.TLSConnPolicies) == 0 {
@@ -200,10 +251,12 @@ func siteAddress(server *caddyhttp.Server, host string) string {
 	for _, listen := range server.Listen {
 		address, err := caddy.ParseNetworkAddress(listen)
 		if err == nil && !address.IsUnixNetwork() && address.StartPort != 80 && address.StartPort != 443 {
-			return scheme + host + ":" + strconv.Itoa(int(address.StartPort))
+			all = append(all, scheme+host+":"+strconv.Itoa(int(address.StartPort)))
+		} else {
+			all = append(all, scheme+host)
 		}
 	}
-	return scheme + host
+	return distinct(all)
 }
 
 // resourceMend says what is wrong with an identifier, or "" (RFC 9728 §1.2).

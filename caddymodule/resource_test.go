@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -114,4 +116,95 @@ http:// {
 	if a := w.get(wellKnown); a.status != http.StatusUnauthorized {
 		t.Errorf("got %v", a)
 	}
+}
+
+// RFC 9728 §3.3: a client must not use a document of another resource than the one
+// it asked for, and another port is another.
+func TestSitesOnSeveralPortsAreSeveralResources(t *testing.T) {
+	w := newWorld(t)
+	sites, ports := `
+http://localhost:$1 {
+	bind 127.0.0.1
+	token_issuer
+	token_gate {
+		scope openid
+	}
+}
+http://localhost:$2, http://127.0.0.1:$2 {
+	bind 127.0.0.1
+	token_gate {
+		scope orders:read
+	}
+}
+http://localhost:$3 {
+	bind 127.0.0.1
+	token_gate {
+		embedded off
+		issuer http://127.0.0.1:9 {
+			audience api
+		}
+	}
+}`, freePorts(t, 3)
+	for n, port := range ports {
+		sites = strings.ReplaceAll(sites, "$"+string(rune('1'+n)), port)
+	}
+	w.load(oneIssuer, sites)
+	const ours = `"authorization_servers":["https://auth.example.com"],"scopes_supported":`
+	for site, rest := range map[string]string{
+		"http://localhost:" + ports[0]: ours + `["openid"]`,
+		"http://localhost:" + ports[1]: ours + `["orders:read"]`,
+		"http://127.0.0.1:" + ports[1]: ours + `["orders:read"]`,
+		"http://localhost:" + ports[2]: `"authorization_servers":["http://127.0.0.1:9"]`,
+	} {
+		want := `{"resource":"` + site + `",` + rest + `,"bearer_methods_supported":["header"]}`
+		if status, _, body := overTCP(t, site+wellKnown, ""); status != http.StatusOK || body != want {
+			t.Errorf("%d %s, want %s", status, body, want)
+		}
+		pointer := `resource_metadata="` + site + wellKnown + `"`
+		if status, h, _ := overTCP(t, site+"/x", ""); status != http.StatusUnauthorized || !strings.HasSuffix(h.Get("WWW-Authenticate"), pointer) {
+			t.Errorf("%s: %d %v", site, status, h)
+		}
+	}
+	// What a port is called outside is not known here; whose it is, is.
+	for n, scope := range map[int]string{0: "openid", 1: "orders:read"} {
+		if _, _, body := overTCP(t, "http://localhost:"+ports[n]+wellKnown, "localhost:1"); !strings.Contains(body, `["`+scope+`"]`) {
+			t.Errorf("by another port: %s", body)
+		}
+	}
+}
+
+// freePorts are ports that nobody listened on a moment ago.
+func freePorts(t *testing.T, n int) (ports []string) {
+	t.Helper()
+	for range n {
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+// overTCP asks over the network, as if by another name where host is one.
+func overTCP(t *testing.T, url, host string) (int, http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	a, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	body, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, a.Header, string(body)
 }

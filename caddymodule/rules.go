@@ -40,6 +40,9 @@ func (g *Gate) fulfillable(own *offer) error {
 		if len(g.Issuer) == 0 {
 			return wrong("embedded", "off", "no issuer is left to trust; add an issuer block")
 		}
+		if len(g.Audience) > 0 {
+			return wrong("audience", g.Audience[0], "without effect: it is whom tokens of the embedded issuer are for, and this gate takes none; whom a foreign issuer's are for stands in its block")
+		}
 		own = nil
 	} else if own == nil {
 		return placed("token_gate: there is no issuer; add the global option token_issuer, or `embedded off` and an issuer block", g.At)
@@ -82,17 +85,19 @@ func (g *Gate) fulfillable(own *offer) error {
 }
 
 // checkOffer compares the rules with what the embedded issuer can give. A token
-// of another issuer may hold anything, but its audiences are known.
+// of another issuer may hold anything, but whom it is for stands in that issuer's
+// block alone.
 func (g *Gate) checkOffer(own *offer, wrong func(word, value, format string, a ...any) error) error {
 	foreign := len(g.Issuer) > 0
 	audiences := own.audiences()
-	for _, i := range g.Issuer {
-		audiences = append(audiences, i.Audience...)
-	}
 	for _, a := range g.Audience {
-		if !hasPlaceholder(a) && !own.has(a, "client", audiences) && !own.has(a, "audience", nil) {
-			return wrong("audience", a, "no client has this id%s", didYouMean(a, audiences))
+		if hasPlaceholder(a) || own.has(a, "client", audiences) || own.has(a, "audience", nil) {
+			continue
 		}
+		if i := slices.IndexFunc(g.Issuer, func(i ForeignIssuer) bool { return slices.Contains(i.Audience, a) }); i >= 0 {
+			return wrong("audience", a, "without effect: no token of the embedded issuer is for it; for those of %s it counts where it stands, in that issuer's block", g.Issuer[i].Issuer)
+		}
+		return wrong("audience", a, "no client has this id%s", didYouMean(a, audiences))
 	}
 	if foreign {
 		return nil
