@@ -38,7 +38,7 @@ func BenchmarkGateHandler(b *testing.B) {
 	}
 }
 
-// A request that passes with a token seen before costs four allocations, or five,
+// A request that passes with a token seen before costs at most five allocations,
 // with its headers and two placeholders, and no line in the log.
 func TestAnAcceptedHitIsCheap(t *testing.T) {
 	const most = 5
