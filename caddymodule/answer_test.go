@@ -132,8 +132,16 @@ func TestQuestionThatHasTwoReadingsIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, a)
 		}
 	}
-	if reason := text(w.events("gate refused")[0]["reason"]); reason != "bad_original_request" {
-		t.Errorf("reason %q", reason)
+	causes := map[string]bool{}
+	for _, e := range w.events("gate refused") {
+		if causes[text(e["cause"])] = true; text(e["reason"]) != "bad_original_request" {
+			t.Errorf("%v", e)
+		}
+	}
+	for _, cause := range []string{"X-Forwarded-Uri has to be there once", "neither X-Original-URL nor X-Forwarded-Uri says what is asked about"} {
+		if !causes[cause] {
+			t.Errorf("no cause %q in %v", cause, causes)
+		}
 	}
 }
 

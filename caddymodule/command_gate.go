@@ -43,7 +43,7 @@ that. Nothing is sent to a backend. The request is taken to come from this machi
 Other users of the machine can read a command's arguments: in the place of --token,
 --token-stdin reads the token.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			q := question{Method: args[0], URL: args[1]}
+			q := question{Method: args[0], URL: args[1], Via: c.Flag("via").Value.String()}
 			var err error
 			if q.Token, err = tokenOf(c); err != nil {
 				return err
@@ -56,6 +56,7 @@ Other users of the machine can read a command's arguments: in the place of --tok
 		},
 	}
 	c.Flags().String("token", "", "The access token of the request; without one it has none")
+	c.Flags().String("via", "", "The address at which another proxy asks a gate with the word `answer`, which URL is about")
 	c.Flags().Bool("token-stdin", false, "Read the access token from standard input")
 	return c
 }
@@ -73,6 +74,9 @@ func tokenOf(c *cobra.Command) (string, error) {
 			return "", fmt.Errorf("reading the token: %w", err)
 		}
 		raw = strings.TrimSpace(string(text))
+	}
+	if name, value, found := strings.Cut(raw, ":"); found && strings.EqualFold(name, "Authorization") {
+		raw = strings.TrimSpace(value)
 	}
 	if len(raw) > 7 && strings.EqualFold(raw[:7], "Bearer ") {
 		raw = strings.TrimSpace(raw[7:])
@@ -105,6 +109,9 @@ func (q question) print(out io.Writer, answer []byte) error {
 	x.Token.print(say)
 	for _, g := range x.Gates {
 		say("gate %s: %s", orElse(g.At, "-"), strings.TrimSpace(g.Decision+" "+g.Reason))
+		if g.Note != "" {
+			say("  note   %s", g.Note)
+		}
 		for _, r := range g.Rules {
 			mark := "holds"
 			if !r.Holds {

@@ -37,7 +37,7 @@ func (Explain) Routes() []caddy.AdminRoute {
 
 // explanation is the answer: what becomes of a request, and why.
 type explanation struct {
-	Decision string        `json:"decision"` // passed, refused, unguarded, or issuer for an endpoint of it
+	Decision string        `json:"decision"` // passed, refused, unguarded, metadata, or issuer for an endpoint of it
 	Status   int           `json:"status,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // as in the log and the metrics
 	At       string        `json:"at,omitempty"`     // the line that decided
@@ -53,6 +53,7 @@ type gateSays struct {
 	At       string     `json:"at,omitempty"`
 	Decision string     `json:"decision"` // accepted, anonymous, excepted, shadowed, refused, outside (of its matcher)
 	Reason   string     `json:"reason,omitempty"`
+	Note     string     `json:"note,omitempty"`
 	Rules    []ruleSays `json:"rules,omitempty"`
 }
 
@@ -90,6 +91,10 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &q); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}
+	q, original, err := q.original(r.Context())
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
 	asked, err := q.asked(r.Context())
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
@@ -102,6 +107,7 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}
+	t.original = original
 	if t.routes(t.server.Routes); t.err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: t.err}
 	}
@@ -112,17 +118,31 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 
 // explain sums the tour up. The last gate that judged has decided.
 func (t *tour) explain() *explanation {
-	x := &explanation{Decision: "unguarded", Next: t.end, At: t.at, Gates: []gateSays{}, Says: "no gate judges it", Mend: "put token_gate before " + t.end}
+	x := &explanation{Decision: "unguarded", Next: t.end, At: t.at, Gates: []gateSays{}, Says: "no gate judges it", Mend: t.guard()}
 	for _, m := range t.met {
 		x.Gates = append(x.Gates, m.summary())
 		if !m.outside {
 			x.decide(m, t.now)
 		}
 	}
-	if t.end == "token_issuer" {
+	switch {
+	case t.told:
+		x.Decision, x.At, x.Says, x.Mend = "metadata", t.at, "the metadata of a resource (RFC 9728), which everybody may read", ""
+	case t.end == "token_issuer":
 		x.Decision, x.At, x.Says, x.Mend = "issuer", t.at, "an endpoint of the issuer, which is in front of every gate", ""
 	}
 	return x
+}
+
+// guard says how a request that no gate judges would come to be judged.
+func (t *tour) guard() string {
+	for _, m := range t.met { // all of them outside
+		return "widen the matcher of the gate at " + orElse(m.gate.At, "its line")
+	}
+	if t.end == "nothing" {
+		return "no site answers this address with anything: look at its host, port and path"
+	}
+	return "put token_gate before " + t.end
 }
 
 func (m met) summary() gateSays {
@@ -130,6 +150,9 @@ func (m met) summary() gateSays {
 		return gateSays{At: m.gate.At, Decision: "outside"}
 	}
 	s := gateSays{At: m.gate.At, Decision: "accepted"}
+	if m.anyway {
+		s.Note = "its matcher does not select this path, but a backend may read it in another way, so it is judged"
+	}
 	switch refusal := m.says.Refusal; {
 	case m.says.Pass == nil:
 		s.Decision, s.Reason = "refused", string(refusal.Reason)
@@ -189,13 +212,16 @@ func (x *explanation) decide(m met, now time.Time) {
 	refusal := m.says.Refusal
 	if refusal != nil {
 		x.Reason = string(refusal.Reason)
-		x.Mend = mends[refusal.Reason]
+		x.Mend = m.mend(refusal)
 	}
 	for _, r := range m.says.Rules {
 		if decisive := r.Word == "except" || refusal != nil && !r.Holds; decisive {
 			x.At, x.Says = m.line(r), strings.TrimSpace(r.Word+" "+r.Value)+": "+r.Says
 			break
 		}
+	}
+	if m.anyway {
+		x.Says += "; the gate's matcher does not select this path, but a backend may read it in another way"
 	}
 	switch {
 	case m.says.Pass == nil:

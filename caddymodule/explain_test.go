@@ -15,14 +15,25 @@ import (
 // explained asks the admin endpoint about a request.
 func (w *world) explained(method, url, token string) explanation {
 	w.Helper()
-	body, err := json.Marshal(question{Method: method, URL: url, Token: token})
+	return w.explains(question{Method: method, URL: url, Token: token})
+}
+
+// explainedVia asks about what another proxy would ask.
+func (w *world) explainedVia(via, url, token string) explanation {
+	w.Helper()
+	return w.explains(question{Method: http.MethodGet, URL: url, Token: token, Via: via})
+}
+
+func (w *world) explains(q question) explanation {
+	w.Helper()
+	body, err := json.Marshal(q)
 	if err != nil {
 		w.Fatal(err)
 	}
 	status, text := w.admin(http.MethodPost, explainPath, string(body), "Content-Type: application/json")
 	var x explanation
 	if err := json.Unmarshal([]byte(text), &x); err != nil || status != http.StatusOK {
-		w.Fatalf("%s %s: %d %s", method, url, status, text)
+		w.Fatalf("%s %s: %d %s", q.Method, q.URL, status, text)
 	}
 	return x
 }
@@ -93,6 +104,8 @@ func TestExplanationIsWhatTheRequestIsAnswered(t *testing.T) {
 		{"GET", "/open/door", "", "unguarded", "", "", "no gate judges it"},
 		{"GET", "/", "", "passed", "Caddyfile:57", "", "every rule holds"},
 		{"GET", "/", good, "passed", "Caddyfile:57", "", "every rule holds"},
+		{"GET", "/open%2fdoor", good, "refused", "Caddyfile:37", "missing_scope", "the gate's matcher does not select this path"},
+		{"GET", "//api/health", "", "refused", "Caddyfile:35", "no_bearer_token", "may read it in another way"},
 		{"POST", "/oauth2/token", "", "issuer", "Caddyfile:33", "", "an endpoint of the issuer"},
 	} {
 		x := w.explained(c.method, "http://app.example.com"+c.path, c.token)
@@ -174,5 +187,45 @@ func TestExplainCommand(t *testing.T) {
 		if _, err := run("", strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.args, err, c.want)
 		}
+	}
+}
+
+// What explain says of metadata and of other proxies' questions is what the server
+// answers.
+func TestExplanationKnowsMetadataAndOtherProxies(t *testing.T) {
+	w := newWorld(t)
+	w.load(trustsSocket, `
+http://app.example.com {
+	token_issuer
+	token_gate
+}
+http://gate.example.com {
+	token_gate {
+		answer
+		except /public/*
+	}
+	token_gate /orders/* {
+		answer
+		scope openid
+	}
+}`)
+	x := w.explained(http.MethodGet, "http://app.example.com"+wellKnown, "")
+	if a := w.get(wellKnown); x.Decision != "metadata" || x.Status != 0 || a.status != http.StatusOK {
+		t.Errorf("metadata: %+v, answered %v", x, a)
+	}
+	if x = w.explained(http.MethodGet, "http://gate.example.com/gate", w.token()); x.Status != http.StatusBadRequest || x.Reason != "bad_original_request" || !strings.Contains(x.Mend, "--via") {
+		t.Errorf("without a proxy: %+v", x)
+	}
+	for url, want := range map[string]string{
+		"https://shop.example.com/": "passed ", "https://shop.example.com/orders/7": "refused missing_scope", "https://shop.example.com/orders": "passed ",
+		"https://shop.example.com/public/..%2forders/7": "refused missing_scope", "https://shop.example.com/public/x": "passed ",
+	} {
+		x := w.explainedVia("http://gate.example.com/gate", url, w.reader())
+		if got := x.Decision + " " + x.Reason; got != want {
+			t.Errorf("%s: %+v, want %s", url, x, want)
+		}
+	}
+	if x = w.explained(http.MethodGet, "http://nobody.example.com/", ""); x.Decision != "unguarded" || !strings.Contains(x.Mend, "no site answers") {
+		t.Errorf("%+v", x)
 	}
 }

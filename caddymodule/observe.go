@@ -113,8 +113,8 @@ func (g *Gate) passed(r *http.Request, pass *gate.Pass) {
 }
 
 // refused counts a request that does not pass, or would not but for the shadow,
-// and writes its one event. The
-// path stands in it, the query never: there clients send what is not for logs.
+// and writes its one event. The path stands in it, the query never: there clients
+// send what is not for logs.
 func (g *Gate) refused(r *http.Request, refusal *gate.Refusal, outcome string) {
 	gateRequests.WithLabelValues(outcome, string(refusal.Reason)).Inc()
 	c := g.logger.Check(zapcore.InfoLevel, "gate "+outcome)
@@ -125,6 +125,13 @@ func (g *Gate) refused(r *http.Request, refusal *gate.Refusal, outcome string) {
 		zap.String("outcome", outcome), zap.String("reason", string(refusal.Reason)), zap.Int("status", refusal.Status),
 		zap.String("host", r.Host), zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.String("peer", peerOf(r)),
 		zapAt(g.At),
+	}
+	if why := refusal.Why(); why != "" {
+		fields = append(fields, zap.String("cause", why))
+	}
+	if gate.Ambiguous(r.URL) {
+		// Decoded it may look like any other path, and every gate judges it.
+		fields = append(fields, zap.String("ambiguous_path", r.URL.EscapedPath()))
 	}
 	if refusal.Claims != nil {
 		fields = append(fields, zap.String("who", refusal.Claims.Subject), zapClient(refusal.Claims.ClientID))

@@ -58,3 +58,17 @@ func TestOperatingPageNamesEveryCommand(t *testing.T) {
 		}
 	}
 }
+
+// What an operator may read as a reason in the log stands on the page.
+func TestOperatingPageNamesEveryReason(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason := range mends {
+		if !strings.Contains(string(text), "`"+string(reason)+"`") {
+			t.Errorf("%s is not there", reason)
+		}
+	}
+}

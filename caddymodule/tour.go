@@ -24,15 +24,17 @@ import (
 // tour follows a request through Caddy's routes as far as they only look at it:
 // matchers, rewrites and gates. Nothing is answered and nothing is sent on.
 type tour struct {
-	r      *http.Request
-	repl   *caddy.Replacer
-	server *caddyhttp.Server
-	now    time.Time
+	r        *http.Request
+	original *http.Request // that a proxy asks about; nil: none does
+	repl     *caddy.Replacer
+	server   *caddyhttp.Server
+	now      time.Time
 
 	groups map[string]bool
 	met    []met
 	end    string // what answers: the name of a handler, or "nothing"
 	at     string // where that was written, if it is ours
+	told   bool   // the answer is a resource's metadata
 	err    error
 }
 
@@ -40,6 +42,8 @@ type tour struct {
 type met struct {
 	gate    *Gate
 	outside bool // its matcher does not select the request
+	anyway  bool // nor does it here, but a backend may read the path in another way
+	unclear bool // the same of the path alone: no exception counts
 	says    *gate.Explanation
 }
 
@@ -48,6 +52,21 @@ type question struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
 	Token  string `json:"token,omitempty"`
+
+	// The address at which another proxy asks, where URL is what it asks about.
+	Via string `json:"via,omitempty"`
+}
+
+// original is the request that a proxy asks about, where the question says that one
+// does; nil else.
+func (q question) original(ctx context.Context) (via question, original *http.Request, err error) {
+	if q.Via == "" {
+		return q, nil, nil
+	}
+	if original, err = q.asked(ctx); err != nil {
+		return q, nil, err
+	}
+	return question{Method: http.MethodGet, URL: q.Via, Token: q.Token}, original, nil
 }
 
 // asked makes the request that a question is about.
@@ -56,9 +75,13 @@ func (q question) asked(ctx context.Context) (*http.Request, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("url: expected an address such as https://app.example.com/orders")
 	}
-	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(q.Method), u.RequestURI(), http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(q.Method), "/", http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("method: %q is none", q.Method)
+	}
+	// As the server reads it: two slashes in front are a path, and no host.
+	if r.URL, err = url.ParseRequestURI(u.RequestURI()); err != nil {
+		return nil, fmt.Errorf("url: %w", err)
 	}
 	r.RequestURI, r.Host, r.RemoteAddr = u.RequestURI(), u.Host, "127.0.0.1:0"
 	if u.Scheme == "https" {
@@ -163,6 +186,10 @@ func (t *tour) issuer(h *Issuer) bool {
 		return true
 	}
 	defer run.release()
+	if h.app.describes(t.r, nil) != nil {
+		t.end, t.at, t.told = "token_issuer", h.At, true
+		return true
+	}
 	if !run.issuer.Handles(t.r) {
 		return false
 	}
@@ -178,24 +205,59 @@ func (t *tour) gate(g *Gate) bool {
 		return true
 	}
 	defer run.release()
+	if g.app.describes(t.r, g.own) != nil {
+		t.end, t.at, t.told = "token_gate", g.At, true
+		return true
+	}
+	r := t.judged(g)
+	if r == nil {
+		cause := errors.New("asked by itself, and not by a proxy about another request")
+		refusal := &gate.Refusal{Status: http.StatusBadRequest, Reason: badOriginal, Cause: cause}
+		rules := []gate.Rule{{Word: "answer", Value: g.Answer, Says: cause.Error()}}
+		t.met = append(t.met, met{gate: g, says: &gate.Explanation{Refusal: refusal, Rules: rules}})
+		t.end, t.at = "token_gate", g.At
+		return true
+	}
+	m := met{gate: g, unclear: gate.Ambiguous(r.URL)}
 	if len(g.matchers) > 0 {
-		matched, err := g.matchers.AnyMatchWithError(t.r)
+		matched, err := g.matchers.AnyMatchWithError(r)
 		if err != nil {
 			t.err = err
 			return true
 		}
-		if !matched && !gate.Ambiguous(t.r.URL) {
-			t.met = append(t.met, met{gate: g, outside: true})
+		if m.outside, m.anyway = !matched && !m.unclear, !matched && m.unclear; m.outside {
+			t.met = append(t.met, m)
 			return false
 		}
 	}
-	says := g.gate.Explain(t.r, t.now)
-	t.met = append(t.met, met{gate: g, says: says})
+	says := g.gate.Explain(r, t.now)
+	m.says = says
+	t.met = append(t.met, m)
+	if g.Answer != "" && !g.more && says.Pass != nil {
+		t.end, t.at = "token_gate, to the proxy that asks", g.At
+		return true
+	}
 	if says.Pass == nil {
 		t.end, t.at = "token_gate", g.At
 		return true
 	}
 	return false
+}
+
+// judged is the request that a gate judges: of one that answers the proxy's, and nil
+// where there is none.
+func (t *tour) judged(g *Gate) *http.Request {
+	switch {
+	case g.Answer == "" || t.original == nil && g.Answer == answerRequest:
+		return t.r
+	case t.original == nil:
+		return nil
+	}
+	o := *t.r
+	address := *t.original.URL // with a host, as the proxy names it
+	address.Scheme, address.Host = "http", t.original.Host
+	o.Method, o.URL, o.Host, o.RequestURI = t.original.Method, &address, t.original.Host, t.original.RequestURI
+	return &o
 }
 
 // nowhere is the answer that nobody gets.

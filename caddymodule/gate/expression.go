@@ -148,11 +148,13 @@ func (f *facts) ResolveName(name string) (any, bool) {
 // Parent implements cel.Activation.
 func (f *facts) Parent() cel.Activation { return nil }
 
+var errTwoReadings = errors.New("the path has more than one reading")
+
 // holds answers no to whatever cannot be answered: a claim that is not there, a
 // comparison of text with a number, too much work. Then the error says why.
 func (e *Expression) holds(f *facts) (bool, error) {
 	if e.path && Ambiguous(f.r.URL) {
-		return false, errors.New("the path has more than one reading")
+		return false, errTwoReadings
 	}
 	out, _, err := e.program.Eval(f)
 	if err != nil {
