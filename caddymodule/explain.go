@@ -180,7 +180,7 @@ func (m met) line(r gate.Rule) string {
 			return g.Claim[i].At
 		}
 	case "audience":
-		if i := m.foreign(); i != nil && len(g.Audience) == 0 {
+		if i := m.foreign(); i != nil {
 			return i.Lines.of("audience", name, i.At)
 		}
 	case "issuer":
@@ -219,6 +219,9 @@ func (x *explanation) decide(m met, now time.Time) {
 			x.At, x.Says = m.line(r), strings.TrimSpace(r.Word+" "+r.Value)+": "+r.Says
 			break
 		}
+	}
+	if i := m.foreign(); i != nil && refusal != nil && (refusal.Reason == gate.SilentIssuer || refusal.Reason == gate.UnknownKey) {
+		x.At = i.At
 	}
 	if m.anyway {
 		x.Says += "; the gate's matcher does not select this path, but a backend may read it in another way"

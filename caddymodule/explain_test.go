@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -227,5 +229,36 @@ http://gate.example.com {
 	}
 	if x = w.explained(http.MethodGet, "http://nobody.example.com/", ""); x.Decision != "unguarded" || !strings.Contains(x.Mend, "no site answers") {
 		t.Errorf("%+v", x)
+	}
+}
+
+// What is wrong with a foreign issuer's token is mended in that issuer's block.
+func TestExplanationOfAForeignTokenNamesItsIssuersLines(t *testing.T) {
+	w, known, stranger := newWorld(t), newPartner(t), newPartner(t)
+	if err := os.WriteFile(filepath.Join(w.dir, "jwks.json"), []byte(known.jwks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	token_gate {
+		audience shop
+		claim groups all nobody
+		claim groups staff
+		issuer https://login.partner.example {
+			audience api
+			jwks_file $DIR/jwks.json
+		}
+	}
+}`)
+	for _, c := range []struct{ token, reason, at, mend string }{
+		{known.token(t, "shop", "staff", time.Hour), "wrong_audience", "Caddyfile:38", "in its issuer's block"},
+		{stranger.token(t, "api", "staff", time.Hour), "unknown_key", "Caddyfile:37", "get a token from a trusted one"},
+		{known.token(t, "api", "guests", time.Hour), "missing_claim", "Caddyfile:36", "the token's issuer has to put this"},
+	} {
+		x := w.explained(http.MethodGet, "http://app.example.com/", c.token)
+		if x.Reason != c.reason || x.At != c.at || !strings.Contains(x.Mend, c.mend) {
+			t.Errorf("%s: %+v", c.reason, x)
+		}
 	}
 }

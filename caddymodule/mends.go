@@ -25,7 +25,7 @@ var mends = map[oauth.Reason]string{
 	gate.MissingClaim:      "give the account this attribute (`gatehouse issuer user set`) and get a new token; or change the gate's `claim`",
 	gate.ExpressionRefused: "the expression says no to this token and request: its line is the one to look at",
 	gate.StaleSignIn:       "have the person sign in again (`max_age` or `prompt=login` at the authorization endpoint), and use the new token",
-	gate.SilentIssuer:      "the token's issuer cannot be asked now: the log says why (`issuer cannot be asked`), and `gatehouse_gate_keys_state` whether it lasts",
+	gate.SilentIssuer:      "the token's issuer cannot be asked now: the log says why (`issuer cannot be asked`, or of opaque tokens that it does not answer), and `gatehouse_gate_keys_state`, `gatehouse_gate_key_fetches_total` and `gatehouse_gate_introspections_total` whether it lasts; it is asked again within a minute",
 	untrustedProxy:         "name the proxy that asks in `trusted_proxies` of the global option `servers`",
 	badOriginal:            "the log says as `cause` what is wrong with the headers that the proxy sends; to explain what it asks about, ask for that address, with --via and the address where the proxy asks",
 	oauth.StoreUnavailable: "nobody can say now: look at /health and at the log",
@@ -37,6 +37,8 @@ func (m met) mend(refusal *gate.Refusal) string {
 	switch {
 	case m.anyway, m.unclear && refusal.Reason == oauth.NoBearerToken && len(m.gate.Except) > 0:
 		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes; no matcher and no `except` counts for one that has two"
+	case refusal.Reason == gate.WrongAudience && c != nil && c.Foreign():
+		return "get a token for this audience, or add the token's to the word `audience` in its issuer's block"
 	case refusal.Reason == gate.MissingClaim && c != nil && c.Foreign():
 		return "the token's issuer has to put this into its tokens; or change the gate's `claim`"
 	case refusal.Reason == gate.StaleSignIn && c != nil && c.Value("auth_time") == nil:

@@ -69,6 +69,9 @@ func (g *Gate) fulfillable(own *offer) error {
 			return wrong("scope", s, "not a scope (RFC 6749 §3.3)")
 		}
 	}
+	if age, problem := parseDuration(g.MaxAge); g.MaxAge != "" && problem == "" && age < time.Second {
+		return wrong("max_age", g.MaxAge, "at least 1s: clients are told it in whole seconds")
+	}
 	if mend := resourceMend(g.Resource); mend != "" {
 		return wrong("resource", g.Resource, "%s", mend)
 	}

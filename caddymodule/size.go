@@ -16,7 +16,7 @@ const mostMemory = 1 << 40
 func parseSize(text string) (bytes int64, problem string) {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n < leastMemory || n > mostMemory {
-		return 0, ": expected an amount of memory from 1MiB on, such as 400MiB"
+		return 0, ": expected an amount of memory from 1MiB to 1TiB, such as 400MiB"
 	}
 	return int64(n), ""
 }

@@ -88,7 +88,10 @@ func checkHeaderName(name string) error {
 		return errors.New("a header name has 1 to 63 characters")
 	}
 	if slices.Contains(reserved, name) {
-		return fmt.Errorf("%s cannot be an identity header", name)
+		if name == "Authorization" {
+			return errors.New("Authorization cannot be an identity header: what becomes of it says `forward`")
+		}
+		return fmt.Errorf("%s cannot be an identity header: it has a meaning of its own on the way to the backend", name)
 	}
 	return nil
 }
