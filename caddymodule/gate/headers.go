@@ -89,7 +89,7 @@ func checkHeaderName(name string) error {
 	}
 	if slices.Contains(reserved, name) {
 		if name == "Authorization" {
-			return errors.New("Authorization cannot be an identity header: what becomes of it says `forward`")
+			return fmt.Errorf("%s cannot be an identity header: `forward` says what becomes of it", name)
 		}
 		return fmt.Errorf("%s cannot be an identity header: it has a meaning of its own on the way to the backend", name)
 	}
