@@ -10,8 +10,8 @@ import (
 )
 
 // nicer is how much lower the priority is than this process's own. Where the machine is
-// busy, hashes get a third of what requests get: people have to sign in there, too.
-const nicer = 5
+// busy, hashes get a tenth of what requests get: people have to sign in there, too.
+const nicer = 10
 
 // startLow starts a process with a low priority from its first instruction on. A
 // new process has the priority of the thread that makes it, so that is a thread
