@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,18 +21,20 @@ type watched struct {
 	streams *gate.Streams
 	pass    *gate.Pass
 	begun   bool
-	finish  func() // of a stream; nil where it is none
+	finish  func()                   // of a stream; nil where it is none
+	client  *http.ResponseController // of a stream
 
 	mu    sync.Mutex
 	cause error
 	over  bool
+	ended atomic.Bool // cause is set
 }
 
 // watch hands a request on and ends its answer with the token, should it be a
 // stream.
 func (g *Gate) watch(w http.ResponseWriter, r *http.Request, streams *gate.Streams, p *passage, next caddyhttp.Handler) error {
 	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, streams: streams, pass: p.pass}
-	defer answer.ended(r)
+	defer answer.leave(r)
 	return next.ServeHTTP(answer, r)
 }
 
@@ -44,6 +48,9 @@ func (w *watched) WriteHeader(status int) {
 
 func (w *watched) Write(b []byte) (int, error) {
 	w.begin()
+	if w.ended.Load() {
+		return 0, errStreamEnded
+	}
 	return w.ResponseWriterWrapper.Write(b)
 }
 
@@ -53,6 +60,20 @@ func (w *watched) ReadFrom(r io.Reader) (int64, error) {
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
+var errStreamEnded = errors.New("the stream's token is not good any more")
+
+// innermost is the server's own writer. Those around it keep deadlines of their own
+// and may be asked by the handler alone.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
+}
+
 func (w *watched) begin() {
 	if w.begun {
 		return
@@ -60,6 +81,7 @@ func (w *watched) begin() {
 	w.begun = true
 	if kind := w.Header()["Content-Type"]; len(kind) > 0 && gate.IsEndless(kind[0]) {
 		gateStreams.Inc()
+		w.client = http.NewResponseController(innermost(w.ResponseWriter))
 		w.finish = w.gate.gate.Watch(w.streams, w.pass, time.Now(), w.end)
 	}
 }
@@ -73,15 +95,15 @@ func (w *watched) end(cause error) {
 		return
 	}
 	w.cause = cause
-	client := http.NewResponseController(w.ResponseWriter)
+	w.ended.Store(true)
 	now := time.Now()
 	// What cannot be set is not needed: HTTP/2 ends with the first of them.
-	_ = client.SetWriteDeadline(now)
-	_ = client.SetReadDeadline(now)
+	_ = w.client.SetWriteDeadline(now)
+	_ = w.client.SetReadDeadline(now)
 }
 
-// ended gives up what a stream held.
-func (w *watched) ended(r *http.Request) {
+// leave gives up what a stream held.
+func (w *watched) leave(r *http.Request) {
 	if w.finish == nil {
 		return
 	}
