@@ -312,5 +312,5 @@ func (g *Gate) introspect(ctx context.Context, raw string, digest token.Digest, 
 		}
 		return nil, nil, err
 	}
-	return newEntry(digest, answer.Claims, token.Public{}, &told{by: i.asked, until: answer.Until, size: answer.Size}), i, nil
+	return newEntry(digest, answer.Claims, token.Public{}, &told{by: i.asked, until: answer.Until}), i, nil
 }

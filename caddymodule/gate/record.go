@@ -24,7 +24,6 @@ type entry struct {
 type told struct {
 	by    Introspector
 	until time.Time
-	size  int
 }
 
 func newEntry(digest token.Digest, claims *token.Claims, key token.Public, told *told) *entry {

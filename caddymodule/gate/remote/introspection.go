@@ -55,7 +55,6 @@ type Asked struct {
 type Answer struct {
 	Claims *token.Claims
 	Until  time.Time // when it is to be asked about again
-	Size   int       // of the answer
 }
 
 // Introspection asks one issuer about opaque tokens, each at a time once, and no
@@ -211,7 +210,7 @@ func (i *Introspection) post(ctx context.Context, raw string, proven bool, now t
 	if err == nil && claims.Issuer != i.config.Issuer {
 		err = token.ErrIssuer
 	}
-	return Answer{Claims: claims, Size: len(text)}, err
+	return Answer{Claims: claims}, err
 }
 
 func (i *Introspection) observe(e Asked) {
