@@ -56,7 +56,10 @@ func TestCryptoChangesUnderRequests(t *testing.T) {
 	w.backend(nil)
 	inGo := strings.Replace(oneIssuer, "signing_algorithm ES256", "signing_algorithm RS256", 1)
 	inOpenSSL := strings.Replace(oneIssuer, "signing_algorithm ES256", "crypto openssl", 1)
-	w.load(inGo, oneSite)
+	w.load(inOpenSSL, oneSite)
+	if a := w.get("/", "Authorization: Bearer "+w.token()); a.status != http.StatusOK {
+		t.Errorf("a token that OpenSSL signed, to OpenSSL: %v", a)
+	}
 	before := theState(t)
 	w.underRequests(func() {
 		for range 10 {
@@ -76,6 +79,7 @@ func TestCryptoChangesUnderRequests(t *testing.T) {
 	if a := w.get("/", bearer); a.status != http.StatusOK {
 		t.Errorf("a token that OpenSSL signed, to Go: %v", a)
 	}
+	// The gate remembers all these tokens, and no key of the library's with them.
 	for end := time.Now().Add(20 * time.Second); openssl.Held() > 0; runtime.GC() {
 		if time.Now().After(end) {
 			t.Fatalf("OpenSSL still holds %d objects", openssl.Held())

@@ -27,7 +27,7 @@ type told struct {
 }
 
 func newEntry(digest token.Digest, claims *token.Claims, key token.Public, told *told) *entry {
-	return &entry{claims: claims, key: key, told: told, record: &record{digest: digest}}
+	return &entry{claims: claims, key: key.Bare(), told: told, record: &record{digest: digest}}
 }
 
 // record is what is remembered of a token. Of a JWT it is what the next request

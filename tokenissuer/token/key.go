@@ -159,6 +159,13 @@ type Public struct {
 	verify func(input, signature []byte) error // nil: the algorithm's own
 }
 
+// Bare is the key for those who only remember it: without what verifies, which may
+// hold memory of a library for as long as anybody has it.
+func (p Public) Bare() Public {
+	p.verify = nil
+	return p
+}
+
 // Same says whether two keys are one: equal in id, algorithm and bytes.
 func (p Public) Same(other Public) bool {
 	if p.ID != other.ID || p.Algorithm != other.Algorithm {
