@@ -38,6 +38,8 @@ var places = map[string]place{
 	"tokenissuer/store":           {never: []string{"net/http"}},
 	"tokenissuer/store/sqlite":    {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/postgres":  {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
+	"tokenissuer/store/postgres/postgrestest": {never: []string{"net/http"}},
+
 	"tokenissuer/store/feed":      {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/storetest": {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 
