@@ -23,7 +23,8 @@ type abroad struct {
 	*httptest.Server
 	partner
 	fetches atomic.Int32
-	asked   atomic.Int32 // about opaque tokens
+	asked   atomic.Int32          // about opaque tokens
+	opaque  func(raw string) bool // those that are good; nil: one alone
 	down    atomic.Bool
 	fault   atomic.Value // http.HandlerFunc that answers for the key set instead; nil: none
 	mu      sync.Mutex   // of jwks
@@ -68,7 +69,7 @@ func (a *abroad) introspect(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil || id != "gate" || secret != partnerSecret:
 		rw.WriteHeader(http.StatusUnauthorized)
-	case r.FormValue("token") == theirOpaque:
+	case r.FormValue("token") == theirOpaque, a.opaque != nil && a.opaque(r.FormValue("token")):
 		_ = json.NewEncoder(rw).Encode(map[string]any{
 			"active": true, "sub": "bob", "aud": "https://api.example.com", "scope": "read", "client_id": "app", "exp": time.Now().Add(time.Hour).Unix(),
 		})

@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"errors"
+
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -34,7 +37,10 @@ var mends = map[oauth.Reason]string{
 // mend says what would change a refusal of this request.
 func (m met) mend(refusal *gate.Refusal) string {
 	c := m.says.Claims
+	failure, _ := errors.AsType[*remote.Failure](refusal.Cause)
 	switch {
+	case failure != nil && failure.Result == remote.Refused:
+		return "the issuer was not asked, for too much is or its answers failed: ask again in a moment; where clients come by way of another proxy, name it in `trusted_proxies`, or they share the allowance of one address"
 	case m.anyway, m.unclear && refusal.Reason == oauth.NoBearerToken && len(m.gate.Except) > 0:
 		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes; no matcher and no `except` counts for one that has two"
 	case refusal.Reason == gate.WrongAudience && c != nil && c.Foreign():

@@ -58,7 +58,7 @@ func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 		x.rule("token", "", false, "%v", missing)
 		return x
 	}
-	e, err := g.verify(r.Context(), raw, now)
+	e, err := g.verify(r, raw, now)
 	if e == nil {
 		x.Unverified = token.Peek(raw)
 		x.rule("token", "", false, "%v", err)

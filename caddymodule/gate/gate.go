@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -44,8 +45,8 @@ type Config struct {
 	// (RFC 9470); 0: any time.
 	MaxAge time.Duration
 
-	// Peer is the address of the client as an expression sees it; default: the
-	// connection's.
+	// Peer is the address of the client, as an expression sees it and as strangers
+	// are told apart; default: the connection's.
 	Peer func(*http.Request) string
 
 	// Except are paths that pass without a token and without identity: exact, or
@@ -98,11 +99,11 @@ type Opaque interface {
 	Opaque(context.Context, token.Digest) (*token.Claims, error)
 }
 
-// Introspector asks a foreign issuer what an opaque token stands for; proven is
-// one that was good before. It is a pointer. An error in whose chain is a
+// Introspector asks a foreign issuer what an opaque token stands for; from is the
+// client's address, as far as it is known, and proven a token that was good before. It is a pointer. An error in whose chain is a
 // *remote.Failure says that nobody can say now; another, that the token is no good.
 type Introspector interface {
-	Introspect(ctx context.Context, raw string, digest token.Digest, proven bool, now time.Time) (remote.Answer, error)
+	Introspect(ctx context.Context, raw string, digest token.Digest, from netip.Addr, proven bool, now time.Time) (remote.Answer, error)
 }
 
 // Revoked says what must be refused although it verifies: a revoked token, or
@@ -197,7 +198,7 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 }
 
 func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) (*Pass, error) {
-	e, err := g.verify(r.Context(), raw, now)
+	e, err := g.verify(r, raw, now)
 	if e == nil {
 		return g.refuse(nil, err, earlier)
 	}
@@ -238,7 +239,7 @@ func (g *Gate) refuse(c *token.Claims, cause error, earlier *Pass) (*Pass, error
 // verify answers with the cached reading of a token when the very same bytes
 // were verified before, and asks again everything that can change since then.
 // An error beside a reading is about a token that was good once.
-func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, error) {
+func (g *Gate) verify(r *http.Request, raw string, now time.Time) (*entry, error) {
 	if len(raw) > token.MaxSize {
 		return nil, token.ErrTooLarge // before it is hashed
 	}
@@ -249,7 +250,7 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 			return e, i.check(e, now)
 		}
 	}
-	e, i, err := g.read(ctx, raw, digest, e, now)
+	e, i, err := g.read(r, raw, digest, e, now)
 	if err != nil {
 		return nil, err
 	}
@@ -266,18 +267,18 @@ func (g *Gate) verify(ctx context.Context, raw string, now time.Time) (*entry, e
 
 // read finds out what a token says, and whose it is. Before is what was known of
 // it until a moment ago, or nil.
-func (g *Gate) read(ctx context.Context, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
+func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
 	if g.opaque != nil && token.IsOpaque(raw) {
-		e, i, err := g.look(ctx, digest)
+		e, i, err := g.look(r.Context(), digest)
 		if !asks || !errors.Is(err, token.ErrUnknown) {
 			return e, i, err
 		}
 	}
 	if asks {
-		return g.introspect(ctx, raw, digest, before, now)
+		return g.introspect(r, raw, digest, before, now)
 	}
-	return g.trusted.verify(ctx, raw)
+	return g.trusted.verify(r.Context(), raw)
 }
 
 // look finds an opaque token of the embedded issuer.
@@ -297,9 +298,10 @@ func (g *Gate) look(ctx context.Context, digest token.Digest) (*entry, *issuer, 
 }
 
 // introspect asks the foreign issuer that is asked about opaque tokens.
-func (g *Gate) introspect(ctx context.Context, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
+func (g *Gate) introspect(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	i := g.trusted.asks
-	answer, err := i.asked.Introspect(ctx, raw, digest, before != nil && before.told != nil, now)
+	from, _ := netip.ParseAddr(g.policy.peer(r)) // the zero Addr where it is none
+	answer, err := i.asked.Introspect(r.Context(), raw, digest, from, before != nil && before.told != nil, now)
 	if _, silent := errors.AsType[*remote.Failure](err); silent {
 		return nil, nil, fmt.Errorf("%w: %w", errSilent, err)
 	}

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -17,10 +18,12 @@ type oracle struct {
 	down   bool
 	asked  int
 	proven int // of those asked
+	from   netip.Addr
 }
 
-func (o *oracle) Introspect(_ context.Context, raw string, _ token.Digest, proven bool, now time.Time) (remote.Answer, error) {
+func (o *oracle) Introspect(_ context.Context, raw string, _ token.Digest, from netip.Addr, proven bool, now time.Time) (remote.Answer, error) {
 	o.asked++
+	o.from = from
 	if proven {
 		o.proven++
 	}
@@ -71,6 +74,24 @@ func TestForeignOpaqueTokenIsAskedAboutEveryTenSeconds(t *testing.T) {
 		t.Error("what its issuer has taken back still counts as good once")
 	}
 	wantReason(t, err, gate.UnknownToken)
+}
+
+// Who asks is the client as the server makes it out, not the connection's other end.
+func TestForeignIssuerIsAskedOnBehalfOfTheClient(t *testing.T) {
+	for peer, want := range map[string]netip.Addr{
+		"198.51.100.7": netip.MustParseAddr("198.51.100.7"), "2001:db8::1": netip.MustParseAddr("2001:db8::1"), "@": {}, "": {},
+	} {
+		s, o, g := oracleScene(t, gate.Config{Peer: func(*http.Request) string { return peer }})
+		if _, err := g.Check(request(theirToken), s.now); err != nil || o.from != want {
+			t.Errorf("%q: on behalf of %v: %v", peer, o.from, err)
+		}
+	}
+	s, o, g := oracleScene(t, gate.Config{})
+	r := request(theirToken)
+	r.RemoteAddr = "[2001:db8::2]:4711"
+	if _, err := g.Check(r, s.now); err != nil || o.from != netip.MustParseAddr("2001:db8::2") {
+		t.Errorf("on behalf of %v: %v", o.from, err)
+	}
 }
 
 // TestIntrospectedTokenIsJudgedLikeAnother: what the issuer calls active is not

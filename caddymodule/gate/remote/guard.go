@@ -2,6 +2,7 @@ package remote
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 )
 
 const (
-	burst     = 200.0 // tokens that turn out to be no good, at once
+	burst     = 200.0 // tokens that turn out to be no good, of all addresses at once
 	perSecond = 20.0  // and from then on
 	strikes   = 4     // failures in a row that are a pattern
 	restLeast = time.Second
@@ -21,49 +22,79 @@ const (
 type guard struct {
 	allowance float64 // questions about tokens that nobody has seen to be good
 	counted   time.Time
-	failures  int // in a row
-	rest      time.Time
+	strangers strangers // the share of each address in them
+	waiting   int       // of those questions
+
+	known, unseen streak
+	down          bool
 }
 
-// admit lets a question pass. That about a new token costs, and is given back
-// where the token is good: only those that are not use the allowance up.
-func (g *guard) admit(proven bool, now time.Time) error {
-	if now.Before(g.rest) {
+// streak is failures in a row. Tokens that were good and others have one each: an
+// issuer may choke on what strangers make up.
+type streak struct {
+	failures int
+	rest     time.Time
+}
+
+func (g *guard) streak(proven bool) *streak {
+	if proven {
+		return &g.known
+	}
+	return &g.unseen
+}
+
+// admit lets a question pass. That about a new token costs, first its address and
+// then all, and is given back where the token is good: only those that are not use
+// the allowances up.
+func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
+	if now.Before(g.streak(proven).rest) {
 		return fail(Refused, "it did not answer a moment ago")
 	}
 	if passed := now.Sub(g.counted); passed > 0 {
 		g.allowance = min(g.allowance+passed.Seconds()*perSecond, burst)
 		g.counted = now
 	}
-	if proven {
+	switch {
+	case proven:
 		return nil
-	}
-	if g.allowance < 1 {
+	case !g.strangers.may(from, now):
+		return fail(Refused, "too many unknown tokens came from one address")
+	case g.allowance < 1:
 		return fail(Refused, "too many unknown tokens were asked about")
+	case g.waiting == unseenMost:
+		return fail(Refused, "too many unknown tokens are being asked about")
 	}
+	g.strangers.charge(from, now)
 	g.allowance--
+	g.waiting++
 	return nil
 }
 
 // settle notes how a question ended.
-func (g *guard) settle(result Result, proven bool, now time.Time) (down, back bool) {
+func (g *guard) settle(result Result, from netip.Addr, proven bool, now time.Time) (down, back bool) {
+	if !proven {
+		g.waiting--
+	}
 	if result == OK && !proven {
 		g.allowance = min(g.allowance+1, burst)
+		g.strangers.giveBack(from)
 	}
 	if result == OK || result == Inactive {
-		back = g.failures >= strikes
-		g.failures, g.rest = 0, time.Time{}
+		back, g.down = g.down, false
+		g.known, g.unseen = streak{}, streak{}
 		return false, back
 	}
-	g.failures++
-	if over := g.failures - strikes; over >= 0 {
+	s := g.streak(proven)
+	s.failures++
+	if over := s.failures - strikes; over >= 0 {
 		rest := restMost
 		if over < 4 {
 			rest = min(restLeast<<over, restMost)
 		}
-		g.rest = now.Add(rest)
+		s.rest = now.Add(rest)
+		down, g.down = !g.down, true
 	}
-	return g.failures == strikes, false
+	return down, false
 }
 
 // negatives remember for a moment which tokens are no good. A new one takes the

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"hash/maphash"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -73,6 +75,7 @@ type Introspection struct {
 
 // call is one question, for all who ask it meanwhile.
 type call struct {
+	from   netip.Addr    // whose request began it
 	done   chan struct{} // closed when the rest is there
 	answer Answer
 	err    error
@@ -81,6 +84,7 @@ type call struct {
 const (
 	goodFor    = 10 * time.Second // an answer counts for, when the token is good
 	callsMost  = 256              // that wait to be asked or answered
+	unseenMost = 192              // of those, about tokens that nobody has seen to be good
 	answerMost = 16 << 10         // bytes of an answer
 )
 
@@ -102,7 +106,7 @@ func NewIntrospection(c IntrospectionConfig) (*Introspection, error) {
 		config: c, client: newClient(c.Roots, u.Scheme == "http"),
 		authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials)),
 		proven:        make(chan struct{}, sideBySide/2), new: make(chan struct{}, sideBySide/2),
-		calls: map[token.Digest]*call{}, guard: guard{allowance: burst},
+		calls: map[token.Digest]*call{}, guard: guard{allowance: burst, strangers: strangers{seed: maphash.MakeSeed()}},
 	}, nil
 }
 
@@ -110,14 +114,15 @@ func NewIntrospection(c IntrospectionConfig) (*Introspection, error) {
 func (i *Introspection) Close() { i.client.CloseIdleConnections() }
 
 // Introspect says what a token stands for. An error in whose chain is a Failure
-// says that nobody can say now; another, that the token is no good. Proven are
-// those that were good before: strangers cannot have many, so what strangers do
-// with others does not keep them out.
-func (i *Introspection) Introspect(ctx context.Context, raw string, digest token.Digest, proven bool, now time.Time) (Answer, error) {
+// says that nobody can say now; another, that the token is no good. From is the
+// client's address; the zero Addr where nobody knows it. Proven are those that were
+// good before: strangers cannot have many, so what strangers do with others does not
+// keep them out.
+func (i *Introspection) Introspect(ctx context.Context, raw string, digest token.Digest, from netip.Addr, proven bool, now time.Time) (Answer, error) {
 	if err := i.unfit.find(digest, now); err != nil {
 		return Answer{}, err
 	}
-	c, err := i.join(raw, digest, proven, now)
+	c, err := i.join(raw, digest, from, proven, now)
 	if err != nil {
 		i.observe(Asked{Result: Refused, Err: err})
 		return Answer{}, err
@@ -131,7 +136,7 @@ func (i *Introspection) Introspect(ctx context.Context, raw string, digest token
 }
 
 // join finds the question about a token, or begins it.
-func (i *Introspection) join(raw string, digest token.Digest, proven bool, now time.Time) (*call, error) {
+func (i *Introspection) join(raw string, digest token.Digest, from netip.Addr, proven bool, now time.Time) (*call, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if c := i.calls[digest]; c != nil {
@@ -140,10 +145,10 @@ func (i *Introspection) join(raw string, digest token.Digest, proven bool, now t
 	if len(i.calls) == callsMost {
 		return nil, fail(Refused, "too many tokens are being asked about")
 	}
-	if err := i.admit(proven, now); err != nil {
+	if err := i.admit(from, proven, now); err != nil {
 		return nil, err
 	}
-	c := &call{done: make(chan struct{})}
+	c := &call{done: make(chan struct{}), from: from}
 	i.calls[digest] = c
 	// Not with the request's context: others may wait for the same answer.
 	go i.ask(c, raw, digest, proven, now)
@@ -170,7 +175,7 @@ func (i *Introspection) ask(c *call, raw string, digest token.Digest, proven boo
 	}
 	i.mu.Lock()
 	delete(i.calls, digest)
-	e.Down, e.Back = i.settle(e.Result, proven, now)
+	e.Down, e.Back = i.settle(e.Result, c.from, proven, now)
 	i.mu.Unlock()
 	close(c.done)
 	i.observe(e)
