@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,13 +67,27 @@ func wrk(s *server, mode string, o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	r, err := send(s, use, 0, o, "taskset", "-c", strconv.Itoa(generatorCore))
+	if err == nil && mode == "distinct" && s.remembers() && r.requests+o.connections > len(use) {
+		err = fmt.Errorf("%d requests, and %d tokens: some were sent twice; raise mostPerSecond", r.requests, len(use))
+	}
+	return r, err
+}
+
+// send runs wrk with these tokens; another program may start it. Each connection
+// pauses before every request, for about so long.
+func send(s *server, use []string, pause time.Duration, o options, by ...string) (result, error) {
 	file := filepath.Join(s.dir, "tokens")
-	if err = os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
 		return result{}, err
 	}
-	cmd := exec.Command("taskset", "-c", strconv.Itoa(generatorCore), "wrk", "-t1", "-c"+strconv.Itoa(o.connections),
-		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), s.base+"/api/hello")
+	argv := slices.Concat(by, []string{"wrk", "-t1", "-c" + strconv.Itoa(o.connections),
+		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), s.base + "/api/hello"})
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "TOKENS="+file)
+	if pause > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("PAUSE=%d", pause.Milliseconds()))
+	}
 	before := s.cpu()
 	said, err := cmd.CombinedOutput()
 	spent := s.cpu() - before
@@ -86,9 +101,6 @@ func wrk(s *server, mode string, o options) (result, error) {
 	var m struct{ Requests, Microseconds, P50, P99, Errors int }
 	if err = json.Unmarshal([]byte(line), &m); err != nil {
 		return result{}, err
-	}
-	if mode == "distinct" && s.remembers() && m.Requests+o.connections > len(use) {
-		return result{}, fmt.Errorf("%d requests, and %d tokens: some were sent twice; raise mostPerSecond", m.Requests, len(use))
 	}
 	us := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
 	return result{requests: m.Requests, errors: m.Errors, cpu: spent, took: us(m.Microseconds), p50: us(m.P50), p99: us(m.P99)}, nil

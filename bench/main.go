@@ -38,7 +38,7 @@ func main() {
 	flags.IntVar(&o.rounds, "rounds", 7, "rounds; every round measures every target once")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one run")
 	flags.IntVar(&o.connections, "connections", 16, "connections")
-	flags.IntVar(&o.rate, "rate", 500, "proxied requests per second beside sign-ins")
+	flags.IntVar(&o.rate, "rate", 500, "proxied requests per second beside sign-ins, about")
 	flags.StringVar(&o.gogc, "gogc", "", "GOGC for every server: takes the collector's pacing out of a comparison")
 	flags.StringVar(&o.modes, "modes", "same,rotating,distinct", "proxy: which tokens are sent")
 	flags.BoolVar(&o.tls, "tls", false, "proxy: over HTTPS")

@@ -3,17 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 )
 
 // signIns measures what people who sign in do to the requests of everybody else:
-// proxied requests at a fixed rate, alone and beside connections that sign in with
+// proxied requests at a steady rate, alone and beside connections that sign in with
 // a password without a pause.
 func signIns(o options) error {
 	all, err := running(o, both)
@@ -41,15 +38,7 @@ func signIns(o options) error {
 
 // pair is one round: the same requests without and with sign-ins.
 type pair struct {
-	quiet, busy steadyResult
-	signIns     result
-}
-
-// steadyResult is what requests at a fixed rate saw.
-type steadyResult struct {
-	p50, p99 time.Duration
-	requests int
-	cpu      time.Duration
+	quiet, busy, signIns result
 }
 
 func disturb(s *server, o options, quietFirst bool) (p pair, err error) {
@@ -79,56 +68,15 @@ func disturb(s *server, o options, quietFirst bool) (p pair, err error) {
 	return p, nil
 }
 
-// steady sends requests at a fixed rate, whether or not the last one was
-// answered, and times each from the moment it was due, so that one that finds no
-// free connection has waited, too.
-func steady(s *server, o options) (steadyResult, error) {
-	due := make(chan time.Time, o.rate) // a second of it
-	took := make([][]time.Duration, o.connections)
-	failed := make([]error, o.connections)
-	before := s.cpu()
-	var all sync.WaitGroup
-	for i := range o.connections {
-		c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
-		all.Go(func() {
-			defer c.CloseIdleConnections()
-			for at := range due {
-				if err := s.get(c, s.tokens[(len(took[i])*o.connections+i)%len(s.tokens)], http.StatusOK); err != nil && failed[i] == nil {
-					failed[i] = err
-				}
-				took[i] = append(took[i], time.Since(at))
-			}
-		})
+// steady sends requests as people do: each connection waits a while before its next
+// one, by chance, and the answer to one does not hold up another's.
+func steady(s *server, o options) (result, error) {
+	pause := time.Duration(o.connections) * time.Second / time.Duration(o.rate)
+	r, err := send(s, s.tokens, pause, o)
+	if err == nil && r.errors > 0 {
+		err = fmt.Errorf("%d of %d requests failed", r.errors, r.requests)
 	}
-	pace(due, o)
-	close(due)
-	all.Wait()
-	for _, err := range failed {
-		if err != nil {
-			return steadyResult{}, err
-		}
-	}
-	every := slices.Concat(took...)
-	return steadyResult{p50: percentile(every, 50), p99: percentile(every, 99), requests: len(every), cpu: s.cpu() - before}, nil
-}
-
-// pace says when a request is due. It sleeps in the kernel: Go's own timers are
-// exact to a millisecond, which is as much as what is measured.
-func pace(due chan<- time.Time, o options) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	began := time.Now()
-	for n := range int(o.duration.Seconds() * float64(o.rate)) {
-		wait := time.Until(began.Add(time.Duration(n) * time.Second / time.Duration(o.rate)))
-		if wait > 0 {
-			span := syscall.NsecToTimespec(int64(wait))
-			_ = syscall.Nanosleep(&span, nil) // a signal makes one request early
-		}
-		select {
-		case due <- time.Now():
-		default: // a second behind: what is late already says so
-		}
-	}
+	return r, err
 }
 
 // goFirst lets this process run before the server where both want a core: what

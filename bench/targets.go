@@ -77,6 +77,7 @@ var targets = []target{
 	of("password", "ES256", nil),
 	among("RS256"),
 	among("ES256"),
+	inOpenSSL(among("RS256")),
 	{name: "oidc-provider-RS256", about: "node-oidc-provider 9.13.3, in memory", kind: token, argv: node, algorithm: "RS256", form: clientCredentials, needs: "node"},
 	{name: "oidc-provider-ES256", about: "the same, ES256", kind: token, argv: node, algorithm: "ES256", form: clientCredentials, needs: "node"},
 }
@@ -106,6 +107,14 @@ func of(name, algorithm string, grant func(*server, *http.Client) (earner, error
 func among(algorithm string) target {
 	t := of("signin", algorithm, nil)
 	t.kind, t.guards, t.own, t.person, t.form = both, true, true, t.form, clientCredentials
+	return t
+}
+
+// inOpenSSL is a target of ours whose signatures OpenSSL computes.
+func inOpenSSL(t target) target {
+	t.name, t.about, t.needs = t.name+"-openssl", t.about+", signed by OpenSSL", "gatehouse-openssl"
+	t.argv = append([]string{"$BIN/gatehouse-openssl"}, t.argv[1:]...)
+	t.env = append(t.env, "CRYPTO=openssl")
 	return t
 }
 

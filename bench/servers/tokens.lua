@@ -1,4 +1,5 @@
--- Sends GET with the tokens of the file TOKENS, one after the other, and prints one line of JSON.
+-- Sends GET with the tokens of the file TOKENS, one after the other, and prints one line of JSON. Each connection
+-- sends its next request at once, or after PAUSE milliseconds, give or take a half.
 local requests, at = {}, 0
 
 function init(args)
@@ -11,6 +12,13 @@ end
 function request()
   at = at % #requests + 1
   return requests[at]
+end
+
+local pause = tonumber(os.getenv("PAUSE") or "")
+if pause then
+  function delay()
+    return math.random(math.floor(pause / 2), math.floor(pause * 3 / 2))
+  end
 end
 
 function done(summary, latency)
