@@ -30,7 +30,7 @@ const (
 // caller is instead of handing on. The chain ends at the last gate that answers.
 func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
 	if p.original == nil {
-		o, reason, err := g.original(r)
+		o, reason, err := g.original(r, p)
 		if err != nil {
 			return g.refuse(w, r, &gate.Refusal{Status: http.StatusBadRequest, Reason: reason, Cause: err})
 		}
@@ -74,7 +74,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 
 // original is the request that is asked about, as far as a trusted proxy says it.
 // What it cannot have said, or says twice, is refused: a caller may have put it there.
-func (g *Gate) original(r *http.Request) (*http.Request, oauth.Reason, error) {
+func (g *Gate) original(r *http.Request, p *passage) (*http.Request, oauth.Reason, error) {
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return nil, untrustedProxy, errors.New("who asks is not among trusted_proxies")
 	}
@@ -85,9 +85,7 @@ func (g *Gate) original(r *http.Request) (*http.Request, oauth.Reason, error) {
 	if err != nil {
 		return nil, badOriginal, err
 	}
-	o := *r
-	o.Method, o.URL, o.Host, o.RequestURI = method, address, address.Host, address.RequestURI()
-	return &o, "", nil
+	return p.insteadOf(r, method, address), "", nil
 }
 
 // asked reads the headers of nginx or of Traefik.
@@ -146,6 +144,11 @@ func originalURL(text string) (*url.URL, error) {
 
 // checkAnswer joins gates that answer, and refuses one that would never be asked.
 func (g *Gate) checkAnswer() error {
+	if g.Answer == answerHeaders {
+		if name := readsQuestion(g.MatcherSetsRaw); name != "" {
+			return placed("token_gate: answer: the matcher reads "+name+", which tells of the request by which the proxy asks and not of the one that it asks about: match that one's path, host, method or headers", g.At)
+		}
+	}
 	for _, before := range g.app.gates {
 		if before.Answer == "" || !before.spot.encloses(g.spot) {
 			continue

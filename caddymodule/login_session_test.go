@@ -152,6 +152,32 @@ func TestSignedOutIsSignedOutEverywhere(t *testing.T) {
 	}
 }
 
+// TestNobodyIsSignedOutByWhatAPageEmbeds (E10): a picture in somebody's comment, a script,
+// and a browser that fetches the link before it is followed.
+func TestNobodyIsSignedOutByWhatAPageEmbeds(t *testing.T) {
+	w := loginWorld(t)
+	p := w.visitor()
+	p.signIn("https://app.example.com/", "alice")
+	for name, lines := range map[string][]string{
+		"picture":                             {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", "Accept: image/png"},
+		"script":                              {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: text/html"},
+		"frame":                               {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Accept: text/html"},
+		"prefetch":                            append([]string{"Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch"}, navigate...),
+		"typed, fetched before it is entered": append([]string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, navigate...),
+	} {
+		a := p.do(http.MethodGet, "https://app.example.com/.gatehouse/logout", "", lines...)
+		if a.status != http.StatusOK || !strings.Contains(a.body, "Sign out?") || a.header["Set-Cookie"] != nil {
+			t.Errorf("%s: %v", name, a)
+		}
+		if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
+			t.Fatalf("%s: signed out: %v", name, a)
+		}
+	}
+	if a := p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: same-origin"); a.status != http.StatusSeeOther {
+		t.Errorf("a link that is followed: %v", a)
+	}
+}
+
 func TestWhoTypesTheAddressIsSignedOut(t *testing.T) {
 	w := loginWorld(t)
 	p := w.visitor()

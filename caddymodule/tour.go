@@ -253,11 +253,12 @@ func (t *tour) judged(g *Gate) *http.Request {
 	case t.original == nil:
 		return nil
 	}
-	o := *t.r
 	address := *t.original.URL // with a host, as the proxy names it
 	address.Scheme, address.Host = "http", t.original.Host
-	o.Method, o.URL, o.Host, o.RequestURI = t.original.Method, &address, t.original.Host, t.original.RequestURI
-	return &o
+	if t.original.TLS != nil {
+		address.Scheme = "https"
+	}
+	return new(passage).insteadOf(t.r, t.original.Method, &address)
 }
 
 // nowhere is the answer that nobody gets.

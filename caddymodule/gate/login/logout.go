@@ -11,8 +11,8 @@ const unrevoked = 24 * time.Hour
 
 // logout ends the session here, and sends the browser on to end the one at the
 // issuer: otherwise the next page would sign the person in again. A link from
-// another site, or a browser that does not say where a request comes from, gets a
-// page that asks.
+// another site, a picture, a prefetch, or a browser that does not say where a request
+// comes from, gets a page that asks.
 func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, others map[string]*Login, now time.Time) Outcome {
 	post := r.Method == http.MethodPost
 	if !post && !meant(r) {
@@ -57,8 +57,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 }
 
 // meant reports whether a person asked for it: by a link of this site, or by
-// typing the address.
+// typing the address. What a page of this site embeds, and what a browser fetches
+// before anybody asks, is of somebody else's choice.
 func meant(r *http.Request) bool {
 	site, ok := one(r.Header, "Sec-Fetch-Site")
-	return ok && (site == "same-origin" || site == "none")
+	return ok && (site == "same-origin" || site == "none") && IsNavigation(r)
 }
