@@ -35,9 +35,9 @@ var places = map[string]place{
 
 	"tokenissuer/token/openssl": {never: []string{"net/http", "database/sql", "runtime/cgo"}},
 
-	"tokenissuer/store":           {never: []string{"net/http"}},
-	"tokenissuer/store/sqlite":    {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
-	"tokenissuer/store/postgres":  {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
+	"tokenissuer/store":                       {never: []string{"net/http"}},
+	"tokenissuer/store/sqlite":                {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
+	"tokenissuer/store/postgres":              {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/postgres/postgrestest": {never: []string{"net/http"}},
 
 	"tokenissuer/store/feed":      {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},

@@ -54,6 +54,8 @@ UPDATE accounts SET id = id
 WHERE id = $1 AND COALESCE(username, '') = $2 AND COALESCE(email, '') = $3 AND COALESCE(phone, '') = $4
 	AND name = $5 AND nickname = $6 AND zone_info = $7 AND locale = $8
 	AND email_verified = $9 AND phone_verified = $10 AND attributes = $11`)
+
+	holdAccount = hold(`SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE`)
 )
 
 func (w UpdateAccount) apply(ctx context.Context, t *transaction) error {
@@ -78,11 +80,11 @@ type RequireAttributes struct {
 }
 
 // An update that keeps the value, as for RequireUnspent.
-var requireAttributes = writes(`UPDATE accounts SET id = id WHERE id = $1 AND coalesce(json_extract(attributes, $2), '') = $3`)
+var requireAttributes = writes(`UPDATE accounts SET id = id WHERE id = $1 AND coalesce(attributes ->> $2, '') = $3`)
 
 func (w RequireAttributes) apply(ctx context.Context, t *transaction) error {
 	for name, value := range w.Attributes {
-		if err := t.must(ctx, requireAttributes, w.Account, `$."`+name+`"`, value); err != nil {
+		if err := t.must(ctx, requireAttributes, w.Account, name, value); err != nil {
 			return err
 		}
 	}
@@ -136,6 +138,9 @@ var (
 )
 
 func (w RemoveAccount) apply(ctx context.Context, t *transaction) error {
+	if err := t.hold(ctx, holdAccount, w.Account); err != nil {
+		return err
+	}
 	for _, of := range []write{deleteKnownAddressesOf, deleteConsentsOf, deleteHistoryOf, endSessionsOfAccount} {
 		if err := t.may(ctx, of, w.Account); err != nil {
 			return err

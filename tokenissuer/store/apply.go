@@ -18,7 +18,8 @@ type Write interface {
 // transaction is what a write sees of the Apply it belongs to.
 type transaction struct {
 	tx      *sql.Tx
-	stmts   []*sql.Stmt
+	stmts   []*sql.Stmt // of a single writer
+	many    *many       // or what many have
 	taken   func(error) bool
 	at      time.Time
 	now     int64 // at, as the database counts
@@ -28,7 +29,7 @@ type transaction struct {
 
 // exec runs w and returns how many rows it touched.
 func (t *transaction) exec(ctx context.Context, w write, args ...any) (int64, error) {
-	result, err := t.tx.StmtContext(ctx, t.stmts[w]).ExecContext(ctx, args...)
+	result, err := t.run(ctx, w, args...)
 	switch {
 	case err == nil:
 		return result.RowsAffected()
@@ -36,6 +37,38 @@ func (t *transaction) exec(ctx context.Context, w write, args ...any) (int64, er
 		return 0, fmt.Errorf("%w: %w", ErrConflict, err)
 	}
 	return 0, err
+}
+
+// run, query and queryRow leave the preparing to the driver where connections are
+// many: it knows what each has prepared.
+func (t *transaction) run(ctx context.Context, w write, args ...any) (sql.Result, error) {
+	if t.many != nil {
+		return t.tx.ExecContext(ctx, t.many.writes[w], args...)
+	}
+	return t.tx.StmtContext(ctx, t.stmts[w]).ExecContext(ctx, args...)
+}
+
+func (t *transaction) query(ctx context.Context, w write, args ...any) (*sql.Rows, error) {
+	if t.many != nil {
+		return t.tx.QueryContext(ctx, t.many.writes[w], args...)
+	}
+	return t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+}
+
+func (t *transaction) queryRow(ctx context.Context, w write, args ...any) *sql.Row {
+	if t.many != nil {
+		return t.tx.QueryRowContext(ctx, t.many.writes[w], args...)
+	}
+	return t.tx.StmtContext(ctx, t.stmts[w]).QueryRowContext(ctx, args...)
+}
+
+// hold takes a row against other writers, if it is there.
+func (t *transaction) hold(ctx context.Context, h hold, args ...any) error {
+	if t.many == nil {
+		return nil
+	}
+	_, err := t.tx.ExecContext(ctx, string(h), args...)
+	return err
 }
 
 // must runs w; no row touched means that its condition did not hold.
@@ -65,13 +98,12 @@ func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error
 	if err := ctx.Err(); err != nil {
 		return failure("applying", err)
 	}
+	a := &application{now: now, writes: writes, err: errAborted}
+	if s.many != nil {
+		return s.alongside(ctx, a)
+	}
 	if err := s.write.prepare(ctx); err != nil {
 		return failure("preparing", err)
-	}
-	a := &application{now: now, writes: writes, err: errAborted}
-	if !s.write.alone {
-		s.commit(ctx, a)
-		return a.err
 	}
 	lead, err := s.write.queue.enter(ctx, a)
 	if err != nil {

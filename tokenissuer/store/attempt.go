@@ -37,7 +37,8 @@ var (
 	// ends that begins now. An entry is over when neither window nor lock runs.
 	countAttempt = writes(`
 INSERT INTO attempts (hash, neighbourhood, failures, since, until, expires, name)
-VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $4 THEN $6 ELSE 0 END, CASE WHEN 1 >= $4 AND $6 > $5 THEN $6 ELSE $5 END, $7)
+VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $4 THEN CAST($6 AS BIGINT) ELSE 0 END,
+	CASE WHEN 1 >= $4 AND CAST($6 AS BIGINT) > CAST($5 AS BIGINT) THEN $6 ELSE $5 END, $7)
 ON CONFLICT (hash) DO UPDATE SET
 	failures = CASE WHEN attempts.expires <= $3 OR (attempts.until > 0 AND attempts.until <= $3) THEN 1
 		ELSE attempts.failures + 1 END,

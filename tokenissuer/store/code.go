@@ -19,7 +19,7 @@ var insertCode = writes(`
 INSERT INTO codes (hash, client, account, source, redirect_uri, scopes, amr, nonce, challenge, auth_time, expires, spent, family,
 	session, claims, acr)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
-WHERE $14 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $14 AND account = $3 AND expires > $17)
+WHERE $14 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $14 AND account = $3 AND expires > $17 /*[ FOR SHARE ]*/)
 ON CONFLICT DO NOTHING`)
 
 // What began a sign-in is no longer counted, and stays for keepSpentCodes.
@@ -29,6 +29,11 @@ DELETE FROM codes WHERE account = $1 AND client = $2 AND family = '' AND n <= (
 
 func (w PutCode) apply(ctx context.Context, t *transaction) error {
 	c := &w.Code
+	// The codes of an account come after one another, so that each counts those
+	// before it.
+	if err := t.hold(ctx, holdAccount, c.Account); err != nil {
+		return err
+	}
 	err := t.must(ctx, insertCode, c.Hash[:], c.Client, c.Account, c.Source, c.RedirectURI, words(c.Scopes), words(c.AMR),
 		c.Nonce, c.Challenge, millis(c.AuthTime), millis(c.Expires), millis(c.Spent), c.Family,
 		c.Session, c.Claims, c.ACR, t.now)

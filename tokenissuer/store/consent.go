@@ -12,7 +12,7 @@ type PutConsent struct {
 
 var upsertConsent = writes(`
 INSERT INTO consents (account, client, scope, updated)
-SELECT a.id, $2, $3, $4 FROM accounts a WHERE a.id = $1
+SELECT a.id, $2, $3, $4 FROM accounts a WHERE a.id = $1 /*[ FOR NO KEY UPDATE OF a ]*/
 ON CONFLICT (account, client, scope) DO UPDATE SET updated = excluded.updated`)
 
 func (w PutConsent) apply(ctx context.Context, t *transaction) error {

@@ -27,7 +27,7 @@ var (
 INSERT INTO tokens (id, family, expires)
 SELECT $3, f.n, $4 ` + alive + `
 AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.family = f.n AND t.expires > $2 LIMIT 1 OFFSET $5)
-ON CONFLICT DO NOTHING`)
+/*[ FOR SHARE OF f ]*/ ON CONFLICT DO NOTHING`)
 
 	crowd = writes(`
 SELECT count(*), coalesce(min(t.expires), 0) FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires > $2`)
@@ -40,7 +40,7 @@ func (w PutToken) apply(ctx context.Context, t *transaction) error {
 	}
 	var count int
 	var first int64
-	if err := t.tx.StmtContext(ctx, t.stmts[crowd]).QueryRowContext(ctx, w.Token.Family, t.now).Scan(&count, &first); err != nil {
+	if err := t.queryRow(ctx, crowd, w.Token.Family, t.now).Scan(&count, &first); err != nil {
 		return err
 	}
 	if count >= tokensOfFamily {

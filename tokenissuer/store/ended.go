@@ -38,7 +38,7 @@ WHERE s.account = $1 AND ($2 = '' OR c.client = $2)`)
 // end runs a write that returns what it ended, or is about to: session, client
 // and expiry. What is over for its age was over before.
 func (t *transaction) end(ctx context.Context, w write, args ...any) error {
-	rows, err := t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+	rows, err := t.query(ctx, w, args...)
 	if err != nil {
 		return err
 	}

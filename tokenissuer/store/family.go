@@ -14,13 +14,14 @@ var insertFamily = writes(`
 INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
 SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11
 FROM accounts a WHERE a.id = $2 AND a.state = 'active'
-ON CONFLICT DO NOTHING`)
+/*[ FOR NO KEY UPDATE OF a ]*/ ON CONFLICT DO NOTHING`)
 
 // A sign-in ends before its session does where it is revoked or grows old: who is
-// told of a sign-out is remembered apart from it.
+// told of a sign-out is remembered apart from it. The sign-ins of a session come
+// after one another, so that each counts those before it.
 var insertSessionClient = writes(`
 INSERT INTO session_clients (session, client) SELECT n, $2 FROM sessions WHERE id = $1
-ON CONFLICT DO NOTHING`)
+/*[ FOR NO KEY UPDATE ]*/ ON CONFLICT DO NOTHING`)
 
 func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 	f := &w.Family
@@ -36,7 +37,8 @@ func (w PutFamily) apply(ctx context.Context, t *transaction) error {
 }
 
 // A token is minted for a family that is alive at that instant: a revocation
-// that was committed before leaves no row to select.
+// that was committed before leaves no row to select, and one beside it waits for the
+// family's row. What is revoked with an account ends its families.
 const alive = `FROM families f JOIN accounts a ON a.id = f.account
 WHERE f.id = $1 AND f.revoked = 0 AND f.expires > $2 AND a.state = 'active'`
 
@@ -46,7 +48,7 @@ type PutRefresh struct{ Refresh Refresh }
 
 var insertRefresh = writes(`
 INSERT INTO refresh_tokens (hash, family, position, spent)
-SELECT $3, f.n, $4, $5 ` + alive + ` ON CONFLICT DO NOTHING`)
+SELECT $3, f.n, $4, $5 ` + alive + ` /*[ FOR SHARE OF f ]*/ ON CONFLICT DO NOTHING`)
 
 func (w PutRefresh) apply(ctx context.Context, t *transaction) error {
 	r := &w.Refresh
@@ -124,7 +126,7 @@ func (s *Store) Family(ctx context.Context, id string) (Family, error) {
 }
 
 var selectFamiliesOf = reads(`SELECT ` + familyColumns + ` FROM families f
-WHERE f.account = $1 AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created`)
+WHERE f.account = $1 AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created, f.n`)
 
 // FamiliesOf lists the living sign-ins of an account, the oldest first.
 func (s *Store) FamiliesOf(ctx context.Context, now time.Time, account string) ([]Family, error) {

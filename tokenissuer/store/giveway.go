@@ -58,7 +58,7 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 
 // numbered reads rows of a number and an id.
 func (t *transaction) numbered(ctx context.Context, w write, args ...any) (map[int64]string, error) {
-	rows, err := t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+	rows, err := t.query(ctx, w, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ UPDATE accounts SET password_hash = $3 WHERE id = $1 AND ($2 = '*' OR password_h
 
 	rememberPassword = writes(`
 INSERT INTO password_history (account, hash, at)
-SELECT id, password_hash, $2 FROM accounts WHERE id = $1 AND password_hash <> ''`)
+SELECT id, password_hash, $2 FROM accounts WHERE id = $1 AND password_hash <> '' /*[ FOR NO KEY UPDATE ]*/`)
 
 	// The order is that of the rows: a clock may have been set back.
 	forgetPasswords = writes(`

@@ -32,15 +32,15 @@ func (w TakeQuota) apply(ctx context.Context, t *transaction) error {
 type ReturnQuota struct{ Key Hash }
 
 var (
-	returnLast  = writes(`DELETE FROM quotas WHERE hash = $1 AND taken <= 1`)
 	returnQuota = writes(`UPDATE quotas SET taken = taken - 1 WHERE hash = $1`)
+	returnLast  = writes(`DELETE FROM quotas WHERE hash = $1 AND taken <= 0`)
 )
 
 func (w ReturnQuota) apply(ctx context.Context, t *transaction) error {
-	if err := t.may(ctx, returnLast, w.Key[:]); err != nil {
+	if err := t.may(ctx, returnQuota, w.Key[:]); err != nil {
 		return err
 	}
-	return t.may(ctx, returnQuota, w.Key[:])
+	return t.may(ctx, returnLast, w.Key[:])
 }
 
 // RequireQuota asks that a key is not used up, and counts nothing: a right

@@ -112,6 +112,10 @@ ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
 func (w RevokeAccount) apply(ctx context.Context, t *transaction) error {
+	// A sign-in that is under way finishes first, and is ended with the rest.
+	if err := t.hold(ctx, holdAccount, w.Account); err != nil {
+		return err
+	}
 	if err := t.end(ctx, remembering, w.Account, ""); err != nil {
 		return err
 	}
@@ -150,7 +154,10 @@ ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
 func (w RevokeClientOf) apply(ctx context.Context, t *transaction) error {
-	// Codes first, as in RevokeSession.
+	// The account, then the codes, as in RevokeAccount.
+	if err := t.hold(ctx, holdAccount, w.Account); err != nil {
+		return err
+	}
 	if err := t.may(ctx, endCodesOfClientOf, w.Account, w.Client); err != nil {
 		return err
 	}
@@ -212,7 +219,7 @@ func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
 // revoke runs a write that returns the tokens it revoked, and keeps them for
 // the followers.
 func (t *transaction) revoke(ctx context.Context, w write, args ...any) error {
-	rows, err := t.tx.StmtContext(ctx, t.stmts[w]).QueryContext(ctx, args...)
+	rows, err := t.query(ctx, w, args...)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ var insertSession = writes(`
 INSERT INTO sessions (hash, id, device, account, source, amr, auth_time, created, seen, expires)
 SELECT $1, $2, $3, a.id, $5, $6, $7, $8, $9, $10
 FROM accounts a WHERE a.id = $4 AND a.state = 'active'
-ON CONFLICT DO NOTHING`)
+/*[ FOR NO KEY UPDATE OF a ]*/ ON CONFLICT DO NOTHING`)
 
 func (w PutSession) apply(ctx context.Context, t *transaction) error {
 	v := &w.Session

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"sync/atomic"
 )
 
@@ -54,6 +56,20 @@ type scanner interface{ Scan(into ...any) error }
 // one reads the single row of q.
 func one[T any](ctx context.Context, s *Store, doing string, q read, scan func(scanner) (T, error), args ...any) (T, error) {
 	var none T
+	if s.many != nil {
+		v := none
+		err := s.ask(ctx, q, args, func(rows *sql.Rows) (err error) {
+			if !rows.Next() {
+				return cmp.Or(rows.Err(), sql.ErrNoRows)
+			}
+			v, err = scan(rows)
+			return err
+		})
+		if err != nil {
+			return none, failure(doing, err)
+		}
+		return v, nil
+	}
 	stmt, err := s.read.stmt(ctx, q)
 	if err != nil {
 		return none, failure(doing, err)
@@ -67,6 +83,25 @@ func one[T any](ctx context.Context, s *Store, doing string, q read, scan func(s
 
 // all reads every row of q.
 func all[T any](ctx context.Context, s *Store, doing string, q read, scan func(scanner) (T, error), args ...any) ([]T, error) {
+	var vs []T
+	collect := func(rows *sql.Rows) error {
+		vs = nil
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			vs = append(vs, v)
+		}
+		return rows.Err()
+	}
+	if s.many != nil {
+		err := s.ask(ctx, q, args, collect)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, failure(doing, err)
+		}
+		return vs, nil
+	}
 	stmt, err := s.read.stmt(ctx, q)
 	if err != nil {
 		return nil, failure(doing, err)
@@ -76,15 +111,7 @@ func all[T any](ctx context.Context, s *Store, doing string, q read, scan func(s
 		return nil, failure(doing, err)
 	}
 	defer func() { _ = rows.Close() }()
-	var vs []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, failure(doing, err)
-		}
-		vs = append(vs, v)
-	}
-	if err := rows.Err(); err != nil {
+	if err := collect(rows); err != nil {
 		return nil, failure(doing, err)
 	}
 	return vs, nil

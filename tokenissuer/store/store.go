@@ -15,6 +15,7 @@ type Store struct {
 	read      reader
 	taken     func(error) bool
 	held      []io.Closer
+	many      *many // nil where there is one writer
 	following sync.Mutex
 	followers []Follower
 }
@@ -23,14 +24,13 @@ type Store struct {
 // Apply returns: nobody learns that a token is revoked before the gate does.
 type Follower func(now time.Time, revoked []Revocation)
 
-// New makes a store of two connection pools, as the database packages open
-// them; taken says whether an error of theirs means that a unique value exists.
-// Both pools may be the same. A write pool of one connection is shared: what
-// waits for it is committed together. What else is held for the store is closed
-// after the pools.
+// New makes a store of two connection pools. Transactions run on the only
+// connection of write: what waits for it is committed together. taken says whether
+// an error means that a unique value exists. What else is held for the store is
+// closed after the pools. Where connections write beside each other, see NewMany.
 func New(write, read *sql.DB, taken func(error) bool, held ...io.Closer) *Store {
 	return &Store{
-		write: writer{db: write, alone: write.Stats().MaxOpenConnections == 1},
+		write: writer{db: write},
 		read:  reader{db: read, stmts: make([]atomic.Pointer[sql.Stmt], len(readTexts))},
 		taken: taken,
 		held:  held,
@@ -39,7 +39,10 @@ func New(write, read *sql.DB, taken func(error) bool, held ...io.Closer) *Store 
 
 // Close waits for the transaction that is under way and closes the database.
 func (s *Store) Close() error {
-	err := errors.Join(s.read.db.Close(), s.write.db.Close())
+	err := s.write.db.Close()
+	if s.read.db != s.write.db {
+		err = errors.Join(s.read.db.Close(), err)
+	}
 	for _, h := range s.held {
 		err = errors.Join(err, h.Close())
 	}

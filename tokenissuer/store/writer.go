@@ -12,7 +12,6 @@ import (
 // writer is the pool that transactions run in.
 type writer struct {
 	db    *sql.DB
-	alone bool // it is one connection: Applies queue for it
 	queue queue
 
 	ready     atomic.Bool

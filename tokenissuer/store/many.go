@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Verdict is what an error of a database means for what was asked of it.
+type Verdict int
+
+const (
+	// Failed: and it would again.
+	Failed Verdict = iota
+
+	// Taken: a unique value exists.
+	Taken
+
+	// Unfit: a value that no record can have, such as a text with a zero byte.
+	Unfit
+
+	// Undone: nothing of it happened, for the sake of another transaction. Asked
+	// once more it may succeed.
+	Undone
+
+	// Lost: the connection or the server went away. What was being committed may be
+	// there or not; of anything else nothing happened.
+	Lost
+)
+
+// NewMany makes a store of a pool whose connections write beside each other and
+// beside those of other processes. What else is held for the store is closed
+// after the pool.
+func NewMany(db *sql.DB, judge func(error) Verdict, held ...io.Closer) *Store {
+	return &Store{
+		write: writer{db: db},
+		read:  reader{db: db},
+		taken: func(err error) bool { return judge(err) == Taken },
+		held:  held,
+		many:  &many{judge: judge, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
+	}
+}
+
+// many is what a store needs whose writers are many.
+type many struct {
+	judge         func(error) Verdict
+	writes, reads []string
+}
+
+// hold is a statement that takes a row against other writers until the
+// transaction ends. A single writer has nobody to hold it against.
+type hold string
+
+// The texts are the same for every database. What only writers beside each other
+// have to say, which rows they hold, stands between /*[ and ]*/: a comment for a
+// single writer.
+var aloud = strings.NewReplacer("/*[", "", "]*/", "")
+
+func saidAloud(texts []string) []string {
+	said := make([]string, len(texts))
+	for i, text := range texts {
+		said[i] = aloud.Replace(text)
+	}
+	return said
+}
+
+const (
+	// tries is how often something is asked whose transaction was undone. Each time
+	// somebody else's went through.
+	tries = 20
+
+	// patience is how long a request waits for a server that is away. A longer
+	// outage is the caller's to know of.
+	patience = 2 * time.Second
+
+	// transactionMost is how long a transaction or look-up may take, its network
+	// included: whoever is cut off must learn it. A server ends its own part earlier.
+	transactionMost = 10 * time.Second
+)
+
+// again does what may be done twice until it has happened or nothing helps. sure
+// says that nothing of it happened.
+func (m *many) again(ctx context.Context, do func() (sure bool, err error)) error {
+	began := time.Now()
+	for try := range tries {
+		sure, err := do()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		switch verdict := m.judge(err); {
+		case verdict == Undone:
+		case verdict == Lost && sure && time.Since(began) < patience:
+		default:
+			return err
+		}
+		// The exponent is bounded, and the rest chance: those that were in each other's
+		// way should not meet again.
+		most := time.Millisecond << min(try+1, 8)
+		wait := time.NewTimer(rand.N(most))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return err
+		}
+	}
+	return fmt.Errorf("in the way of others %d times", tries)
+}
+
+// part takes leave of a connection. Where the server went away, or became another's
+// copy that cannot write, nobody else should get it.
+func (m *many) part(conn *sql.Conn, err error) {
+	if err != nil && m.judge(err) == Lost {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	_ = conn.Close()
+}
+
+// alongside makes one application's transaction beside others.
+func (s *Store) alongside(ctx context.Context, a *application) error {
+	err := s.many.again(ctx, func() (bool, error) { return s.attempt(ctx, a) })
+	switch {
+	case err == nil:
+		s.tell(a.now, a.revoked)
+		return nil
+	case errors.Is(err, ErrConflict):
+		return err
+	case s.many.judge(err) == Unfit:
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return failure("applying", err)
+}
+
+// attempt makes the transaction once. It is sure that nothing happened unless the
+// commit got no answer.
+func (s *Store) attempt(ctx context.Context, a *application) (sure bool, err error) {
+	conn, err := s.write.db.Conn(ctx)
+	if err != nil {
+		return true, err
+	}
+	defer func() { s.many.part(conn, err) }()
+	// A ctx that ends in the middle would cost the connection, and strangers end
+	// theirs as they please.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionMost)
+	defer cancel()
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return true, err
+	}
+	defer func() { _ = tx.Rollback() }() // unless it was committed
+	t := &transaction{tx: tx, many: s.many, taken: s.taken, at: a.now, now: millis(a.now)}
+	if err := t.all(ctx, a.writes); err != nil {
+		return true, err
+	}
+	a.revoked = t.revoked
+	return false, tx.Commit()
+}
+
+// ask runs a look-up and hands over its rows. It is asked again where it may be;
+// use has to begin anew then.
+func (s *Store) ask(ctx context.Context, q read, args []any, use func(*sql.Rows) error) error {
+	err := s.many.again(ctx, func() (bool, error) { return true, s.askOnce(ctx, q, args, use) })
+	if err != nil && s.many.judge(err) == Unfit {
+		return sql.ErrNoRows
+	}
+	return err
+}
+
+func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.Rows) error) (err error) {
+	conn, err := s.read.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { s.many.part(conn, err) }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionMost) // as in attempt
+	defer cancel()
+	rows, err := conn.QueryContext(ctx, s.many.reads[q], args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	if err := use(rows); err != nil {
+		return err
+	}
+	return rows.Err()
+}
+
+// sweepMany is one step of a Sweep. To remove twice is to remove.
+func (s *Store) sweepMany(ctx context.Context, w write, args ...any) (removed int64, err error) {
+	err = s.many.again(ctx, func() (bool, error) {
+		result, err := s.write.db.ExecContext(ctx, s.many.writes[w], args...)
+		if err == nil {
+			removed, err = result.RowsAffected()
+		}
+		return true, err
+	})
+	return removed, err
+}

@@ -1,0 +1,141 @@
+package postgres
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Address is a database and how to speak with it. Printed, it has no password.
+type Address struct {
+	config      *pgx.ConnConfig
+	connections int
+}
+
+// What a connection asks for unless its address says otherwise. A server that is
+// waited for longer than this is one that does not answer.
+const (
+	application        = "gatehouse"
+	statementMost      = 5 * time.Second
+	lockMost           = 3 * time.Second
+	idleMost           = 10 * time.Second // in a transaction: its program hangs, others wait
+	connectMost        = 5 * time.Second
+	defaultConnections = 16
+)
+
+const example = "such as postgres://gatehouse@db.example.com/gatehouse?sslmode=verify-full"
+
+// ParseAddress reads an address of PostgreSQL's form, `postgres://` and what
+// follows there, with one parameter of ours: `pool_max_conns`, the connections of
+// this process, 16 by default. No error shows what was read: it may be a password.
+func ParseAddress(text string) (*Address, error) {
+	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
+		return nil, errors.New("expected a URL " + example)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("cannot be read as a URL; write what is special in a user name or password as %XX, such as %2F for a slash")
+	}
+	if u.Fragment != "" {
+		return nil, errors.New("has a #; in a user name or password write %23")
+	}
+	config, err := pgx.ParseConfig(text)
+	if err != nil {
+		return nil, mistake(err, u)
+	}
+	a := &Address{config: config, connections: defaultConnections}
+	if most, ok := config.RuntimeParams["pool_max_conns"]; ok {
+		n, err := strconv.Atoi(most)
+		if err != nil || n < 1 || n > 1000 {
+			return nil, errors.New("pool_max_conns: expected a number from 1 to 1000")
+		}
+		a.connections = n
+		delete(config.RuntimeParams, "pool_max_conns")
+	}
+	for name, value := range map[string]string{
+		"application_name":                    application,
+		"statement_timeout":                   milliseconds(statementMost),
+		"lock_timeout":                        milliseconds(lockMost),
+		"idle_in_transaction_session_timeout": milliseconds(idleMost),
+	} {
+		if config.RuntimeParams[name] == "" {
+			config.RuntimeParams[name] = value
+		}
+	}
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectMost)
+	return a, nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// mistake says what pgx found, unless a secret of the address may be in it.
+func mistake(err error, u *url.URL) error {
+	text := err.Error()
+	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+		// It repeats the address first, between two marks.
+		if _, after, ok := strings.Cut(text, "`: "); ok && e != nil {
+			text = after
+		}
+	}
+	password, _ := u.User.Password()
+	for _, secret := range []string{password, u.Query().Get("password"), u.Query().Get("sslpassword")} {
+		if secret != "" && strings.Contains(text, secret) {
+			return errors.New("cannot be read; expected a URL " + example)
+		}
+	}
+	return errors.New(text)
+}
+
+// String names the database: the same for all addresses of one, whatever their
+// password and parameters.
+func (a *Address) String() string {
+	hosts := []string{endpoint(a.config.Host, a.config.Port)}
+	for _, f := range a.config.Fallbacks {
+		// One host may be there with TLS and without.
+		if host := endpoint(f.Host, f.Port); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	u := url.URL{Scheme: "postgres", User: url.User(a.config.User), Path: "/" + a.config.Database}
+	name := strings.Replace(u.String(), "@/", "@"+strings.Join(hosts, ",")+"/", 1)
+	if schema := a.config.RuntimeParams["search_path"]; schema != "" {
+		name += "?search_path=" + url.QueryEscape(schema)
+	}
+	return name
+}
+
+// GoString is String, for %#v.
+func (a *Address) GoString() string { return a.String() }
+
+func endpoint(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// Unsafe says why somebody on the way could read or change what is spoken, or "".
+func (a *Address) Unsafe() string {
+	ends := []*pgconn.FallbackConfig{{Host: a.config.Host, TLSConfig: a.config.TLSConfig}}
+	for _, f := range append(ends, a.config.Fallbacks...) {
+		network, _ := pgconn.NetworkAddress(f.Host, f.Port)
+		if ip := net.ParseIP(f.Host); network == "unix" || f.Host == "localhost" || ip != nil && ip.IsLoopback() {
+			continue
+		}
+		switch {
+		case f.TLSConfig == nil:
+			return "may be without encryption"
+		case f.TLSConfig.InsecureSkipVerify && f.TLSConfig.VerifyPeerCertificate == nil:
+			return "is with whoever answers, without a look at the certificate"
+		}
+	}
+	return ""
+}
+
+func (a *Address) wrap(err error) error { return fmt.Errorf("store %s: %w", a, err) }

@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// versions is the table in which the applied migrations are noted.
+const versions = "schema_versions"
+
+// schema is a folder of migrations, numbered from 1 without a gap.
+type schema struct{ files fs.FS }
+
+func current() schema {
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err) // the path is a constant
+	}
+	return schema{files}
+}
+
+// target is the version that all migrations together make.
+func (s schema) target() int64 {
+	files, err := fs.Glob(s.files, "*.sql")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	return int64(len(files))
+}
+
+// turn is the advisory lock of whoever changes the schema.
+const turn = 0x6761746568 // "gateh"
+
+// prepare brings the schema to the target, unless it is there or beyond. Of the
+// processes that start together one does, and the others wait for it.
+func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
+	version, err := s.version(ctx, db)
+	if err != nil || version >= s.target() {
+		return err
+	}
+	// A migration takes as long as it takes. What it waits for others does not: behind
+	// a statement that waits for a table everybody else waits too.
+	long := a.pool(2, map[string]string{
+		"application_name": application + " upgrade", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+	})
+	defer func() { _ = long.Close() }()
+	conn, err := long.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // with its session the lock ends
+	if _, err := conn.ExecContext(ctx, `SET lock_timeout = 0`); err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(turn)); err != nil {
+		return fmt.Errorf("waiting for the upgrade by another process: %w", err)
+	}
+	if version, err = s.version(ctx, db); err != nil || version >= s.target() {
+		return err
+	}
+	return s.upgrade(ctx, long, version)
+}
+
+// version returns the schema's, 0 for none.
+func (s schema) version(ctx context.Context, db *sql.DB) (int64, error) {
+	var ours, tables int
+	err := db.QueryRowContext(ctx, `
+SELECT COALESCE(SUM(CASE WHEN table_name = $1 THEN 1 ELSE 0 END), 0), COUNT(*) FROM information_schema.tables
+WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`, versions).Scan(&ours, &tables)
+	if err != nil {
+		return 0, fmt.Errorf("cannot be read: %w", err)
+	}
+	if ours == 0 {
+		if tables > 0 {
+			return 0, errors.New("has the tables of another program: make a database for this one alone, or a schema and add search_path=its_name to the URL")
+		}
+		return 0, nil
+	}
+	var version int64
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM `+versions).Scan(&version)
+	if err != nil {
+		return 0, fmt.Errorf("schema version cannot be read: %w", err)
+	}
+	if version <= s.target() {
+		return version, nil
+	}
+	// Newer programs serve beside this one while they replace it, node by node.
+	var floor int64
+	if err := db.QueryRowContext(ctx, `SELECT floor FROM schema_floor`).Scan(&floor); err != nil {
+		return 0, fmt.Errorf("schema floor cannot be read: %w", err)
+	}
+	if floor > s.target() {
+		return 0, fmt.Errorf("%w: schema %d, which needs a program that knows %d; this one knows up to %d: run the newer program",
+			store.ErrNewer, version, floor, s.target())
+	}
+	return version, nil
+}
+
+// upgrade brings the schema from version to target, each migration in a
+// transaction of its own.
+func (s schema) upgrade(ctx context.Context, db *sql.DB, version int64) error {
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, s.files,
+		goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("upgrading from schema %d to %d: %w", version, s.target(), err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+// Package postgres opens the store in a PostgreSQL database, which any number of
+// processes share.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// Open opens the store in a database: makes the tables if there are none, and
+// brings an older schema up to date, while other processes may be doing the same
+// or are serving. A schema that this program cannot work with is store.ErrNewer.
+// A server that is not there yet is waited for. Every error names the database.
+func Open(ctx context.Context, a *Address) (*store.Store, error) {
+	st, err := open(ctx, a, current())
+	if err != nil {
+		return nil, a.wrap(err)
+	}
+	return st, nil
+}
+
+func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
+	db := a.pool(a.connections, nil)
+	err := answers(ctx, db)
+	if err == nil {
+		err = suits(ctx, db)
+	}
+	if err == nil {
+		err = s.prepare(ctx, a, db)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return store.NewMany(db, judge), nil
+}
+
+const (
+	// A connection is made anew from time to time, so that after a failover, or when
+	// a server was added, none stays for ever where it was.
+	connectionLife = 30 * time.Minute
+	connectionIdle = 5 * time.Minute
+)
+
+// pool makes a pool of connections, with parameters of its own.
+func (a *Address) pool(most int, parameters map[string]string) *sql.DB {
+	config := a.config.Copy()
+	for name, value := range parameters {
+		config.RuntimeParams[name] = value
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	db.SetConnMaxLifetime(connectionLife)
+	db.SetConnMaxIdleTime(connectionIdle)
+	return db
+}
+
+const (
+	// startMost is how long a server may take that is started with this program.
+	startMost = 10 * time.Second
+	askAgain  = 200 * time.Millisecond
+)
+
+// answers waits for a server that is starting or changing places. One that refuses
+// us has answered.
+func answers(ctx context.Context, db *sql.DB) error {
+	late, cancel := context.WithTimeout(ctx, startMost)
+	defer cancel()
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		err := db.PingContext(late)
+		if err == nil || judge(err) != store.Lost {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-late.Done():
+			return fmt.Errorf("does not answer: %w", err)
+		}
+	}
+}
+
+// oldest is the first version with all that the statements use.
+const oldest = 13
+
+// suits looks at what no statement would find out before it is too late.
+func suits(ctx context.Context, db *sql.DB) error {
+	var version, encoding, readOnly string
+	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num'), current_setting('server_encoding'),
+		current_setting('transaction_read_only')`).Scan(&version, &encoding, &readOnly)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(version)
+	switch {
+	case err != nil || n < oldest*10000:
+		return fmt.Errorf("is PostgreSQL %d, expected %d or newer", n/10000, oldest)
+	case encoding != "UTF8":
+		return fmt.Errorf("has the encoding %s, expected UTF8; make it with: createdb --encoding UTF8 --template template0", encoding)
+	case readOnly == "on":
+		return errors.New("cannot be written: it is a standby, or its user is set to read only; name all servers and add target_session_attrs=read-write")
+	}
+	return nil
+}
