@@ -23,6 +23,7 @@ type request struct {
 	event     Event
 	plainJSON bool // errors without a charset, as the documents have them here
 	guesses   bool // a refusal counts
+	notTaken  bool // the answer leads to a page that refuses
 	held      bool // its address has failed too often: it has to prove something first
 	proven    bool // the client showed its secret
 	wait      time.Duration

@@ -78,7 +78,8 @@ var (
 	hidden     = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
 )
 
-// submit posts the page's first form with further fields.
+// submit posts the page's first form with further fields, and goes back to the page
+// where it is not taken.
 func (b *browser) submit(page answer, fields ...string) answer {
 	b.t.Helper()
 	page.body, _, _ = strings.Cut(page.body, "</form>")
@@ -90,7 +91,11 @@ func (b *browser) submit(page answer, fields ...string) answer {
 	for _, h := range hidden.FindAllStringSubmatch(page.body, -1) {
 		pairs = append(pairs, h[1], html.UnescapeString(h[2]))
 	}
-	return b.do(http.MethodPost, "https://auth.example.com"+html.UnescapeString(action[1]), form(append(pairs, fields...)...))
+	a := b.do(http.MethodPost, "https://auth.example.com"+html.UnescapeString(action[1]), form(append(pairs, fields...)...))
+	if to := a.header.Get("Location"); strings.Contains(to, "wrong=") {
+		return b.get(to)
+	}
+	return a
 }
 
 var regexpSID = regexp.MustCompile(`"sid":"[0-9a-f-]{36}"`)

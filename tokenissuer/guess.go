@@ -40,7 +40,7 @@ func (i *Issuer) count(r *request) {
 	if oauth.Reason(r.event.Reason) == oauth.WrongOTP || oauth.Reason(r.event.Reason) == oauth.UnknownOTPToken {
 		return
 	}
-	if s := r.event.Status; r.guesses && !r.proven && (s == http.StatusBadRequest || s == http.StatusUnauthorized) {
+	if s := r.event.Status; r.guesses && !r.proven && (s == http.StatusBadRequest || s == http.StatusUnauthorized || r.notTaken) {
 		i.limit.failed(party{from: r.event.From}, r.now)
 	}
 }

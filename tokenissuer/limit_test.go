@@ -223,3 +223,23 @@ func TestRefusalsSayWho(t *testing.T) {
 		}
 	}
 }
+
+// TestGuessesAtThePagesAreLimited: the answer of a form that is not taken is a
+// redirect, and counts as the page that it leads to.
+func TestGuessesAtThePagesAreLimited(t *testing.T) {
+	const most = 3
+	c := authorizing()
+	c.FailuresPerAddress, c.FailuresWindow = most, time.Hour
+	s := start(t, c)
+	s.user("alice", "")
+	b := s.browser()
+	page := b.follow(b.get(authorizePath("shop")))
+	for range most {
+		if a := b.submit(page, "username", "nobody", "password", "wrong"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "not right") {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	if a := b.submit(page, "username", "alice", "password", password); a.status != http.StatusTooManyRequests {
+		t.Errorf("%d %s", a.status, a.header.Get("Location"))
+	}
+}

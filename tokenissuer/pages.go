@@ -30,6 +30,11 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))
 		},
+		NotTaken: func(hr *http.Request) {
+			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {
+				r.notTaken = true
+			}
+		},
 		End: i.ended, Tell: i.telling, Ended: i.state.wake,
 		Refused: func(hr *http.Request, status int, err *oauth.Error) {
 			if r, ok := hr.Context().Value(requestKey{}).(*request); ok {

@@ -25,7 +25,7 @@ func (v *visit) member() (store.Account, bool, error) {
 	if err := v.reseal(); err != nil {
 		return store.Account{}, false, err
 	}
-	return store.Account{}, false, v.see(v.href("/portal/login"))
+	return store.Account{}, false, v.see(v.href(loginPath))
 }
 
 // freshFor is how long after the sign-in a person may change how the account is
@@ -45,7 +45,7 @@ func (v *visit) signInAgain(back string) error {
 	if _, ok := v.p.method(v.session.Source); ok {
 		v.method = v.session.Source
 	}
-	return v.orElse(v.reseal(), "/portal/login")
+	return v.orElse(v.reseal(), loginPath)
 }
 
 // zoneOf is where the times of an account are told. What is no zone, or not known

@@ -11,7 +11,7 @@ func (v *visit) codePage() error {
 	if _, err := v.sent(); err != nil {
 		return err
 	}
-	return v.showCode(http.StatusOK, nil)
+	return v.showCode(http.StatusOK, v.wrong)
 }
 
 // sent opens the request, in which a code must be on its way.
@@ -39,7 +39,7 @@ func (v *visit) showCode(status int, wrong *problem) error {
 	return v.show(status, "code", view{Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, To, Source, Back, SignUp string
 		Fields                         []field
-	}{v.codeSent("code.sent"), v.pending.Code.To, v.pending.Code.Source, v.href("/portal/login"), signup, fields}})
+	}{v.codeSent("code.sent"), v.pending.Code.To, v.pending.Code.Source, v.href(loginPath), signup, fields}})
 }
 
 // code takes the code.

@@ -52,7 +52,7 @@ func (v *visit) consentPage() error {
 	return v.show(http.StatusOK, "consent", view{Data: struct {
 		App, Who, Host, Other string
 		Scopes                []string
-	}{appName(app), nameOf(who), place(v.pending.Request.RedirectURI), v.href("/portal/login", "switch", "1"), texts}})
+	}{appName(app), nameOf(who), place(v.pending.Request.RedirectURI), v.href(loginPath, "switch", "1"), texts}})
 }
 
 // scopeText is the operator's text for a scope, or ours, or its name.
@@ -117,7 +117,7 @@ func (v *visit) continuePage() error {
 	case err != nil:
 		return err
 	case s == signIn:
-		return v.see(v.href("/portal/login"))
+		return v.see(v.href(loginPath))
 	case s == consent:
 		return v.see(v.href("/portal/consent"))
 	}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -66,15 +67,18 @@ func (v *visit) moving() (store.Account, contact, bool, error) {
 
 // contactPage asks for the new address.
 func (v *visit) contactPage() error {
-	_, c, ok, err := v.moving()
+	who, c, ok, err := v.moving()
 	if !ok {
 		return err
 	}
 	to := ""
-	if v.form.Get("confirm") != "" && !c.verified {
+	switch x, err := v.p.open(v.browser, v.now, v.form.Get("p_state")); {
+	case v.form.Get("confirm") != "" && !c.verified:
 		to = c.now
+	case err == nil && x.Account == who.ID && x.Code.Kind == c.kind:
+		to = x.Code.To // another code is wanted, or it was a slip
 	}
-	return v.showContact(http.StatusOK, c, to, nil)
+	return v.showContact(http.StatusOK, c, cmp.Or(v.typedName(string(c.kind)), to), v.wrong)
 }
 
 func (v *visit) showContact(status int, c contact, to string, wrong *problem) error {
@@ -143,7 +147,7 @@ func (v *visit) contactCodePage() error {
 	if !ok {
 		return err
 	}
-	return v.showContactCode(http.StatusOK, c, nil)
+	return v.showContactCode(http.StatusOK, c, v.wrong)
 }
 
 func (v *visit) showContactCode(status int, c contact, wrong *problem) error {
@@ -180,6 +184,17 @@ func (v *visit) contactCode() error {
 	}
 }
 
+// takenContact asks for another address: the code was right and helps nobody.
+func (v *visit) takenContact(c contact, to string) error {
+	field := string(c.kind)
+	wrong := problem{field, v.words.T("contact.taken", to)}
+	led, err := v.turnBack(c.path, wrong, map[string]string{field: to})
+	if led || err != nil {
+		return err
+	}
+	return v.showContactCode(http.StatusBadRequest, c, &problem{"code", wrong.Text})
+}
+
 // move writes the new address. false: the answer is given.
 func (v *visit) move(who store.Account, c contact) (bool, error) {
 	to, writes, wrong, err := v.owner()
@@ -192,7 +207,7 @@ func (v *visit) move(who store.Account, c contact) (bool, error) {
 	other, err := v.p.o.Store.FindAccount(v.r.Context(), c.kind, to)
 	switch {
 	case err == nil && other.ID != who.ID:
-		return false, v.showContactCode(http.StatusBadRequest, c, &problem{"code", v.words.T("contact.taken", to)})
+		return false, v.takenContact(c, to)
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return false, err
 	}

@@ -91,7 +91,7 @@ func TestTakenAddressIsNotToldToStrangers(t *testing.T) {
 	if free, taken := page("new@example.com"), page("bob@example.com"); free != taken {
 		t.Errorf("the pages differ:\n%s\n%s", free, taken)
 	}
-	p.submits("/portal/account/email/code", "code", "2").sees("/portal/account/email/code", 400, "Another account has bob@example.com")
+	p.submits("/portal/account/email/code", "code", "2").sees("/portal/account/email", 400, "Another account has bob@example.com")
 	if a, _ := w.st.Account(t.Context(), w.ann.ID); a.Email != "ann@example.com" {
 		t.Errorf("%+v", a)
 	}
@@ -157,7 +157,7 @@ func TestAddressIsFreeAtTheWrite(t *testing.T) {
 		moved.Email = "new@example.com"
 		w.apply(store.UpdateAccount{Account: moved})
 	}}
-	p.submits("/portal/account/email/code", "code", "1").sees("/portal/account/email/code", 400, "Another account")
+	p.submits("/portal/account/email/code", "code", "1").sees("/portal/account/email", 400, "Another account")
 
 	w, sender = reachable(t)
 	p = w.home("ann", right).goes("/portal/account/email").submits("/portal/account/email", "email", "new@example.com")

@@ -14,7 +14,7 @@ func (v *visit) expiredPage() error {
 	if err != nil {
 		return err
 	}
-	return v.showChange(http.StatusOK, c, nil)
+	return v.showChange(http.StatusOK, c, v.wrong)
 }
 
 // expired opens the request, in which the name must be that was signed in with.

@@ -29,7 +29,11 @@ func (v *visit) read(page route) (err error) {
 		return err
 	}
 	v.browser = v.p.browserOf(v.w, v.r)
-	if !post || !v.signedIn && leadsOn(v.r.URL.Path) {
+	if !post {
+		v.hear()
+		return nil
+	}
+	if !v.signedIn && leadsOn(v.r.URL.Path) {
 		return nil // nobody's form does nothing
 	}
 	for _, name := range v.form.Names() {
@@ -57,8 +61,10 @@ func leadsOn(path string) bool {
 
 // formSession is the session that the forms of a page belong to: consent shown
 // to one account must not be given by another. To sign in is for anybody.
-func (v *visit) formSession() string {
-	if routes[v.r.URL.Path].anybody {
+func (v *visit) formSession() string { return v.sessionOf(v.r.URL.Path) }
+
+func (v *visit) sessionOf(path string) string {
+	if routes[path].anybody {
 		return ""
 	}
 	return v.session.ID

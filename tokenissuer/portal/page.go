@@ -24,7 +24,7 @@ var pages = func() map[string]*template.Template {
 	layout := template.Must(template.ParseFS(pageFiles, "page/layout.html", "page/parts.html"))
 	m := map[string]*template.Template{}
 	for _, name := range []string{
-		"login", "code", "reset", "set", "signup", "contact", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error", "inbox",
+		"login", "code", "reset", "set", "signup", "taken", "contact", "consent", "continue", "finished", "logout", "bye", "profile", "password", "nopassword", "browsers", "apps", "error", "inbox",
 	} {
 		m[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "page/"+name+".html"))
 	}
@@ -81,8 +81,18 @@ func pageHeaders(h http.Header) {
 	h.Set("Vary", "Accept-Language, Cookie")
 }
 
-// show answers a page.
+// show answers a page. What is wrong with a form is told by the page it leads to.
 func (v *visit) show(status int, name string, data view) error {
+	switch {
+	case data.Problem == nil:
+	case v.r.Method == http.MethodPost && status == http.StatusBadRequest:
+		if led, err := v.turnBack(v.r.URL.Path, *data.Problem, v.allTyped()); led || err != nil {
+			return err
+		}
+	case data.Problem == v.wrong:
+		// Not 200, by which a password manager would take the password for a right one.
+		status = http.StatusBadRequest
+	}
 	data.words, data.Page = v.words, name
 	data.Name, data.Logo, data.Style = v.p.o.Name, v.p.logo.address(), v.p.style.address()
 	data.State, data.Chosen, data.SignedIn = v.state, v.lang, v.signedIn
@@ -161,6 +171,9 @@ func (v *visit) href(path string, more ...string) string {
 	}
 	if v.method != "" {
 		q.Set("source", v.method)
+	}
+	if path == loginPath && v.form.Get("switch") != "" {
+		q.Set("switch", "1")
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])

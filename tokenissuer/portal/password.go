@@ -84,7 +84,7 @@ func (v *visit) passwordPage() error {
 	if !ok {
 		return err
 	}
-	return v.showChange(http.StatusOK, c, nil)
+	return v.showChange(http.StatusOK, c, v.wrong)
 }
 
 func (v *visit) showChange(status int, c change, wrong *problem) error {

@@ -143,6 +143,28 @@ func (p *person) form(action string) *html.Node {
 	return nil
 }
 
+// follows is a click on the first link to a page.
+func (p *person) follows(path string) *person {
+	p.t.Helper()
+	for n := range p.page.Descendants() {
+		if href := attr(n, "href"); n.Data == "a" && (href == path || strings.HasPrefix(href, path+"?")) {
+			return p.goes(href)
+		}
+	}
+	p.t.Fatalf("no link to %s on %s:\n%.4000s", path, p.at.Path, p.body)
+	return p
+}
+
+// value is what stands in a field of the page.
+func (p *person) value(name string) string {
+	for n := range p.page.Descendants() {
+		if n.Data == "input" && attr(n, "name") == name {
+			return attr(n, "value")
+		}
+	}
+	return ""
+}
+
 // submits fills in the form of the page and sends it.
 func (p *person) submits(action string, values ...string) *person {
 	p.t.Helper()

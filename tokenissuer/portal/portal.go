@@ -97,6 +97,10 @@ type Options struct {
 	// Ended, when set, is called once writes of End or Tell are durable.
 	Ended func()
 
+	// NotTaken, when set, is told of a form that was not taken. Its answer does not
+	// show it: a redirect to the page that says why, which has the status 400.
+	NotTaken func(r *http.Request)
+
 	// Refused, when set, is told why a page said no. The answer is given already.
 	Refused func(r *http.Request, status int, err *oauth.Error)
 }
@@ -232,7 +236,7 @@ func (v *visit) begin(first step) error {
 	if err := v.reseal(); err != nil {
 		return err
 	}
-	path := "/portal/login"
+	path := loginPath
 	if first == consent {
 		path = "/portal/consent"
 	}

@@ -59,7 +59,11 @@ func (v *visit) profilePage() error {
 	if !ok {
 		return err
 	}
-	return v.showProfile(http.StatusOK, who, who, nil)
+	typed := who
+	if v.wrong != nil {
+		typed = v.edited(who)
+	}
+	return v.showProfile(http.StatusOK, who, typed, v.wrong)
 }
 
 // texts are what a person writes about themselves, in the order of the form.
@@ -106,12 +110,7 @@ func (v *visit) profile() error {
 		if !ok {
 			return err
 		}
-		next := who
-		for _, text := range texts(&next) {
-			if typed := strings.TrimSpace(v.form.Get(text.name)); typed != v.form.Get(shownBefore+text.name) {
-				*text.value = typed
-			}
-		}
+		next := v.edited(who)
 		if wrong := v.unfitProfile(who, next); wrong != nil {
 			return v.showProfile(http.StatusBadRequest, who, next, wrong)
 		}
@@ -131,6 +130,16 @@ func (v *visit) profile() error {
 		}
 		return err
 	}
+}
+
+// edited is the account with what the person changed in the form.
+func (v *visit) edited(who store.Account) store.Account {
+	for _, text := range texts(&who) {
+		if typed := strings.TrimSpace(v.typed(text.name)); typed != v.typed(shownBefore+text.name) {
+			*text.value = typed
+		}
+	}
+	return who
 }
 
 // unfitProfile says what is wrong with the texts of an account, or nil.

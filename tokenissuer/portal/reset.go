@@ -32,7 +32,11 @@ func (v *visit) resetPage() error {
 	if _, err := v.resetting(); err != nil {
 		return err
 	}
-	return v.showReset(http.StatusOK, "", nil)
+	to := v.typedName("username")
+	if sent := v.pending.Code; to == "" && slices.Contains(v.p.addressable(), sent.Kind) {
+		to = sent.To // another code is wanted, perhaps, or it was a slip
+	}
+	return v.showReset(http.StatusOK, to, v.wrong)
 }
 
 func (v *visit) showReset(status int, to string, wrong *problem) error {
@@ -41,7 +45,7 @@ func (v *visit) showReset(status int, to string, wrong *problem) error {
 	return v.show(status, "reset", view{Problem: wrong, Data: struct {
 		Back   string
 		Fields []field
-	}{v.href("/portal/login"), fields}})
+	}{v.href(loginPath), fields}})
 }
 
 // reset sends the code.
@@ -74,13 +78,13 @@ func (v *visit) setPage() error {
 	if err != nil {
 		return err
 	}
-	return v.showSet(http.StatusOK, m, nil)
+	return v.showSet(http.StatusOK, m, v.wrong)
 }
 
 func (v *visit) showSet(status int, m method, wrong *problem) error {
 	fields := []field{v.codeField(), v.newPassword(m)}
 	if wrong != nil && wrong.Field == "new_password" {
-		fields[0].Value = v.form.Get("code") // it is still good, and the person has just typed it
+		fields[0].Value = v.typed("code") // it is still good, and the person has just typed it
 	}
 	mark(fields, wrong, "")
 	return v.show(status, "set", view{Done: v.told("set"), Problem: wrong, Data: struct {
@@ -115,7 +119,7 @@ func (v *visit) set() error {
 	if err := v.reseal(); err != nil {
 		return err
 	}
-	return v.see(v.href("/portal/login", "done", "1"))
+	return v.see(v.href(loginPath, "done", "1"))
 }
 
 // setOnce decides and writes.

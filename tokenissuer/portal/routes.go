@@ -8,6 +8,7 @@ type route struct {
 }
 
 const (
+	loginPath    = "/portal/login"
 	accountPath  = "/portal/account"
 	passwordPath = accountPath + "/password"
 )
@@ -21,7 +22,7 @@ func init() { // the handlers name addresses, which are in the table again
 	routes = map[string]route{
 		"/portal":                  {get: (*visit).slash},
 		"/portal/":                 {get: (*visit).home},
-		"/portal/login":            {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "username", "password"}, anybody: true},
+		loginPath:                  {get: (*visit).loginPage, post: (*visit).login, fields: []string{"source", "switch", "username", "password"}, anybody: true},
 		"/portal/code":             {get: (*visit).codePage, post: (*visit).code, fields: []string{"code"}, anybody: true},
 		"/portal/expired":          {get: (*visit).expiredPage, post: (*visit).replaceExpired, fields: []string{"username", "old_password", "new_password"}, anybody: true},
 		"/portal/reset":            {get: (*visit).resetPage, post: (*visit).reset, fields: []string{"username"}, anybody: true},

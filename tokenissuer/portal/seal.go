@@ -46,6 +46,7 @@ type sentCode struct {
 	Kind              store.IdentifierKind // of To
 	Until             time.Time            // how long it is good
 	Right             string               // the code itself, of a sign-in, once it proved an address that nobody has
+	Taken             bool                 // it proved an address that has an account, where one was to be opened
 }
 
 // oldPassword is a sign-in with a password that was right and has expired.

@@ -125,6 +125,9 @@ func (v *visit) wrongCode(err error) (*problem, error) {
 	v.refused(http.StatusBadRequest, e)
 	if key == "code.dead" {
 		v.pending.Code.Until = v.now // the page must not say that it is good
+		if err := v.reseal(); err != nil {
+			return nil, err
+		}
 	}
 	return &problem{"code", v.words.T(key)}, nil
 }

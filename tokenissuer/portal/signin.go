@@ -14,7 +14,7 @@ func (v *visit) loginPage() error {
 	if err := v.resume(); err != nil {
 		return err
 	}
-	if v.form.Get("switch") == "" { // somebody else wants to sign in
+	if v.form.Get("switch") == "" && v.wrong == nil { // else somebody else wants to sign in
 		if s, _, err := v.step(); err != nil || s != signIn {
 			return v.orElse(err, "/portal/continue")
 		}
@@ -23,7 +23,10 @@ func (v *visit) loginPage() error {
 	if err != nil {
 		return err
 	}
-	return v.showLogin(http.StatusOK, v.form.Get("source"), name, nil)
+	if v.wrong != nil {
+		name = v.typedName("username")
+	}
+	return v.showLogin(http.StatusOK, v.form.Get("source"), name, v.wrong)
 }
 
 // hint is the name that the form begins with: what the app knows, or, where
@@ -69,11 +72,7 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	var others []choice
 	for _, o := range ms {
 		if o.id != m.id {
-			href := v.href("/portal/login", "source", o.id)
-			if v.form.Get("switch") != "" {
-				href = v.href("/portal/login", "source", o.id, "switch", "1")
-			}
-			others = append(others, choice{Text: v.otherWay(o, ms), Href: href})
+			others = append(others, choice{Text: v.otherWay(o, ms), Href: v.href(loginPath, "source", o.id)})
 		}
 	}
 	fields := []field{v.nameField(m, name)}
@@ -91,10 +90,10 @@ func (v *visit) showLogin(status int, source, name string, wrong *problem) error
 	}
 	mark(fields, wrong, name)
 	return v.show(status, "login", view{Done: v.told("reset"), Problem: wrong, Data: struct {
-		Lead, Source, Button string
-		Fields               []field
-		Others               []choice
-	}{v.whereto(app), m.id, button, fields, others}})
+		Lead, Source, Switch, Button string
+		Fields                       []field
+		Others                       []choice
+	}{v.whereto(app), m.id, v.form.Get("switch"), button, fields, others}})
 }
 
 // whereto says what the sign-in is for.

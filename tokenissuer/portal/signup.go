@@ -59,7 +59,7 @@ func (v *visit) signupPage() error {
 	if slices.Contains(kinds, v.pending.Code.Kind) {
 		to = v.pending.Code.To
 	}
-	return v.showSignup(http.StatusOK, kinds, to, nil)
+	return v.showSignup(http.StatusOK, kinds, cmp.Or(v.typedName("username"), to), v.wrong)
 }
 
 func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, wrong *problem) error {
@@ -68,7 +68,7 @@ func (v *visit) showSignup(status int, kinds []store.IdentifierKind, to string, 
 	return v.show(status, "signup", view{Problem: wrong, Data: struct {
 		Lead, To, Action, Button, Back, BackText, Login string
 		Fields                                          []field
-	}{"", to, "/portal/signup", v.words.T("login.send"), v.href("/portal/login"), v.words.T("signup.back"), "", fields}})
+	}{"", to, "/portal/signup", v.words.T("login.send"), v.href(loginPath), v.words.T("signup.back"), "", fields}})
 }
 
 // signup sends a code, to an address that has an account too: only its owner
@@ -115,7 +115,10 @@ func (v *visit) openPage() error {
 	if err != nil {
 		return err
 	}
-	return v.showOpen(http.StatusOK, m, nil)
+	if v.pending.Code.Taken {
+		return v.showTaken(m)
+	}
+	return v.showOpen(http.StatusOK, m, v.wrong)
 }
 
 func (v *visit) showOpen(status int, m method, wrong *problem) error {
@@ -128,13 +131,25 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 		lead = v.words.T("signup.nobody", v.pending.Code.To) + v.goodFor()
 	}
 	if wrong == nil || wrong.Field == "new_password" {
-		fields[0].Value = cmp.Or(v.form.Get("code"), v.pending.Code.Right) // it is still good, and the person has typed it
+		fields[0].Value = cmp.Or(v.typed("code"), v.pending.Code.Right) // it is still good, and the person has typed it
 	}
 	mark(fields, wrong, fields[0].Value)
 	return v.show(status, "signup", view{Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, To, Action, Button, Back, BackText, Login string
 		Fields                                          []field
-	}{lead, v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), v.href("/portal/login"), fields}})
+	}{lead, v.pending.Code.To, "/portal/signup/account", v.words.T("signup.button"), v.href("/portal/signup"), v.words.T("code.again"), v.href(loginPath), fields}})
+}
+
+// showTaken says that there is an account, to who has shown what was sent to its
+// address and to nobody else.
+func (v *visit) showTaken(m method) error {
+	reset := ""
+	if m.password != nil {
+		reset = v.href("/portal/reset")
+	}
+	return v.show(http.StatusOK, "taken", view{Data: struct{ Lead, Login, Reset, Back string }{
+		v.words.T("signup.taken", v.pending.Code.To), v.href(loginPath), reset, v.href("/portal/signup"),
+	}})
 }
 
 // open makes the account of who has the code, and signs in.
@@ -144,13 +159,16 @@ func (v *visit) open() error {
 		return v.orElse(err, "/portal/continue")
 	}
 	wrong, err := v.openOnce(m)
-	if wrong != nil || err != nil {
+	if wrong != nil || err != nil || v.pending.Code.Taken {
 		if again, lookErr := v.answered(); again || lookErr != nil { // pressed twice: the code is spent
 			return v.orElse(lookErr, "/portal/continue")
 		}
 	}
-	if wrong != nil {
+	switch {
+	case wrong != nil:
 		return v.showOpen(http.StatusBadRequest, m, wrong)
+	case v.pending.Code.Taken:
+		return v.orElse(v.reseal(), "/portal/signup/account")
 	}
 	return v.orElse(err, "/portal/continue")
 }
@@ -165,7 +183,8 @@ func (v *visit) openOnce(m method) (*problem, error) {
 	_, err = v.p.o.Store.FindAccount(v.r.Context(), kind, to)
 	switch {
 	case err == nil:
-		return &problem{"code", v.words.T("signup.taken", to)}, nil
+		v.pending.Code.Taken, v.pending.Request.LoginHint = true, v.pending.Code.To
+		return nil, nil
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}

@@ -133,6 +133,9 @@ func TestFormIsAnsweredAgainForAMomentOnly(t *testing.T) {
 	p.send("POST", "/portal/code", other).sees("/portal/code", 400, "code is not right")
 	w.later(repeatFor)
 	p.send("POST", "/portal/code", form).sees("/portal/code", 400, "no longer good")
+	if strings.Contains(p.body, "is good for") {
+		t.Error("the page says that it is good")
+	}
 	if p.cookie("__Host-gatehouse") != "" {
 		t.Error("signed in")
 	}

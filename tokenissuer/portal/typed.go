@@ -23,14 +23,14 @@ func digits(typed string) string {
 	}, norm.NFKC.String(typed))
 }
 
-func (v *visit) typedCode() string { return digits(v.form.Get("code")) }
+func (v *visit) typedCode() string { return digits(v.typed("code")) }
 
 // typedName is the name without the spaces around it, and a phone number as it is
 // stored but for its country. 2024-01-15 may be somebody's username: digits that
 // are parted by more than spaces are a number where they have the length of one.
 func (v *visit) typedName(field string) string {
 	const shortest = 9
-	name := strings.TrimSpace(v.form.Get(field))
+	name := strings.TrimSpace(v.typed(field))
 	number := digits(name)
 	spaced := strings.Join(strings.Fields(norm.NFKC.String(name)), "") == number
 	if account.KindOf(number) == store.ByPhone && (spaced || len(number) >= shortest) {

@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 
 func TestWhatIsTypedIsReadAsPeopleWriteIt(t *testing.T) {
 	const number = "13912345678"
+	sent := httptest.NewRequestWithContext(t.Context(), http.MethodPost, loginPath, nil)
 	for typed, want := range map[string]string{
 		"139 1234 5678": number, "139-1234-5678": number, "(139) 1234.5678": number, "１３９１２３４５６７８": number, "139–1234–5678": number,
 		"\u202d139 1234 5678\u202c": number, "(+86)139-1234-5678": "+86" + number, "＋86（139）１２３４－５６７８": "+86" + number, "+852 2345-6789": "+85223456789",
@@ -20,7 +23,7 @@ func TestWhatIsTypedIsReadAsPeopleWriteIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := (&visit{form: form}).typedName("username"); got != want {
+		if got := (&visit{r: sent, form: form}).typedName("username"); got != want {
 			t.Errorf("%q is read as %q, want %q", typed, got, want)
 		}
 	}

@@ -29,6 +29,8 @@ type visit struct {
 	lang    string         // as the person chose it, "" where nobody did
 	state   string         // p_state
 	pending pending
+	wrong   *problem      // with the form before, which led here
+	before  turned        // that form
 	method  string        // the source that the page is about, where the person chose it
 	relies  []store.Write // what step has seen that must be so when the code is written
 }
