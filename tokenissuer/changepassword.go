@@ -29,8 +29,13 @@ func (i *Issuer) changePassword(r *request) error {
 			return oauth.FailParam(oauth.InvalidRequest, oauth.MissingParameter, name)
 		}
 	}
-	return i.setPassword(r, claims.Subject, func() ([]store.Write, error) {
-		return i.accounts.ChangePassword(r.Context(), r.now, i.strictest(), claims.Subject, form.Get("old_password"), form.Get("new_password"), r.event.From)
+	return i.setPassword(r, claims.Subject, func() (store.Account, []store.Write, error) {
+		writes, err := i.accounts.ChangePassword(r.Context(), r.now, i.strictest(), claims.Subject, form.Get("old_password"), form.Get("new_password"), r.event.From)
+		if err != nil {
+			return store.Account{}, nil, err
+		}
+		who, err := i.state.store.Account(r.Context(), claims.Subject)
+		return who, writes, err
 	})
 }
 
@@ -54,26 +59,26 @@ func (i *Issuer) resetPassword(r *request) error {
 	if (form.Get("email") == "") == (form.Get("phone_number") == "") {
 		return oauth.FailParam(oauth.InvalidRequest, oauth.BadParameter, "email")
 	}
-	return i.setPassword(r, "", func() ([]store.Write, error) {
+	return i.setPassword(r, "", func() (store.Account, []store.Write, error) {
 		to, writes, err := i.owns(r, c, form, account.ForReset, kind)
 		if err != nil {
-			return nil, err
+			return store.Account{}, nil, err
 		}
 		who, err := i.state.store.FindAccount(r.Context(), kind, to)
 		if err != nil {
-			return nil, err
+			return who, nil, err
 		}
 		r.event.Account = who.ID
 		set, err := i.accounts.ResetPassword(r.Context(), r.now, i.strictest(), who, form.Get("password"))
-		return append(append(writes, set...), store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}), err
+		return who, append(append(writes, set...), store.VerifyIdentifier{Account: who.ID, Kind: kind, Value: to}), err
 	})
 }
 
 // setPassword decides, applies and answers. A conflict means that the password
 // was changed or the code used meanwhile: what is there now is asked once more.
-func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.Write, error)) error {
+func (i *Issuer) setPassword(r *request, subject string, decide func() (store.Account, []store.Write, error)) error {
 	for try := 0; ; try++ {
-		writes, err := decide()
+		who, writes, err := decide()
 		if errors.Is(err, store.ErrNotFound) {
 			return oauth.Fail(oauth.UserNotFound, oauth.UserGone).About(subject)
 		}
@@ -84,6 +89,7 @@ func (i *Issuer) setPassword(r *request, subject string, decide func() ([]store.
 		switch {
 		case err == nil:
 			i.state.wake()
+			i.codes.renewed(r.now, who, who.PasswordHash == "", "")
 			r.empty()
 			return nil
 		case !errors.Is(err, store.ErrConflict):

@@ -16,7 +16,27 @@ import (
 // new one. The change is written already, so a mail that cannot be sent is a line
 // in the log.
 func (c *codes) moved(now time.Time, was, next store.Account, locale string) {
-	if was.Email == "" || was.Email == next.Email && was.Phone == next.Phone {
+	if was.Email == next.Email && was.Phone == next.Phone {
+		return
+	}
+	c.notify("telling of a changed address", now, was, locale, func(m message.Message) message.Message {
+		return message.Notice(m, c.name, was.Email != next.Email, was.Phone != next.Phone)
+	})
+}
+
+// renewed tells the owner of an account that its password was changed, or that it
+// has its first: whoever reads its codes, or sat down at an open browser, can set
+// one.
+func (c *codes) renewed(now time.Time, who store.Account, first bool, locale string) {
+	c.notify("telling of a changed password", now, who, locale, func(m message.Message) message.Message {
+		return message.PasswordNotice(m, c.name, first)
+	})
+}
+
+// notify sends a notice to the mailbox of an account, by the first source that
+// carries any. An account without a mailbox gets none.
+func (c *codes) notify(doing string, now time.Time, who store.Account, locale string, write func(message.Message) message.Message) {
+	if who.Email == "" {
 		return
 	}
 	for _, id := range c.order {
@@ -24,12 +44,12 @@ func (c *codes) moved(now time.Time, was, next store.Account, locale string) {
 		if c.sources[id].Kind != store.ByEmail || !message.Notices(sender) {
 			continue
 		}
-		place, err := time.LoadLocation(was.ZoneInfo)
+		place, err := time.LoadLocation(who.ZoneInfo)
 		if err != nil || place == time.Local {
 			place = time.UTC
 		}
-		m := message.Notice(message.Message{ID: uuid.NewString(), To: was.Email, Locale: cmp.Or(locale, c.locale), Time: now.In(place)}, c.name, was.Email != next.Email, was.Phone != next.Phone)
-		c.state.aside("telling of a changed address", func() error { return sender.Send(context.Background(), m) })
+		m := write(message.Message{ID: uuid.NewString(), To: who.Email, Locale: cmp.Or(locale, c.locale), Time: now.In(place)})
+		c.state.aside(doing, func() error { return sender.Send(context.Background(), m) })
 		return
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 )
 
@@ -59,4 +60,50 @@ func TestNoticeNeedsAMailServer(t *testing.T) {
 	if told := p.notices(t, 0); len(told) != 0 || len(p.bodies) != 1 {
 		t.Errorf("told %q, %v", told, p.bodies)
 	}
+}
+
+// Whoever can read a code can set a password, and whoever finds an open browser can
+// set a first one: the mailbox of the account is told of each, once.
+func TestMailboxIsToldOfANewPassword(t *testing.T) {
+	p := newPost(t)
+	c := p.accounts()
+	c.Clients[0].Grants = append(c.Clients[0].Grants, "authorization_code")
+	c.Clients[0].RedirectURIs, c.Clients[0].FirstParty = []string{callback}, true
+	s := start(t, c)
+	s.user("ann", mailbox)
+	s.user("carl", "")
+	if _, err := s.issuer.AddUser(t.Context(), tokenissuer.NewUser{Username: "bob", Email: "bob@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	told := func(to, what string) {
+		t.Helper()
+		n++
+		list := p.notices(t, n)
+		if len(list) != n || !strings.HasPrefix(list[n-1], to+" ") || !strings.Contains(list[n-1], what) || strings.Contains(list[n-1], another) {
+			t.Fatalf("told %q", list)
+		}
+	}
+	const changed, first = "The password of your account", "A password was set for your account"
+
+	moves(t, s.change(s.access("ann", password), password, another))
+	told(mailbox, changed)
+	s.change(s.access("ann", another), "wrong", password) // nothing happened
+	reset := s.proof(p, "shop", "reset_password", "email", mailbox, mailbox)
+	body := append([]string{"client_id", "shop", "client_secret", secret, "password", "a third password"}, reset...)
+	moves(t, s.json(http.MethodPost, "/reset_user_password", object(body...)))
+	told(mailbox, changed)
+	moves(t, s.change(s.access("carl", password), password, another)) // has no mailbox
+
+	b := s.browser()
+	login := b.follow(b.get("/portal/account"))
+	ask := b.click(login, "/portal/reset")
+	before := p.sent()
+	form := b.follow(b.submit(ask, "username", "bob@example.com"))
+	p.await(t, before+1)
+	b.follow(b.submit(form, "code", p.code("bob@example.com"), "new_password", "the first password"))
+	told("bob@example.com", first)
+	profile := b.follow(b.submit(b.follow(b.get("/portal/account")), "username", "bob", "password", "the first password"))
+	b.follow(b.submit(b.click(profile, "/portal/account/password"), "old_password", "the first password", "new_password", "a second password"))
+	told("bob@example.com", changed)
 }

@@ -25,7 +25,7 @@ func (i *Issuer) newPortal() (*portal.Portal, error) {
 	p, err := portal.New(portal.Options{
 		Issuer: i.config.Issuer, Store: i.state.store, Accounts: i.accounts, Key: i.state.pages, Clients: i.client, Sources: sources,
 		Attributes: i.shownAttributes, Scopes: i.config.Scopes, Name: i.codes.name, Logo: i.config.Portal.Logo, Color: i.config.Portal.Color, Locales: i.config.Locales,
-		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client}, Moved: i.codes.moved,
+		Order: order, Codes: i.codes, Addresses: addresses{i.codes, i.client}, Moved: i.codes.moved, Renewed: i.codes.renewed,
 		Finish: i.finish,
 		Deny: func(w http.ResponseWriter, hr *http.Request, now time.Time, q portal.Request, code string) error {
 			return i.deny(requestOf(w, hr, now), q, oauth.Fail(code, oauth.DeniedByPerson))

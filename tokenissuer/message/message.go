@@ -26,16 +26,19 @@ type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// AddressChanged is the Usage of a notice: it has no code.
-const AddressChanged = "address_changed"
+// The Usages of notices, which have no code.
+const (
+	AddressChanged  = "address_changed"
+	PasswordChanged = "password_changed" // or set for the first time
+)
 
-// Message is one one-time code, or notice, on its way to one person. SMS, Mail and
-// Notice write the parts that a person reads.
+// Message is one one-time code, or notice, on its way to one person. SMS, Mail,
+// Notice and PasswordNotice write the parts that a person reads.
 type Message struct {
 	ID       string    // unique, of [A-Za-z0-9._-], no secret: a receiver knows repetitions by it
 	To       string    // an e-mail address, or a number in E.164
 	Code     string    //
-	Usage    string    // login, signup, update_userinfo, reset_password; AddressChanged
+	Usage    string    // login, signup, update_userinfo, reset_password; AddressChanged, PasswordChanged
 	Locale   string    // BCP 47; what the catalogue does not have is English
 	ClientID string    // the client that asked
 	Time     time.Time // when the code was made
@@ -62,7 +65,7 @@ func (m Message) check() error {
 	switch {
 	case m.ID == "" || len(m.ID) > most || strings.ContainsFunc(m.ID, bad):
 		return fmt.Errorf("the identifier must be 1 to %d letters, digits, dots, underscores or hyphens", most)
-	case m.To == "" || m.Code == "" && m.Usage != AddressChanged || m.Text == "":
+	case m.To == "" || m.Code == "" && m.Usage != AddressChanged && m.Usage != PasswordChanged || m.Text == "":
 		return errors.New("an address, a code or a text is missing")
 	}
 	return nil

@@ -10,10 +10,11 @@ import (
 	"unicode"
 )
 
-// The usages by which the subject of a notice is found, where one address changed.
+// The usages by which the subject of a notice is found, besides those that it has.
 const (
 	emailChanged = "email_changed"
 	phoneChanged = "phone_changed"
+	passwordSet  = "password_set"
 )
 
 // phrases are what a message says in one language. {portal}, {code}, {lifetime}
@@ -23,7 +24,8 @@ type phrases struct {
 	subject                  map[string]string // by usage; "" is for the others
 	sms                      string
 	once, stranger           string // a mail's two notes
-	changed                  string // the note of a notice
+	changed, set             string // the note of a notice: what was, and when
+	alarm                    string // and what to do about it
 	stop                     string // at the end of a sentence
 	second, seconds, minutes string // with %d
 }
@@ -41,10 +43,14 @@ var catalogue = map[string]phrases{
 			AddressChanged:    "The e-mail address and phone number of your account at {portal} were changed",
 			emailChanged:      "The e-mail address of your account at {portal} was changed",
 			phoneChanged:      "The phone number of your account at {portal} was changed",
+			PasswordChanged:   "The password of your account at {portal} was changed",
+			passwordSet:       "A password was set for your account at {portal}",
 			"":                "Your code for {portal}",
 		},
 		stop:     ".",
-		changed:  "It was changed on {time}. If it was you, you need do nothing. If it was not, tell whoever runs {portal} at once: somebody else may be able to sign in to your account.",
+		changed:  "It was changed on {time}.",
+		set:      "It was set on {time}.",
+		alarm:    " If it was you, you need do nothing. If it was not, tell whoever runs {portal} at once: somebody else may be able to sign in to your account.",
 		sms:      "{subject}: {code}. It is good for {lifetime}. Tell it to nobody.",
 		once:     "It is good for {lifetime} and one use. Tell it to nobody, even if they say that they work for {portal}.",
 		stranger: "You did not ask for it? Then somebody typed your address. Without the code they get no further, and you need do nothing.",
@@ -60,13 +66,17 @@ var catalogue = map[string]phrases{
 			AddressChanged:    "您在 {portal} 的账号的邮箱和手机号已更改",
 			emailChanged:      "您在 {portal} 的账号的邮箱已更改",
 			phoneChanged:      "您在 {portal} 的账号的手机号已更改",
+			PasswordChanged:   "您在 {portal} 的账号的密码已修改",
+			passwordSet:       "您在 {portal} 的账号已设置密码",
 			"":                "{portal} 验证码",
 		},
 		stop:     "。",
-		changed:  "更改时间：{time}。如果是您本人操作，请忽略此邮件。如果不是，请立即联系 {portal} 的管理员：他人可能已经能够登录您的账号。",
+		changed:  "更改时间：{time}。",
+		set:      "设置时间：{time}。",
+		alarm:    "如果是您本人操作，请忽略此邮件。如果不是，请立即联系 {portal} 的管理员：他人可能已经能够登录您的账号。",
 		sms:      "{subject}：{code}，{lifetime}内有效。请勿告诉任何人。",
 		once:     "{lifetime}内有效，只能使用一次。请勿告诉任何人，包括自称 {portal} 工作人员的人。",
-		stranger: "如果不是您本人操作，说明有人输入了您的邮箱地址。没有验证码对方无法继续，您无需任何操作。",
+		stranger: "如果您没有请求验证码，可能是有人输入了您的邮箱地址。没有验证码，对方无法继续，请忽略此邮件。",
 		second:   "%d 秒", seconds: "%d 秒", minutes: "%d 分钟",
 	},
 }
@@ -109,9 +119,27 @@ func Notice(m Message, portal string, email, phone bool) Message {
 	}
 	fill := words.filler(m, portal, 0)
 	m.Usage = AddressChanged
+	return m.noticed(words, fill, words.changed)
+}
+
+// PasswordNotice writes the mail to an account's address that its password was
+// changed, or that it has its first.
+func PasswordNotice(m Message, portal string, first bool) Message {
+	words := in(m.Locale)
+	what := words.changed
+	if m.Code, m.Usage = "", PasswordChanged; first {
+		m.Usage, what = passwordSet, words.set
+	}
+	fill := words.filler(m, portal, 0)
+	m.Usage = PasswordChanged
+	return m.noticed(words, fill, what)
+}
+
+// noticed is a notice with this note.
+func (m Message) noticed(words phrases, fill *strings.Replacer, what string) Message {
 	m.Subject = fill.Replace("{subject}")
-	changed := strings.ReplaceAll(words.changed, "{time}", m.Time.Format("2006-01-02 15:04 MST"))
-	return m.written(words, m.Subject+words.stop, fill.Replace(changed))
+	when := strings.ReplaceAll(what, "{time}", m.Time.Format("2006-01-02 15:04 MST"))
+	return m.written(words, m.Subject+words.stop, when+fill.Replace(words.alarm))
 }
 
 // written is a mail with these paragraphs, and the code after the first where it

@@ -116,20 +116,30 @@ func TestInboxKeepsTheLastMessages(t *testing.T) {
 // A notice has no code and no link, and does not say which address it was.
 func TestNoticeSaysWhatHappenedAndNothingElse(t *testing.T) {
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	address := func(email, phone bool) func(message.Message) message.Message {
+		return func(m message.Message) message.Message { return message.Notice(m, "Example", email, phone) }
+	}
+	password := func(first bool) func(message.Message) message.Message {
+		return func(m message.Message) message.Message { return message.PasswordNotice(m, "Example", first) }
+	}
 	for _, c := range []struct {
-		locale, says string
-		email, phone bool
+		locale, says, usage string
+		write               func(message.Message) message.Message
 	}{
-		{"en", "The e-mail address of your account at Example was changed.", true, false},
-		{"en", "The phone number of your account at Example was changed.", false, true},
-		{"en", "The e-mail address and phone number of your account at Example were changed.", true, true},
-		{"zh", "账号的邮箱已更改。", true, false},
-		{"zh", "账号的手机号已更改。", false, true},
-		{"zh", "账号的邮箱和手机号已更改。", true, true},
+		{"en", "The e-mail address of your account at Example was changed.", message.AddressChanged, address(true, false)},
+		{"en", "The phone number of your account at Example was changed.", message.AddressChanged, address(false, true)},
+		{"en", "The e-mail address and phone number of your account at Example were changed.", message.AddressChanged, address(true, true)},
+		{"en", "The password of your account at Example was changed.", message.PasswordChanged, password(false)},
+		{"en", "A password was set for your account at Example.", message.PasswordChanged, password(true)},
+		{"zh", "账号的邮箱已更改。", message.AddressChanged, address(true, false)},
+		{"zh", "账号的手机号已更改。", message.AddressChanged, address(false, true)},
+		{"zh", "账号的邮箱和手机号已更改。", message.AddressChanged, address(true, true)},
+		{"zh", "账号的密码已修改。", message.PasswordChanged, password(false)},
+		{"zh", "的账号已设置密码。", message.PasswordChanged, password(true)},
 	} {
 		locale, says := c.locale, c.says
-		m := message.Notice(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale, Time: at}, "Example", c.email, c.phone)
-		if m.Code != "" || m.Locale != locale || m.Usage != message.AddressChanged || !strings.Contains(m.Subject, "Example") {
+		m := c.write(message.Message{ID: "m-1", To: "ann@example.com", Code: code, Locale: locale, Time: at})
+		if m.Code != "" || m.Locale != locale || m.Usage != c.usage || !strings.Contains(m.Subject, "Example") {
 			t.Errorf("%+v", m)
 		}
 		for _, text := range []string{m.Text, m.HTML} {

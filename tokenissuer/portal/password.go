@@ -158,13 +158,23 @@ func (v *visit) changeOnce(c change, before string) error {
 	cookie, once := v.formCookie()
 	who.writes = append(append(who.writes, v.p.telling(v.now, c.who.ID)...), once)
 	if v.signedIn && v.session.Account != c.who.ID { // an expired password, in a browser of somebody else
-		return v.p.enterAfter(v, cookie, v.session, who)
+		err = v.p.enterAfter(v, cookie, v.session, who)
+	} else {
+		err = v.p.enterAnew(v, cookie, who)
 	}
-	if err := v.p.enterAnew(v, cookie, who); err != nil {
-		return err
+	if err == nil {
+		v.renewed(c.who)
 	}
+	return err
+}
+
+// renewed tells who wants to know of a password that was set, in place of the one
+// that the account had.
+func (v *visit) renewed(was store.Account) {
 	v.p.ended()
-	return nil
+	if v.p.o.Renewed != nil {
+		v.p.o.Renewed(v.now, was, was.PasswordHash == "", v.words.T("language"))
+	}
 }
 
 // changed is how the person is signed in with the new password: by the present

@@ -47,6 +47,10 @@ type Options struct {
 	// has changed, and in which language.
 	Moved func(now time.Time, was, next store.Account, locale string)
 
+	// Renewed, when set, is told of a password that its person has changed or set, of
+	// one that is the account's first, and in which language.
+	Renewed func(now time.Time, who store.Account, first bool, locale string)
+
 	// Attributes are names and values of further texts of an account, which its
 	// person sees. Default: none.
 	Attributes func(who *store.Account) [][2]string

@@ -146,7 +146,7 @@ func (v *visit) setOnce(m method) (*problem, error) {
 	_, once := v.formCookie()
 	err = v.p.o.Store.Apply(ctx, v.now, slices.Concat(writes, change, v.p.telling(v.now, who.ID), []store.Write{still, once})...)
 	if err == nil {
-		v.p.ended()
+		v.renewed(who)
 	}
 	return nil, err
 }
