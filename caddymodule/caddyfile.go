@@ -16,6 +16,7 @@ type words map[string]word
 type word struct {
 	read   func() error // reads the word's arguments and block
 	repeat bool         // it may stand more than once
+	prose  *string      // its value, where that may be several words
 }
 
 // block reads one Caddyfile block.
@@ -49,7 +50,7 @@ func (b *block) read(ws words) error {
 		if err := w.read(); err != nil {
 			return err
 		}
-		if err := b.lineEnds(name); err != nil {
+		if err := b.lineEnds(name, w.prose); err != nil {
 			return err
 		}
 	}
@@ -65,8 +66,12 @@ func (b *block) notEmpty(needs string) error {
 }
 
 // lineEnds refuses whatever follows a word that has been read.
-func (b *block) lineEnds(name string) error {
+func (b *block) lineEnds(name string, prose *string) error {
 	if b.NextArg() {
+		if prose != nil {
+			all := strings.Join(append([]string{*prose, b.Val()}, b.RemainingArgs()...), " ")
+			return b.Errf("%s: %s takes one value, and several words are one in quotes: %s %q", b.name, name, name, all)
+		}
 		return b.Errf("%s: unexpected %q after %s", b.name, b.Val(), name)
 	}
 	line := at(b.Dispenser)
@@ -96,6 +101,28 @@ func (b *block) text(into *string) word {
 		*into = b.Val()
 		return nil
 	}}
+}
+
+// prose reads exactly one argument, which people read.
+func (b *block) prose(into *string) word {
+	w := b.text(into)
+	w.prose = into
+	return w
+}
+
+// color reads a colour. The # that it begins with begins a comment where it is not
+// in quotes.
+func (b *block) color(into *string) word {
+	w := b.text(into)
+	read := w.read
+	w.read = func() error {
+		name := b.Val()
+		if err := read(); err != nil {
+			return b.Errf("%s: %s needs a value, in quotes where it begins with #, or it is a comment: %s %q", b.name, name, name, "#1f5f8b")
+		}
+		return nil
+	}
+	return w
 }
 
 // texts reads one argument or more, over one line or several. Where values are

@@ -26,7 +26,7 @@ func init() {
 func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next()
 	b := newBlock(h.Dispenser, "directive token_issuer")
-	if err := b.lineEnds("token_issuer"); err != nil {
+	if err := b.lineEnds("token_issuer", nil); err != nil {
 		return nil, placed("directive token_issuer takes a matcher at most; its words stand in the global option token_issuer, at the top of the file", b.lines[""])
 	}
 	if h.Option("token_issuer") == nil {
@@ -252,7 +252,7 @@ func (p *issuerParser) client() error {
 	}
 	b := newBlock(p.Dispenser, "client "+c.ID)
 	err := b.read(words{
-		"name":                    b.text(&c.Name),
+		"name":                    b.prose(&c.Name),
 		"type":                    b.oneOf(&c.Type, "web", "spa", "mobile", "m2m"),
 		"secret":                  b.secret(&c, func(s *Secret) *string { return &s.Value }),
 		"secret_hash":             b.secret(&c, func(s *Secret) *string { return &s.Hash }),

@@ -13,9 +13,9 @@ func (p *issuerParser) portal() error {
 	pages := &Portal{At: at(p.Dispenser)}
 	b := newBlock(p.Dispenser, "portal")
 	if err := b.read(words{
-		"name":  b.text(&pages.Name),
+		"name":  b.prose(&pages.Name),
 		"logo":  b.text(&pages.Logo),
-		"color": b.text(&pages.Color),
+		"color": b.color(&pages.Color),
 	}); err != nil {
 		return err
 	}

@@ -6,10 +6,16 @@ import (
 )
 
 // didYouMean is the hint ", did you mean …?" for a word that is close to a
-// right one, upper and lower case alike, else "".
+// right one, or the beginning of one, upper and lower case alike, else "".
 func didYouMean(got string, right []string) string {
 	best, least := "", 4*(len(got)/3+2)
 	low := strings.ToLower(got)
+	const long = 4 // letters that are more than a common beginning
+	for _, w := range right {
+		if rest, cut := strings.CutPrefix(strings.ToLower(w), low); cut && len(low) >= long && strings.HasPrefix(rest, "_") {
+			return fmt.Sprintf(", did you mean %s?", w)
+		}
+	}
 	for _, w := range right {
 		// Of two equally far the one that begins alike: "of" is nearer to off than to on.
 		lowW := strings.ToLower(w)
