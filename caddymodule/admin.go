@@ -46,6 +46,7 @@ func (Admin) Routes() []caddy.AdminRoute {
 		{"DELETE " + adminBase + "/users/{name}", removeUser},
 		{"POST " + adminBase + "/users/{name}/password", setPassword},
 		{"POST " + adminBase + "/users/{name}/attributes", setAttributes},
+		{"POST " + adminBase + "/users/{name}/address", setAddress},
 		{"POST " + adminBase + "/users/{name}/lock", setState(store.Locked, "", "")},
 		{"POST " + adminBase + "/users/{name}/unlock", setState(store.Active, store.Frozen, "unfreeze")},
 		{"POST " + adminBase + "/users/{name}/freeze", setState(store.Frozen, "", "")},
@@ -194,6 +195,22 @@ func setPassword(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return i.User(r.Context(), r.PathValue("name"))
+}
+
+// setAddress takes email and phone_number: one that is missing stays, "" is taken away.
+func setAddress(i *tokenissuer.Issuer, r *http.Request) (any, error) {
+	var to tokenissuer.UserAddress
+	if err := read(r, &to); err != nil {
+		return nil, err
+	}
+	user, err := i.User(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	if err := i.SetUserAddress(r.Context(), user.ID, to); err != nil {
+		return nil, err
+	}
+	return i.User(r.Context(), user.ID) // the name may be the address before
 }
 
 // setAttributes takes the attributes to write by their names; "" takes one away.

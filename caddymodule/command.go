@@ -36,9 +36,10 @@ func addCommands(root *cobra.Command) {
 	adminFlags(root)
 	root.RunE, root.Args = needSubcommand, cobra.ArbitraryArgs
 	root.SilenceUsage = true
+	root.SetFlagErrorFunc(flagError)
 
 	user := group("user", "Manages users")
-	user.AddCommand(userAdd(), userList(), userShow(), userSet(), userSetPassword(),
+	user.AddCommand(userAdd(), userList(), userShow(), userSet(), userSetAddress(), userSetPassword(),
 		userDo("lock", http.MethodPost, "Locks a user until unlocked; its tokens are refused from now on", stateLine),
 		userDo("unlock", http.MethodPost, "Unlocks a user, and forgets its failed sign-ins", stateLine),
 		userDo("freeze", http.MethodPost, "Freezes a user until unfrozen; its tokens are refused from now on", stateLine),
@@ -48,7 +49,7 @@ func addCommands(root *cobra.Command) {
 	client := group("client", "Shows clients")
 	client.AddCommand(
 		show("list", "Lists the clients", cobra.NoArgs, clientTable, func([]string) string { return "/clients" }),
-		show("show ID", "Shows a client", cobra.ExactArgs(1), clientTable, func(a []string) string { return "/clients/" + url.PathEscape(a[0]) }))
+		show("show ID", "Shows a client", oneArg("ID"), clientTable, func(a []string) string { return "/clients/" + url.PathEscape(a[0]) }))
 
 	key := group("key", "Manages signing keys")
 	key.AddCommand(

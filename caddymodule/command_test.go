@@ -101,6 +101,10 @@ func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
 	w.fails([]string{"user", "add", "alice"}, "username: already taken")
 	w.fails([]string{"user", "add", "anna", "--email", "alice@example.com"}, "email: already taken")
 	w.fails([]string{"user", "add", "Alice", "--email", "ALICE@example.com"}, "username, email: already taken")
+	w.fails([]string{"user", "add"}, "add: NAME is missing: expected add NAME [--email E]")
+	w.fails([]string{"user", "add", "a", "b"}, `add: unexpected "b" after NAME`)
+	w.fails([]string{"user", "add", "a", "--mail", "a@example.com"}, "add: unknown flag --mail, did you mean --email?: expected add NAME [--email E]")
+	w.fails([]string{"user", "show"}, "show: NAME is missing: expected show NAME")
 	w.fails([]string{"user", "show", "nobody"}, `user "nobody": not found`)
 	w.fails([]string{"user", "set-password", "alice"}, "--password-stdin")
 

@@ -21,7 +21,7 @@ func userAdd() *cobra.Command {
 		Use:   "add NAME [--email E] [--phone +E164] [--display-name N] [--password-stdin | --password-hash-stdin]",
 		Short: "Adds a user",
 		Long:  "Adds a user. Without a password it is signed in to by one-time code alone, where a client\ntakes codes sent to its address; without an address by nobody. A hash is what another system\nkept: argon2, bcrypt, scrypt or PBKDF2; it is replaced by ours at the first sign-in.",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("NAME"),
 	}
 	c.Flags().StringVar(&n.Email, "email", "", "E-mail address")
 	c.Flags().StringVar(&n.PhoneNumber, "phone", "", "Phone number, such as +4915112345678")
@@ -37,6 +37,7 @@ func userAdd() *cobra.Command {
 		}
 		if *fromStdin || *hashFromStdin {
 			var err error
+			awaitTyping(c)
 			if *into, err = readPassword(c.InOrStdin()); err != nil {
 				return err
 			}
@@ -67,13 +68,14 @@ func userSetPassword() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set-password NAME --password-stdin",
 		Short: "Sets a user's password; its sign-ins end",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("NAME"),
 	}
 	fromStdin := c.Flags().Bool("password-stdin", false, "Read the password from standard input")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !*fromStdin {
 			return errors.New("say --password-stdin: a password in the arguments is seen by every process")
 		}
+		awaitTyping(c)
 		password, err := readPassword(c.InOrStdin())
 		if err != nil {
 			return err
@@ -115,6 +117,37 @@ func userSet() *cobra.Command {
 	}
 }
 
+// userSetAddress writes how a user is reached.
+func userSetAddress() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "set-address NAME [--email E] [--phone +E164]",
+		Short: "Sets a user's e-mail address or phone number",
+		Long: "Sets a user's e-mail address or phone number; an empty one, --phone \"\", takes it away. Nobody has proved the\n" +
+			"new one, so the user is asked to confirm it. Its sign-ins go on, and its mailbox is not told: lock the user\nfirst where somebody else may be signed in.",
+		Args: oneArg("NAME"),
+	}
+	email := c.Flags().String("email", "", "E-mail address")
+	phone := c.Flags().String("phone", "", "Phone number, such as +4915112345678")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var to tokenissuer.UserAddress
+		if c.Flag("email").Changed {
+			to.Email = email
+		}
+		if c.Flag("phone").Changed {
+			to.PhoneNumber = phone
+		}
+		if to.Email == nil && to.PhoneNumber == nil {
+			return errors.New("nothing to set: expected --email or --phone")
+		}
+		answer, err := call(c, http.MethodPost, "/users/"+url.PathEscape(args[0])+"/address", to)
+		if err != nil {
+			return err
+		}
+		return printAnswer(c, answer, userTable)
+	}
+	return c
+}
+
 // readPassword reads one line.
 func readPassword(from io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(from, 4096)).ReadString('\n')
@@ -128,7 +161,7 @@ func readPassword(from io.Reader) (string, error) {
 }
 
 func userShow() *cobra.Command {
-	return show("show NAME", "Shows a user", cobra.ExactArgs(1), userTable, func(a []string) string { return "/users/" + url.PathEscape(a[0]) })
+	return show("show NAME", "Shows a user", oneArg("NAME"), userTable, func(a []string) string { return "/users/" + url.PathEscape(a[0]) })
 }
 
 // userList asks page by page: there may be many.
@@ -160,7 +193,7 @@ func userList() *cobra.Command {
 
 // userDo is a command on one user that prints a line.
 func userDo(verb, method, short string, says func(name string) table) *cobra.Command {
-	return &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: verb + " NAME", Short: short, Args: oneArg("NAME"), RunE: func(c *cobra.Command, args []string) error {
 		path := "/users/" + url.PathEscape(args[0])
 		if method == http.MethodPost {
 			path += "/" + verb

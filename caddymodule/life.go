@@ -147,9 +147,9 @@ func (a *App) Cleanup() error {
 	if a.ready != nil {
 		a.settle.Do(func() { close(a.ready) })
 	}
-	if a.served || len(a.gates) > 0 {
-		// Only validated. Somebody has provisioned our handlers, so asking for the app
-		// that holds them provisions nothing.
+	if a.served || len(a.gates) > 0 || a.validated() {
+		// Only validated. Every app is provisioned, or somebody has provisioned our
+		// handlers: asking for the app that holds them provisions nothing.
 		a.warnOfSites()
 	}
 	a.remotes.leave()
@@ -163,6 +163,16 @@ func (a *App) Cleanup() error {
 	}
 	s.forget(a.memory())
 	return s.leave(a.rules)
+}
+
+// validated reports whether Caddy gives up a configuration that it has provisioned
+// whole and was not asked to start. Caddy has no name for that, only these words.
+func (a *App) validated() bool {
+	if !a.issuing {
+		return false
+	}
+	cause := context.Cause(a.ctx)
+	return cause != nil && cause.Error() == "validation complete"
 }
 
 // lease returns what serves now, with a lease on the state that the caller

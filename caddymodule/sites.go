@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -125,8 +126,14 @@ func (a *App) warnOfSites() {
 	}
 	a.looked = true
 	module, err := a.ctx.AppIfConfigured("http")
-	if err != nil {
-		return // there is none, or it has said itself what is wrong
+	switch {
+	case errors.Is(err, caddy.ErrNotConfigured): // no site at all
+		if a.issuing {
+			a.warnOfNoSite()
+		}
+		return
+	case err != nil:
+		return // it has said itself what is wrong
 	}
 	s := look(module.(*caddyhttp.App))
 	for _, u := range s.unreached {
@@ -136,12 +143,16 @@ func (a *App) warnOfSites() {
 		return
 	}
 	if !a.served {
-		a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
+		a.warnOfNoSite()
 	} else if u, err := url.Parse(a.resolved.Issuer); err == nil && !s.serves(u.Hostname()) {
 		a.logger.Warn("token_issuer: issuer: no site answers for "+u.Hostname()+s.near(u.Hostname())+
 			": name a site so, or have the proxy in front send this Caddy the requests for it", zapAt(a.Lines.of("issuer", "", a.At)))
 	}
 	a.warnOfRedirects(s)
+}
+
+func (a *App) warnOfNoSite() {
+	a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
 }
 
 // warnOfRedirects tells addresses of applications that are not here. They may be

@@ -32,7 +32,9 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "https://aut.example.com {\n token_issuer\n}",
 			[]string{"token_issuer: issuer: no site answers for auth.example.com, did you mean aut.example.com?: name a site so", `"at":"Caddyfile:14"`},
 		},
-		"no directive": {"", "https://auth.example.com {\n token_gate\n}", []string{"no site serves the issuer; add the directive token_issuer to one"}},
+		"no directive":              {"", "https://auth.example.com {\n token_gate\n}", []string{"no site serves the issuer; add the directive token_issuer to one"}},
+		"nothing of ours in a site": {"", "https://auth.example.com {\n respond ok\n}", []string{"no site serves the issuer; add the directive token_issuer to one"}},
+		"no site":                   {"", "", []string{"no site serves the issuer; add the directive token_issuer to one", `"at":"Caddyfile:`}},
 		"a gate behind the backend": {
 			"", "https://auth.example.com {\n token_issuer\n route {\n respond /x hello\n route {\n reverse_proxy 127.0.0.1:9\n }\n token_gate\n }\n}",
 			[]string{"token_gate: no request gets here: reverse_proxy before it answers every one; put token_gate first", `"at":"Caddyfile:37"`},

@@ -66,14 +66,11 @@ func (i *Issuer) userOf(a store.Account) User {
 	}
 }
 
-// AddUser adds an account. ErrTaken: an identifier belongs to another one. A phone
-// number is one that codes reach, as /otp/send and /signup have it: nobody could
-// prove another, and a name to type needs no number.
+// AddUser adds an account. ErrTaken: an identifier belongs to another one.
 func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 	now := time.Now()
-	if _, ok := i.accounts.Reachable(store.ByPhone, n.PhoneNumber); !ok && n.PhoneNumber != "" {
-		return User{}, fmt.Errorf("%w: phone_number cannot be sent a code: expected + and the number with its country, such as +8613800138000 (without + it is read as one of %s)",
-			ErrInvalid, i.config.PhoneRegion)
+	if err := i.reachable(&n.PhoneNumber); err != nil {
+		return User{}, err
 	}
 	a, writes, err := i.accounts.Create(ctx, now, operator, i.strictest(), account.Create{
 		Username: n.Username, Email: n.Email, Phone: n.PhoneNumber, Name: n.Name, Password: n.Password, Hash: n.PasswordHash,
