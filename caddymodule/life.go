@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
@@ -193,12 +191,6 @@ func (a *App) lease(ctx context.Context) (*running, error) {
 		return nil, errNotRunning
 	}
 	return run, nil
-}
-
-// unavailable is the answer to a request that could not be served now.
-func unavailable(w http.ResponseWriter, err error) error {
-	w.Header().Set("Retry-After", "1")
-	return caddyhttp.Error(http.StatusServiceUnavailable, fmt.Errorf("%w: try again", err))
 }
 
 // Interface guards
