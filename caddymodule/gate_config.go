@@ -71,9 +71,6 @@ func (g *Gate) compile() (gate.Config, error) {
 		return c, err
 	}
 	g.warnOfLogin()
-	if g.Shadow && v.Forward != "" && v.Forward != "token" {
-		g.logger.Warn("token_gate: forward "+v.Forward+": without effect in the shadow, where every request keeps its Authorization; it begins when `shadow` is taken out", zapAt(v.Lines.of("forward", "", v.At)))
-	}
 	if l := g.Login; l != nil && l.ClientSecret != "" && !hasPlaceholder(l.ClientSecret) {
 		g.logger.Warn(literalSecret, zapAt(l.Lines.of("client_secret", "", l.At)))
 	}
@@ -163,7 +160,7 @@ func (g *Gate) build(run *running) (err error) {
 	}
 	if g.embedded {
 		for _, id := range run.issuer.Identifiers() {
-			c.Issuers = append(c.Issuers, gate.Issuer{Identifier: id, Keys: run.issuer, Embedded: true, Revoked: run.issuer})
+			c.Issuers = append(c.Issuers, gate.Issuer{Identifier: id, Keys: run.issuer, Embedded: true, Early: run.issuer.Early(), Revoked: run.issuer})
 		}
 		c.Opaque = run.issuer
 	}

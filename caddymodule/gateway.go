@@ -4,10 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
@@ -113,7 +113,7 @@ type Gate struct {
 	// What the metadata calls it.
 	ResourceName string `json:"resource_name,omitempty"`
 
-	outcry
+	logger              *zap.Logger
 	app                 *App
 	from                from
 	signIn              signIn
@@ -165,7 +165,7 @@ func (Gate) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the rules and checks them against what the issuer can give.
 func (g *Gate) Provision(ctx caddy.Context) error {
-	g.outcry = outcryOf(ctx)
+	g.logger = ctx.Logger()
 	app, err := ctx.App("token_issuer")
 	if err != nil {
 		return err
@@ -238,7 +238,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	run, err := g.app.lease(r.Context())
 	if err != nil {
 		bare(r, g.trial)
-		return g.unavailable(w, r, err)
+		return unavailable(w, err)
 	}
 	if strings.HasPrefix(r.URL.Path, wellKnown) && g.app.described(w, r, g.own) {
 		run.release()
@@ -268,7 +268,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		switch {
 		case err != nil:
 			run.release()
-			return g.unmatched(w, r, err, g.At)
+			return err
 		case !matched && !gate.Ambiguous(r.URL):
 			run.release()
 			return next.ServeHTTP(w, r)
@@ -296,16 +296,16 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	case !first: // the gate before watches
 		return next.ServeHTTP(w, r)
 	case gate.IsStream(r):
-		return g.stream(w, r, run.streams, p, next)
+		return g.stream(w, r, run, p, next)
 	default:
-		return g.watch(w, r, run.streams, p, next)
+		return g.watch(w, r, run, p, next)
 	}
 }
 
 // check judges by this gate's rules what an earlier gate may have judged by its
 // own, and taken the token from.
 func (g *Gate) check(w http.ResponseWriter, run *running, p *passage, r *http.Request) (*gate.Pass, error) {
-	now := time.Now()
+	now := run.now()
 	switch {
 	case p.pass != nil:
 		return g.gate.Recheck(p.pass, r, now)
@@ -315,11 +315,12 @@ func (g *Gate) check(w http.ResponseWriter, run *running, p *passage, r *http.Re
 	return g.gate.Check(r, now)
 }
 
-// refuse turns a refusal into an error, which handle_errors can answer. What proves the caller is none of its business.
+// refuse turns a refusal into an error of Caddy's, which handle_errors can
+// answer. What proves the caller is none of its business.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	refusal, ok := errors.AsType[*gate.Refusal](err)
 	if !ok {
-		return g.fail(w, r, http.StatusInternalServerError, err)
+		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
 	g.refused(r, refusal, "refused")
 	gate.Withhold(r.Header)
@@ -331,7 +332,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	case refusal.Status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
 	}
-	return g.fail(w, r, refusal.Status, refusal)
+	return caddyhttp.Error(refusal.Status, refusal)
 }
 
 // Interface guards

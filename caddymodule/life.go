@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
 // startMost is how long a request waits for an app that has not started yet:
@@ -32,6 +35,14 @@ type running struct {
 	keys   *login.Keys             // of the cookies; nil where no gate takes tokens from them
 }
 
+// now is the time by which our own tokens count.
+func (run *running) now() time.Time {
+	if run.issuer == nil {
+		return time.Now()
+	}
+	return run.issuer.Now()
+}
+
 // Provision resolves placeholders and checks the configuration. It opens
 // nothing: `caddy validate` provisions, too.
 func (a *App) Provision(ctx caddy.Context) error {
@@ -46,17 +57,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.issuing = true
 	r := &reader{repl: caddy.NewReplacer()}
 	a.resolved = a.translate(r)
-	kek, where := a.secrets(r)
+	kek, file := a.secrets(r)
 	if err := r.firstMistake(a.resolved.Validate()); err != nil {
 		return err
 	}
 	var err error
-	if a.store, err = where.check(ctx); err != nil {
+	if a.file, err = realPath(file); err != nil {
+		return placed("token_issuer: "+err.Error(), a.storeAt())
+	}
+	if err := sqlite.Check(ctx, a.file); err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.warnOfIdle(r)
 	a.warnOfLiterals()
-	a.warnOfStore()
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
@@ -74,7 +87,7 @@ func (a *App) isEmpty() (bool, error) {
 // Start opens the store, or joins the configuration before this one in using
 // it, and lets the requests in that wait.
 func (a *App) Start() error {
-	s, err := join(a.store, a.rules)
+	s, err := join(a.file, a.rules)
 	if errors.Is(err, tokenissuer.ErrSealed) {
 		return placed("token_issuer: "+err.Error(), a.Lines.of("key_encryption_key", "", a.At))
 	}
@@ -188,6 +201,12 @@ func (a *App) lease(ctx context.Context) (*running, error) {
 		return nil, errNotRunning
 	}
 	return run, nil
+}
+
+// unavailable is the answer to a request that could not be served now.
+func unavailable(w http.ResponseWriter, err error) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusServiceUnavailable, fmt.Errorf("%w: try again", err))
 }
 
 // Interface guards

@@ -113,9 +113,9 @@ func (g *Gate) serveLogin(w http.ResponseWriter, r *http.Request, run *running, 
 	original := originalOf(r)
 	if isEarly(r) {
 		// RFC 8470 §5.2: a code that is shown twice ends what it earned.
-		return g.fail(w, r, http.StatusTooEarly, errEarlyData)
+		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
 	}
-	g.signedIn(r, g.login.Serve(w, original, p.cookies(), run.logins, g.number, time.Now()))
+	g.signedIn(r, g.login.Serve(w, original, p.cookies(), run.logins, g.number, run.now()))
 	return nil
 }
 

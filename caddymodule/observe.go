@@ -42,7 +42,7 @@ var (
 // registerMetrics adds the metrics to a configuration's registry. Each
 // configuration has one of its own, and every module of it may come here.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{issuerRequests, issuerSeconds, gateRequests, gateStreams, gateStreamsEnded, gateSignIns, issuerFetches, issuerStates{}, introspections} {
+	for _, c := range []prometheus.Collector{issuerRequests, issuerSeconds, gateRequests, gateStreams, gateStreamsEnded, gateSignIns, issuerFetches, issuerStates{}, introspections, nodesBehind{}} {
 		if err := registry.Register(c); err != nil {
 			if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); !already {
 				return err

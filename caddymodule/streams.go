@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +28,8 @@ var (
 
 // stream hands a request on whose answer may have no end, and ends it when its
 // token is at its own.
-func (g *Gate) stream(w http.ResponseWriter, r *http.Request, streams *gate.Streams, p *passage, next caddyhttp.Handler) error {
-	ctx, finish := g.gate.Stream(r.Context(), streams, p.pass, time.Now())
+func (g *Gate) stream(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
+	ctx, finish := g.gate.Stream(r.Context(), run.streams, p.pass, run.now())
 	gateStreams.Inc()
 	defer func() {
 		gateStreams.Dec()

@@ -17,12 +17,12 @@ import (
 // tells: whoever reads events by fetch asks for */*.
 type watched struct {
 	caddyhttp.ResponseWriterWrapper
-	gate    *Gate
-	streams *gate.Streams
-	pass    *gate.Pass
-	begun   bool
-	finish  func()                   // of a stream; nil where it is none
-	client  *http.ResponseController // of a stream
+	gate   *Gate
+	run    *running
+	pass   *gate.Pass
+	begun  bool
+	finish func()                   // of a stream; nil where it is none
+	client *http.ResponseController // of a stream
 
 	mu    sync.Mutex
 	cause error
@@ -32,8 +32,8 @@ type watched struct {
 
 // watch hands a request on and ends its answer with the token, should it be a
 // stream.
-func (g *Gate) watch(w http.ResponseWriter, r *http.Request, streams *gate.Streams, p *passage, next caddyhttp.Handler) error {
-	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, streams: streams, pass: p.pass}
+func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
+	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, run: run, pass: p.pass}
 	defer answer.leave(r)
 	return next.ServeHTTP(answer, r)
 }
@@ -82,7 +82,7 @@ func (w *watched) begin() {
 	if kind := w.Header()["Content-Type"]; len(kind) > 0 && gate.IsEndless(kind[0]) {
 		gateStreams.Inc()
 		w.client = http.NewResponseController(innermost(w.ResponseWriter))
-		w.finish = w.gate.gate.Watch(w.streams, w.pass, time.Now(), w.end)
+		w.finish = w.gate.gate.Watch(w.run.streams, w.pass, w.run.now(), w.end)
 	}
 }
 

@@ -68,7 +68,7 @@ func (i *Issuer) userOf(a store.Account) User {
 
 // AddUser adds an account. ErrTaken: an identifier belongs to another one.
 func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
-	now := time.Now()
+	now := i.state.now()
 	if err := i.reachable(&n.PhoneNumber); err != nil {
 		return User{}, err
 	}
@@ -128,7 +128,7 @@ func (i *Issuer) SetUserPassword(ctx context.Context, name, password string) err
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := i.state.now()
 	writes, err := i.accounts.SetPassword(ctx, now, operator, i.strictest(), a, password)
 	if err != nil {
 		return invalid(err)
@@ -149,7 +149,7 @@ func (i *Issuer) SetUserState(ctx context.Context, name string, to, unless store
 		if a.State == unless {
 			return a.State, fmt.Errorf("%w: user %q is %s", ErrState, name, a.State)
 		}
-		now := time.Now()
+		now := i.state.now()
 		writes := i.accounts.SetState(now, operator, a, to)
 		if to == store.Active {
 			err = i.apply(ctx, now, store.ErrConflict, writes)
@@ -170,7 +170,7 @@ func (i *Issuer) RemoveUser(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := i.state.now()
 	return i.expel(ctx, now, a.ID, ErrNotFound, i.accounts.Remove(now, operator, a))
 }
 
@@ -259,4 +259,4 @@ func (i *Issuer) KeyList(now time.Time) []KeyInfo {
 
 // RotateKeys announces a new signing key. It signs once others have had the
 // time to fetch it.
-func (i *Issuer) RotateKeys(ctx context.Context) error { return i.state.rotateNow(ctx, time.Now()) }
+func (i *Issuer) RotateKeys(ctx context.Context) error { return i.state.rotateNow(ctx, i.state.now()) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -31,7 +30,7 @@ func (i *Issuer) SetUserAddress(ctx context.Context, name string, to UserAddress
 		if err != nil {
 			return err
 		}
-		now := time.Now()
+		now := i.state.now()
 		next, writes, err := i.accounts.Move(now, operator, a, to.Email, to.PhoneNumber)
 		if err != nil || len(writes) == 0 {
 			return invalid(err)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -29,7 +28,7 @@ func (i *Issuer) attributes(a *store.Account) map[string]string {
 // access tokens can hold, those of the account are refused from this moment on;
 // its sign-ins go on, and a refresh brings the new value.
 func (i *Issuer) SetUserAttributes(ctx context.Context, name string, values map[string]string) error {
-	now := time.Now()
+	now := i.state.now()
 	for try := 0; ; try++ {
 		a, err := i.find(ctx, name)
 		if err != nil {

@@ -88,9 +88,9 @@ func (s *State) notice(d store.Delivery, now time.Time) (string, error) {
 	s.keyLock.Lock()
 	algorithm := token.Algorithm(s.keyRules.Algorithm)
 	s.keyLock.Unlock()
-	key := s.ring().Signing(algorithm, now)
-	if key == nil {
-		return "", errNoKey
+	key, err := s.signing(algorithm, now)
+	if err != nil {
+		return "", err
 	}
 	payload, err := json.Marshal(struct {
 		logoutNotice

@@ -93,15 +93,15 @@ func (s *State) deliver(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			for len(c.busy) > 0 {
-				c.returned(<-c.back, time.Now())
+				c.returned(<-c.back, s.now())
 			}
 			return
 		case <-tick.C:
 		case <-s.notices:
 		case e := <-c.back:
-			c.returned(e, time.Now())
+			c.returned(e, s.now())
 		}
-		now := time.Now()
+		now := s.now()
 		due, err := s.store.DueDeliveries(ctx, now, deliverMost)
 		if err != nil && ctx.Err() == nil {
 			s.report(fmt.Errorf("delivering logout notices: %w", err))

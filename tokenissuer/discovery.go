@@ -114,12 +114,22 @@ func (i *Issuer) jwks(r *request) error {
 	return nil
 }
 
-// health is GET /health: 200 while the store answers.
+// health is GET /health: 200 while the store answers and, where nodes share it, this
+// one hears of the others.
 func (i *Issuer) health(r *request) error {
 	if err := i.state.alive(r.Context()); err != nil {
 		return err
 	}
-	return r.json("application/json", struct {
-		Status string `json:"status"`
-	}{"ok"})
+	if !i.Current() {
+		return errBehind
+	}
+	answer := struct {
+		Status string   `json:"status"`
+		Behind *float64 `json:"behind_seconds,omitempty"`
+	}{Status: "ok"}
+	if behind, shared := i.state.Behind(); shared {
+		seconds := behind.Round(time.Millisecond).Seconds()
+		answer.Behind = &seconds
+	}
+	return r.json("application/json", answer)
 }

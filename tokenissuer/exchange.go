@@ -78,7 +78,7 @@ func (i *Issuer) EndSignIn(ctx context.Context, id string, from netip.Addr, refr
 
 // inside is a request that no HTTP brought.
 func (i *Issuer) inside(ctx context.Context, from netip.Addr, endpoint string) *request {
-	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), now: time.Now(), dialect: i.unnamed(oauth2)}
+	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), now: i.state.now(), dialect: i.unnamed(oauth2)}
 	r.event = Event{Endpoint: endpoint, From: from}
 	return r
 }

@@ -148,6 +148,19 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 	return i.state.revoked.Revoked(c.ID, c.ClientID, c.IssuedAt)
 }
 
+// Current says whether Revoked knows enough of what other nodes revoked to be asked.
+func (i *Issuer) Current() bool { return i.state.current() }
+
+// Now is the time by which tokens count: all nodes of one database agree on it.
+func (i *Issuer) Now() time.Time { return i.state.now() }
+
+// Early is how much before its time a token may be used, for nodes whose clocks
+// differ by that.
+func (i *Issuer) Early() time.Duration { return i.state.early() }
+
+// errBehind is of a node that the others are out of reach of.
+var errBehind = fmt.Errorf("%w: what other nodes revoked is not known", store.ErrUnavailable)
+
 // Generation changes whenever an answer of Revoked may have changed.
 func (i *Issuer) Generation() uint64 { return i.state.revoked.Generation() }
 
@@ -165,13 +178,16 @@ func (i *Issuer) verify(ctx context.Context, raw string, now time.Time) (*token.
 
 // read is verify for who wants a revoked token too.
 func (i *Issuer) read(ctx context.Context, raw string, now time.Time) (*token.Claims, error) {
+	if !i.Current() {
+		return nil, errBehind
+	}
 	if token.IsOpaque(raw) {
 		return i.opaque(ctx, raw, now)
 	}
 	var claims *token.Claims
 	err := token.ErrIssuer
 	for _, id := range i.Identifiers() {
-		if claims, err = token.Verify(raw, i, token.Want{Issuer: id}, now); !errors.Is(err, token.ErrIssuer) {
+		if claims, err = token.Verify(raw, i, token.Want{Issuer: id, Early: i.Early()}, now); !errors.Is(err, token.ErrIssuer) {
 			break
 		}
 	}

@@ -28,12 +28,15 @@ func (s *State) Configure(ctx context.Context, rules KeyRules) error {
 	defer s.keyLock.Unlock()
 	before := s.keyRules
 	s.keyRules = rules
-	if err := s.loadAndRotate(ctx, time.Now()); err != nil {
+	if err := s.loadAndRotate(ctx, s.now()); err != nil {
 		s.keyRules = before
 		return err
 	}
 	return nil
 }
+
+// reload reads the keys, which another node has changed.
+func (s *State) reload(ctx context.Context) error { return s.rotate(ctx, s.now()) }
 
 // rotate does what the schedule asks for now.
 func (s *State) rotate(ctx context.Context, now time.Time) error {
@@ -50,7 +53,7 @@ var ErrAnnounced = errors.New("already announced")
 func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 	s.keyLock.Lock()
 	defer s.keyLock.Unlock()
-	ring, err := s.load(ctx)
+	ring, newest, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 		return err
 	}
 	event := store.Event{At: now, Actor: "operator", Action: "key.rotate", Subject: k.ID}
-	if err := s.store.Apply(ctx, now, store.PutKey{Key: k}, store.PutEvent{Event: event}); err != nil {
+	if err := s.store.Apply(ctx, now, store.PutNextKey{Key: k, Newest: newest}, store.PutEvent{Event: event}); err != nil {
 		return err
 	}
 	return s.loadAndRotate(ctx, now)
@@ -75,11 +78,11 @@ func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 // conflicts, and what is there is read again.
 func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
 	for try := 0; ; try++ {
-		ring, err := s.load(ctx)
+		ring, newest, err := s.load(ctx)
 		if err != nil {
 			return err
 		}
-		writes, err := s.due(ring, now)
+		writes, err := s.due(ring, newest, now)
 		if err != nil {
 			return err
 		}
@@ -94,7 +97,7 @@ func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
 }
 
 // due turns the schedule's next change into writes.
-func (s *State) due(ring *token.Ring, now time.Time) ([]store.Write, error) {
+func (s *State) due(ring *token.Ring, newest string, now time.Time) ([]store.Write, error) {
 	// Longest is the longest any configuration allows, not the one of today: a key
 	// may have signed under another one.
 	schedule := token.Rotation{
@@ -107,7 +110,7 @@ func (s *State) due(ring *token.Ring, now time.Time) ([]store.Write, error) {
 		if err != nil {
 			return nil, err
 		}
-		writes = append(writes, store.PutKey{Key: k})
+		writes = append(writes, store.PutNextKey{Key: k, Newest: newest})
 	}
 	for _, id := range change.Retire {
 		writes = append(writes, store.RetireKey{ID: id, Expires: change.Expires})
@@ -131,14 +134,14 @@ func (s *State) newKey(now, signFrom time.Time) (store.Key, error) {
 	return s.sealed(record)
 }
 
-// load reads the signing keys.
-func (s *State) load(ctx context.Context) (*token.Ring, error) {
+// load reads the signing keys, and the id of the one that was stored last.
+func (s *State) load(ctx context.Context) (ring *token.Ring, newest string, err error) {
 	records, err := s.store.Keys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
+		return nil, "", fmt.Errorf("reading keys: %w", err)
 	}
 	if records, err = s.reseal(ctx, records); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var keys []*token.Key
 	for _, r := range records {
@@ -147,16 +150,16 @@ func (s *State) load(ctx context.Context) (*token.Ring, error) {
 		}
 		der, err := s.opened(r)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		k, err := s.keyRules.Crypto.ParseKey(r.ID, token.Algorithm(r.Algorithm), der)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		k.Created, k.SignFrom, k.Retired, k.Expires = r.Created, r.SignFrom, r.Retired, r.Expires
-		keys = append(keys, k)
+		keys, newest = append(keys, k), r.ID
 	}
-	return token.NewRing(keys), nil
+	return token.NewRing(keys), newest, nil
 }
 
 // derivation returns a secret of 32 bytes that lives in the key table, made at

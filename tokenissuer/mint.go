@@ -40,23 +40,15 @@ func (m *minted) expiresIn() int64 { return int64(m.lifetime/time.Second) - 1 }
 // it touches nothing: what must be kept it hands back as writes, after those of
 // the grant.
 func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*minted, []store.Write, error) {
-	key := i.state.ring().Signing(i.algorithm, r.now)
-	if key == nil {
-		return nil, nil, errNoKey
+	key, err := i.state.signing(i.algorithm, r.now)
+	if err != nil {
+		return nil, nil, err
 	}
 	m := &minted{grant: r.event.Grant, scope: a.Scopes.String(), lifetime: i.config.AccessTokenLifetime}
 	if c.AccessTokenLifetime != 0 {
 		m.lifetime = c.AccessTokenLifetime
 	}
-	var writes []store.Write
-	if told := i.operatorAttributesOf(c, a.Account); len(told) > 0 {
-		// Whoever takes a role away refuses the tokens that are there: one that is being
-		// made must not come after. What people write is not asked for: any app with a
-		// token of theirs could keep them out of the others by changing it. It comes first,
-		// as the account does in every transaction.
-		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: told})
-	}
-	writes = append(writes, a.Writes...)
+	writes := append([]store.Write(nil), a.Writes...)
 	if a.Fresh {
 		writes = append(writes, store.PutFamily{Family: *a.Family})
 	}
@@ -66,6 +58,12 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 	}
 	if record != nil {
 		writes = append(writes, record)
+	}
+	if told := i.operatorAttributesOf(c, a.Account); len(told) > 0 {
+		// Whoever takes a role away refuses the tokens that are there: one that is being
+		// made must not come after. What people write is not asked for: any app with a
+		// token of theirs could keep them out of the others by changing it.
+		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: told})
 	}
 	if a.Account == nil {
 		return m, writes, nil

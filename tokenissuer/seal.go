@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -86,7 +85,7 @@ func (s *State) reseal(ctx context.Context, records []store.Key) ([]store.Key, e
 	if len(writes) == 0 {
 		return records, nil
 	}
-	if err := s.store.Apply(ctx, time.Now(), writes...); err != nil {
+	if err := s.store.Apply(ctx, s.now(), writes...); err != nil {
 		return nil, fmt.Errorf("sealing keys: %w", err)
 	}
 	return records, nil

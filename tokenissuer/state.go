@@ -17,9 +17,13 @@ import (
 // State is what outlives a configuration: the store, the keys, the revocations
 // and the caches. Issuers of successive configurations share one.
 type State struct {
-	store    *store.Store
-	revoked  *feed.Revocations
-	proofs   *client.Proofs
+	store   *store.Store
+	revoked *feed.Revocations
+	changes *feed.Tail // of other nodes; nil where there are none
+	proofs  *client.Proofs
+
+	staleness atomic.Pointer[Staleness]
+
 	keys     atomic.Pointer[token.Ring]
 	refresh  []byte // derives successors of refresh tokens
 	names    []byte // keys the hashes of names and addresses
@@ -56,12 +60,16 @@ func (r KeyRules) GoString() string { return r.String() }
 // the background. Close gives everything back, the store too; when OpenState
 // fails, the store stays the caller's.
 func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func(error)) (*State, error) {
-	now := time.Now()
 	s := &State{store: st, report: report, notices: make(chan struct{}, 1)}
+	// Before anything is read: what others change meanwhile comes afterwards.
+	var err error
+	if s.changes, err = feed.NewTail(ctx, st, report); err != nil {
+		return nil, err
+	}
 	if err := s.Configure(ctx, rules); err != nil {
 		return nil, err
 	}
-	var err error
+	now := s.now()
 	if s.refresh, err = s.derivation(ctx, "refresh", now); err != nil {
 		return nil, err
 	}
@@ -84,6 +92,9 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 	s.stop = stop
 	s.background.Go(func() { s.upkeep(background) })
 	s.background.Go(func() { s.deliver(background) })
+	if s.changes != nil {
+		s.background.Go(func() { s.changes.Run(background, s.reload) })
+	}
 	return s, nil
 }
 
@@ -108,6 +119,65 @@ func (s *State) Follow(f func(store.Revocation)) {
 
 func (s *State) ring() *token.Ring { return s.keys.Load() }
 
+// now is the time that all nodes agree on: the database's where they share one.
+func (s *State) now() time.Time { return time.Now().Add(s.changes.Ahead()) }
+
+// Ahead is how much the clock of the database is ahead of ours.
+func (s *State) Ahead() time.Duration { return s.changes.Ahead() }
+
+// nodesDiffer is by how much two nodes' ideas of the database's time may differ, and
+// tokens begin to count at a full second.
+const nodesDiffer = 2 * time.Second
+
+// early is how much before its time a token of another node may be used here.
+func (s *State) early() time.Duration {
+	if s.changes == nil {
+		return 0
+	}
+	return nodesDiffer
+}
+
+// Staleness is what a node does that does not hear of the others.
+type Staleness struct {
+	Most  time.Duration // behind them; 0: any
+	Serve bool          // beyond it, too
+}
+
+// Tolerate sets how far behind the other nodes this one may be.
+func (s *State) Tolerate(t Staleness) { s.staleness.Store(&t) }
+
+// current says whether what others revoked is known well enough.
+func (s *State) current() bool {
+	if s.changes == nil {
+		return true
+	}
+	t := s.staleness.Load()
+	return t == nil || t.Serve || t.Most == 0 || s.changes.Behind() <= t.Most
+}
+
+// Behind is how long ago this node knew all that the others had done; shared is
+// false where it is alone.
+func (s *State) Behind() (behind time.Duration, shared bool) {
+	return s.changes.Behind(), s.changes != nil
+}
+
+// signMost is how far behind a node may be and sign: much less than a key is
+// published before it signs, and after it has retired.
+const signMost = time.Minute
+
+// signing is the key that signs now. A node that cannot know what the others did to
+// the keys has none: what it signed might be verified by nobody.
+func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
+	if behind := s.changes.Behind(); behind > signMost {
+		return nil, fmt.Errorf("%w: the keys were looked at %s ago", store.ErrUnavailable, behind.Round(time.Second))
+	}
+	key := s.ring().Signing(algorithm, now)
+	if key == nil {
+		return nil, errNoKey
+	}
+	return key, nil
+}
+
 const (
 	upkeepEvery = time.Minute
 	sweepStep   = 500 // rows of one transaction: the writer is free again in milliseconds
@@ -121,7 +191,8 @@ func (s *State) upkeep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
+		case <-tick.C:
+			now := s.now()
 			if err := s.rotate(ctx, now); err != nil && ctx.Err() == nil {
 				s.report(fmt.Errorf("rotating keys: %w", err))
 			}

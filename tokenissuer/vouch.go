@@ -16,9 +16,9 @@ const vouchLifetime = time.Minute
 // issuer's: for a minute, or as long as that token lasts. audience "" leaves the
 // token's own. renew, half-way to the end, is when to ask again.
 func (i *Issuer) Vouch(c *token.Claims, audience string, now time.Time) (raw string, renew time.Time, err error) {
-	key := i.state.ring().Signing(i.algorithm, now)
-	if key == nil {
-		return "", time.Time{}, errNoKey
+	key, err := i.state.signing(i.algorithm, now)
+	if err != nil {
+		return "", time.Time{}, err
 	}
 	expires := now.Add(vouchLifetime)
 	if end := time.Unix(c.Expires, 0); end.Before(expires) {

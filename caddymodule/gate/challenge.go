@@ -2,8 +2,10 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -58,9 +60,14 @@ type challenges struct {
 	stale string // the rest, where a person has to sign in again
 }
 
-func newChallenges(maxAge time.Duration) challenges {
+func newChallenges(realm string, maxAge time.Duration) challenges {
+	if realm == "" {
+		realm = "gatehouse"
+	}
+	// RFC 9110 §5.6.4: quoted-string.
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(clean(realm))
 	return challenges{
-		bare: `Bearer realm="gatehouse"`,
+		bare: `Bearer realm="` + quoted + `"`,
 		// RFC 9470 §3
 		stale: `, error="insufficient_user_authentication", error_description="the person has to sign in again", max_age="` +
 			strconv.FormatInt(int64(maxAge/time.Second), 10) + `"`,
@@ -92,6 +99,9 @@ var grounds = []struct {
 // errUnavailable is about us and not about the token: a client that is told its
 // token is bad throws it away.
 var errUnavailable = errors.New("tokens cannot be looked up now")
+
+// errBehind is the same where only other nodes know.
+var errBehind = fmt.Errorf("%w: what other nodes revoked is not known", errUnavailable)
 
 // errSilent is the same about an issuer elsewhere.
 var errSilent = errors.New("the issuer cannot be asked now")

@@ -100,7 +100,7 @@ func (x *Explanation) ofToken(e *entry, i *issuer, now time.Time) {
 	switch {
 	case now.Add(-i.want.Leeway).Unix() >= c.Expires:
 		x.rule("token", "", false, "it expired %s ago, at %s", span(now.Sub(ends)), ends.UTC().Format(time.RFC3339))
-	case now.Add(i.want.Leeway).Before(begins):
+	case now.Add(i.want.Leeway + i.want.Early).Before(begins):
 		x.rule("token", "", false, "it is good from %s on", begins.UTC().Format(time.RFC3339))
 	default:
 		x.rule("token", "", true, "it expires in %s", span(ends.Sub(now)))

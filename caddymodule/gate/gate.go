@@ -18,6 +18,9 @@ import (
 
 // Config is what one gate demands, and what it tells the backend.
 type Config struct {
+	// Realm of the challenges; default "gatehouse".
+	Realm string
+
 	// Issuers whose tokens are looked at; at least one.
 	Issuers []Issuer
 
@@ -78,6 +81,7 @@ type Issuer struct {
 	Keys       token.Keys    // asked at every request, so a removed key opens nothing; Fetched too where they come from elsewhere
 	Audiences  []string      // any of these; required of a foreign issuer
 	Leeway     time.Duration // for the clock of a foreign issuer; ours has none
+	Early      time.Duration // for the clocks of ours, where it runs on several nodes
 	Embedded   bool          // the issuer in this process, or one of its dialects
 	Revoked    Revoked       // nil: nothing is ever revoked
 	Asked      Introspector  // about opaque tokens of a foreign issuer; nil: they are refused
@@ -109,6 +113,9 @@ type Introspector interface {
 type Revoked interface {
 	Revoked(*token.Claims) bool
 	Generation() uint64
+
+	// Current is false while too little is known of what was revoked elsewhere.
+	Current() bool
 }
 
 // Claim is a line that a token satisfies when the claim holds one of the values.
@@ -162,7 +169,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	}
 	g := &Gate{
 		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers, forward: forward,
-		strip: newStripper(headers.names), answers: newChallenges(c.MaxAge),
+		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.MaxAge),
 		optional: c.Optional, shadow: c.Shadow,
 	}
 	g.needs = g.policy.needs().and(g.forward.needs()).and(g.headers.needs())

@@ -118,6 +118,7 @@ func request(raw string) *http.Request {
 type list struct {
 	tokens, clients map[string]bool
 	generation      uint64
+	behind          bool // the nodes that know more
 	asked           atomic.Int64
 }
 
@@ -127,6 +128,8 @@ func (l *list) Revoked(c *token.Claims) bool {
 }
 
 func (l *list) Generation() uint64 { return l.generation }
+
+func (l *list) Current() bool { return !l.behind }
 
 func refusal(t testing.TB, err error) *gate.Refusal {
 	t.Helper()

@@ -48,7 +48,7 @@ func newTrust(c Config) (trust, error) {
 		if t.issuers[i.Identifier] != nil {
 			return t, fmt.Errorf("issuer %s stands twice", i.Identifier)
 		}
-		want := token.Want{Issuer: i.Identifier, Audiences: slices.Clone(i.Audiences), Leeway: i.Leeway, Foreign: !i.Embedded}
+		want := token.Want{Issuer: i.Identifier, Audiences: slices.Clone(i.Audiences), Leeway: i.Leeway, Early: i.Early, Foreign: !i.Embedded}
 		if len(want.Audiences) == 0 { // only the embedded issuer's can be
 			want.Audiences = slices.Clone(c.Audiences)
 		}
@@ -185,7 +185,11 @@ func (i *issuer) check(e *entry, now time.Time) error {
 	if err := e.claims.Check(i.want, now); err != nil {
 		return err
 	}
-	if i.revoked != nil && i.isRevoked(e) {
+	switch {
+	case i.revoked == nil:
+	case !i.revoked.Current():
+		return errBehind
+	case i.isRevoked(e):
 		return errRevoked
 	}
 	return nil

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -208,5 +209,28 @@ func TestAudiences(t *testing.T) {
 		if err := through(g, request(from.signed(t, a)), s.now); (err == nil) != c.passes {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+// A node that the others are out of reach of cannot say that a token is good, whatever
+// it remembers of it.
+func TestGateThatCannotKnowRefuses(t *testing.T) {
+	s := newScene(t)
+	g := s.gate(t, gate.Config{})
+	raw := s.sign(t, "alice")
+	if err := s.again(t, g, raw); err != nil {
+		t.Fatal(err)
+	}
+	s.revoked.behind = true
+	for _, token := range []string{raw, s.sign(t, "bob")} {
+		err := s.again(t, g, token)
+		wantReason(t, err, oauth.StoreUnavailable)
+		if r := refusal(t, err); r.Status != http.StatusServiceUnavailable || r.Challenge != "" {
+			t.Errorf("%d %s", r.Status, r.Challenge)
+		}
+	}
+	s.revoked.behind = false
+	if err := s.again(t, g, raw); err != nil {
+		t.Error(err)
 	}
 }

@@ -25,6 +25,7 @@ type transaction struct {
 	now     int64 // at, as the database counts
 	revoked []Revocation
 	ended   []ending // see TellEnded
+	keys    bool     // one was written
 }
 
 // exec runs w and returns how many rows it touched.

@@ -34,32 +34,32 @@ const (
 	Lost
 )
 
+// Listen calls wake whenever another process may have changed something, until ctx
+// or the connection ends.
+type Listen func(ctx context.Context, wake func()) error
+
 // NewMany makes a store of a pool whose connections write beside each other and
 // beside those of other processes. What else is held for the store is closed
 // after the pool.
-func NewMany(db *sql.DB, judge func(error) Verdict, held ...io.Closer) *Store {
+func NewMany(db *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Closer) *Store {
 	return &Store{
 		write: writer{db: db},
 		read:  reader{db: db},
 		taken: func(err error) bool { return judge(err) == Taken },
 		held:  held,
-		many:  &many{judge: judge, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
+		many:  &many{judge: judge, listen: listen, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
 	}
 }
 
 // many is what a store needs whose writers are many.
 type many struct {
 	judge         func(error) Verdict
+	listen        Listen
 	writes, reads []string
 }
 
 // hold is a statement that takes a row against other writers until the
 // transaction ends. A single writer has nobody to hold it against.
-//
-// Rows are taken in one order, or writers would wait for each other: the account,
-// its sessions, its codes and consents, its families, their tokens. What cannot
-// keep to it costs somebody a second: then the database finds them waiting, and
-// undoes one.
 type hold string
 
 // The texts are the same for every database. What only writers beside each other
@@ -163,6 +163,9 @@ func (s *Store) attempt(ctx context.Context, a *application) (sure bool, err err
 	if err := t.all(ctx, a.writes); err != nil {
 		return true, err
 	}
+	if err := t.announce(ctx); err != nil {
+		return true, err
+	}
 	a.revoked = t.revoked
 	return false, tx.Commit()
 }
@@ -197,9 +200,9 @@ func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.R
 }
 
 // sweepMany is one step of a Sweep. To remove twice is to remove.
-func (s *Store) sweepMany(ctx context.Context, w write, args ...any) (removed int64, err error) {
+func (s *Store) sweepMany(ctx context.Context, text string, args ...any) (removed int64, err error) {
 	err = s.many.again(ctx, func() (bool, error) {
-		result, err := s.write.db.ExecContext(ctx, s.many.writes[w], args...)
+		result, err := s.write.db.ExecContext(ctx, text, args...)
 		if err == nil {
 			removed, err = result.RowsAffected()
 		}

@@ -78,12 +78,19 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, most int) (int, error)
 			}
 		}
 	}
+	if s.many != nil && removed < most {
+		n, err := s.sweepChanges(ctx, min(sweepStep, most-removed))
+		if err != nil {
+			return removed, failure("sweeping", err)
+		}
+		removed += int(n)
+	}
 	return removed, nil
 }
 
 func (s *Store) step(ctx context.Context, w write, args ...any) (removed int64, err error) {
 	if s.many != nil {
-		return s.sweepMany(ctx, w, args...)
+		return s.sweepMany(ctx, s.many.writes[w], args...)
 	}
 	result, err := s.write.stmts[w].ExecContext(ctx, args...)
 	if err != nil {

@@ -37,6 +37,7 @@ type Want struct {
 	Issuer    string        // exact
 	Audiences []string      // any of these; nil leaves it unchecked
 	Leeway    time.Duration // for clocks that differ
+	Early     time.Duration // as much again for tokens that begin to count a moment ahead
 	Foreign   bool          // not our own: typ may be absent, a kid too where there is one key
 }
 
@@ -204,7 +205,7 @@ func (c *Claims) Check(want Want, now time.Time) error {
 	// RFC 7519 §4.1.4: on or after exp it is not accepted.
 	case now.Add(-want.Leeway).Unix() >= c.Expires:
 		return ErrExpired
-	case now.Add(want.Leeway).Unix() < max(c.NotBefore, c.IssuedAt):
+	case now.Add(want.Leeway+want.Early).Unix() < max(c.NotBefore, c.IssuedAt):
 		return ErrNotYet
 	}
 	return nil

@@ -135,6 +135,23 @@ func oneRetiresKey(f *fixture) {
 	}
 }
 
+func oneMakesTheNextKey(f *fixture) {
+	for round, newest := range []string{"", "between"} {
+		f.oneWinner(func(i int) []store.Write {
+			key := store.Key{ID: fmt.Sprint("made", round, "-", i), Use: "sig", Material: []byte{1}}
+			return []store.Write{store.PutNextKey{Key: key, Newest: newest}}
+		})
+		if n := len(must(f.Keys(f.Context()))(f)); n != 3*round+1 {
+			f.Errorf("%d keys in round %d", n, round)
+		}
+		if round == 0 {
+			// A key of another use is none of those that follow each other.
+			f.apply(now, store.PutKey{Key: store.Key{ID: "between", Use: "sig", Material: []byte{1}}},
+				store.PutKey{Key: store.Key{ID: "other", Use: "derive", Material: []byte{1}}})
+		}
+	}
+}
+
 func allOrNothing(f *fixture) {
 	f.ann("f")
 	heard := 0

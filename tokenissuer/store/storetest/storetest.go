@@ -32,6 +32,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"NoMoreThanMostOfFiftyTakeAQuota", fiftyTakeQuota},
 		{"NoneOfFiftyConsentsIsLost", fiftyConsent},
 		{"OneOfFiftyRetiresAKey", oneRetiresKey},
+		{"OneOfFiftyMakesTheNextKey", oneMakesTheNextKey},
 		{"AllOrNothing", allOrNothing},
 		{"AReadAfterApplySeesIt", readsOwnWrites},
 		{"ClosedStoreIsUnavailable", closedIsUnavailable},
@@ -87,13 +88,6 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"FailuresLockAName", failuresLock},
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
 		{"AnAccountKnowsItsLastAddresses", addressesKnown},
-
-		{"FreezeAndSignInDoNotMissEachOther", freezeRacesSignIn},
-		{"EndOfASessionAndItsCodesDoNotMissEachOther", endRacesCode},
-		{"NothingIsKeptOfARemovedAccount", removalRacesConsent},
-		{"EachReplacedPasswordIsRememberedOnce", fiftySetPasswords},
-		{"EachReturnedQuotaCounts", fiftyReturnQuotas},
-		{"SweepLeavesTheNextWindow", sweepRacesNextWindow},
 
 		{"RecordsComeBackAsTheyWere", recordsComeBack},
 		{"KeysComeAndGo", keysComeAndGo},

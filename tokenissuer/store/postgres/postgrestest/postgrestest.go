@@ -121,16 +121,14 @@ func Terminate(tb testing.TB, address, application string) (ended int) {
 	return ended
 }
 
-// Exec runs SQL in a database, as an operator does; in a Cleanup, too.
+// Exec runs SQL in a database, as an operator does.
 func Exec(tb testing.TB, address, sql string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, address)
+	conn, err := pgx.Connect(tb.Context(), address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	_, err = conn.Exec(ctx, sql)
+	_, err = conn.Exec(tb.Context(), sql)
 	if err := errors.Join(err, conn.Close(context.Background())); err != nil {
 		tb.Fatalf("%s: %v", sql, err)
 	}

@@ -1,0 +1,41 @@
+package caddymodule
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// nodesBehind reads how far each open store's changes by other nodes have been
+// followed when somebody asks.
+type nodesBehind struct{}
+
+var (
+	behindSeconds = prometheus.NewDesc("gatehouse_store_behind_seconds",
+		"How long ago this node knew all that the other nodes of its database had revoked; below one second while it follows.", nil, nil)
+	aheadSeconds = prometheus.NewDesc("gatehouse_store_clock_ahead_seconds",
+		"How much the clock of the database is ahead of this node's. Tokens count by the database's.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (nodesBehind) Describe(all chan<- *prometheus.Desc) {
+	all <- behindSeconds
+	all <- aheadSeconds
+}
+
+// Collect implements prometheus.Collector. While a reload changes the database
+// there are two; the one that is further behind counts.
+func (nodesBehind) Collect(all chan<- prometheus.Metric) {
+	var behind, ahead float64
+	found := false
+	states.Range(func(_, value any) bool {
+		if s, ok := value.(*shared); ok && s.state != nil {
+			if b, many := s.state.Behind(); many && (!found || b.Seconds() > behind) {
+				behind, ahead, found = b.Seconds(), s.state.Ahead().Seconds(), true
+			}
+		}
+		return true
+	})
+	if found {
+		all <- prometheus.MustNewConstMetric(behindSeconds, prometheus.GaugeValue, behind)
+		all <- prometheus.MustNewConstMetric(aheadSeconds, prometheus.GaugeValue, ahead)
+	}
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Change is what one Apply did that other processes keep in memory. Its row is
+// written in the same transaction, so there is neither without the other.
+type Change struct {
+	Revoked []Revocation
+	Keys    bool // the keys are to be read again
+}
+
+// Cursor is where a reader of the changes stands. Numbers are given out before
+// transactions commit, so a row can appear behind one that was read already: the
+// gaps are looked at until their transactions cannot be under way any more.
+type Cursor struct {
+	last int64
+	gaps map[int64]time.Time // when each was first seen
+}
+
+const (
+	// underWay is longer than a transaction can take, with its retries in the network
+	// and a server that is slow to end it.
+	underWay = time.Minute
+
+	// mostChanges is how many rows a reader takes at once.
+	mostChanges = 500
+
+	// inOneRow is how many revocations a row has at most.
+	inOneRow = 500
+)
+
+// KeepChanges is how long a change can be read. Who was away for longer reads
+// everything anew.
+const KeepChanges = time.Hour
+
+// written is a revocation in a row: short names, for there may be many.
+type written struct {
+	Token     string `json:"t,omitempty"`
+	Client    string `json:"c,omitempty"`
+	NotBefore int64  `json:"n,omitempty"`
+	Expires   int64  `json:"e"`
+}
+
+// The clock is the database's, which all of its processes share. Who listens is
+// woken when the transaction commits.
+const (
+	insertChange = `
+INSERT INTO changes (at, keys, revoked) VALUES (CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), $1, $2)`
+	wakeOthers = `SELECT pg_notify('gatehouse_' || current_schema(), '')`
+)
+
+// announce writes down what others have to know of this transaction. A single
+// process has no others.
+func (t *transaction) announce(ctx context.Context) error {
+	if t.many == nil || len(t.revoked) == 0 && !t.keys {
+		return nil
+	}
+	keys := flag(t.keys)
+	for rest := t.revoked; ; {
+		n := min(len(rest), inOneRow)
+		text, err := json.Marshal(inWriting(rest[:n]))
+		if err != nil {
+			return err
+		}
+		if _, err := t.tx.ExecContext(ctx, insertChange, keys, string(text)); err != nil {
+			return fmt.Errorf("announcing: %w", err)
+		}
+		if rest, keys = rest[n:], 0; len(rest) == 0 {
+			break
+		}
+	}
+	_, err := t.tx.ExecContext(ctx, wakeOthers)
+	return err
+}
+
+func inWriting(revoked []Revocation) []written {
+	rows := make([]written, len(revoked))
+	for i, r := range revoked {
+		rows[i] = written{Token: r.Token, Client: r.Client, Expires: millis(r.Expires)}
+		if r.Client != "" {
+			rows[i].NotBefore = millis(r.NotBefore)
+		}
+	}
+	return rows
+}
+
+// change is a row of the feed, or the database's clock alone.
+type change struct {
+	clock   int64
+	n, keys sql.NullInt64
+	revoked sql.NullString
+}
+
+var selectChanges = reads(`
+SELECT t.clock, c.n, c.keys, c.revoked FROM (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS clock) t
+LEFT JOIN (SELECT n, keys, revoked FROM changes WHERE n > $1 OR n = ANY($2) ORDER BY n LIMIT $3) c ON 1 = 1 ORDER BY c.n`)
+
+func scanChange(row scanner) (change, error) {
+	var c change
+	err := row.Scan(&c.clock, &c.n, &c.keys, &c.revoked)
+	return c, err
+}
+
+func (c change) read() (Change, error) {
+	var rows []written
+	if err := json.Unmarshal([]byte(c.revoked.String), &rows); err != nil {
+		return Change{}, fmt.Errorf("change %d: %w", c.n.Int64, err)
+	}
+	read := Change{Keys: c.keys.Int64 != 0}
+	for _, r := range rows {
+		v := Revocation{Token: r.Token, Client: r.Client, Expires: moment(r.Expires)}
+		if r.Client != "" {
+			v.NotBefore = moment(r.NotBefore)
+		}
+		read.Revoked = append(read.Revoked, v)
+	}
+	return read, nil
+}
+
+// Shared says whether other processes write to this database, too: then what they
+// change is to be followed.
+func (s *Store) Shared() bool { return s.many != nil }
+
+var selectPosition = reads(`
+SELECT COALESCE(MAX(n), 0) FROM changes WHERE at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1`)
+
+// Position is a place in the changes behind which nothing is missing for who reads
+// the records after this call.
+func (s *Store) Position(ctx context.Context) (*Cursor, error) {
+	last, err := one(ctx, s, "the place in the changes", selectPosition, func(row scanner) (n int64, err error) {
+		return n, row.Scan(&n)
+	}, underWay.Milliseconds())
+	return &Cursor{last: last, gaps: map[int64]time.Time{}}, err
+}
+
+// Changes are those that appeared since the cursor's place, which moves on. more
+// says that there are further ones. clock is the database's time; now is any clock
+// of the caller's that goes on steadily.
+func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes []Change, clock time.Time, more bool, err error) {
+	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, c.awaited(now), mostChanges)
+	if err != nil {
+		return nil, time.Time{}, false, err
+	}
+	for _, row := range rows {
+		clock = moment(row.clock)
+		if !row.n.Valid {
+			continue // nothing new but the time
+		}
+		read, err := row.read()
+		if err != nil {
+			return nil, time.Time{}, false, failure("reading changes", err)
+		}
+		changes = append(changes, read)
+	}
+	// Only when all could be read.
+	for _, row := range rows {
+		if row.n.Valid {
+			c.pass(row.n.Int64, now)
+		}
+	}
+	return changes, clock, len(rows) == mostChanges, nil
+}
+
+// awaited are the gaps that may yet be filled.
+func (c *Cursor) awaited(now time.Time) []int64 {
+	maps.DeleteFunc(c.gaps, func(_ int64, seen time.Time) bool { return now.Sub(seen) > underWay }) // undone, or never used
+	return slices.AppendSeq([]int64{}, maps.Keys(c.gaps))
+}
+
+// mostGaps bounds what a jump of the numbers can cost: a server that comes back
+// after a crash leaves some out.
+const mostGaps = 10_000
+
+func (c *Cursor) pass(n int64, now time.Time) {
+	delete(c.gaps, n)
+	for gap := max(c.last+1, n-mostGaps); gap < n; gap++ {
+		c.gaps[gap] = now
+	}
+	c.last = max(c.last, n)
+}
+
+// Everybody has read a change long before it goes. Many nodes do this; each takes a
+// few.
+const dropChanges = `
+DELETE FROM changes WHERE n IN (
+	SELECT n FROM changes WHERE at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1 ORDER BY at LIMIT $2)`
+
+func (s *Store) sweepChanges(ctx context.Context, most int) (removed int64, err error) {
+	return s.sweepMany(ctx, dropChanges, KeepChanges.Milliseconds(), most)
+}
+
+// Hear tells the followers what another process revoked.
+func (s *Store) Hear(now time.Time, revoked []Revocation) { s.tell(now, revoked) }
+
+// Listen calls wake whenever there may be new changes, until ctx ends or the
+// connection does. It says nothing of changes that came before.
+func (s *Store) Listen(ctx context.Context, wake func()) error {
+	return s.many.listen(ctx, wake)
+}

@@ -1,0 +1,179 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+const (
+	// lookEvery is how often the changes are read without a notification: one that is
+	// lost costs this much.
+	lookEvery = 500 * time.Millisecond
+
+	// listenAgain is how long to wait after the listener's connection ended.
+	listenAgain = time.Second
+
+	// awayMost is after how long all is read anew: changes are kept for longer, but not
+	// for ever, and clocks differ.
+	awayMost = store.KeepChanges / 4
+)
+
+// Tail follows what other processes change in a shared store. It knows how far
+// behind it may be.
+type Tail struct {
+	store  *store.Store
+	cursor *store.Cursor
+	keys   func(context.Context) error // reads the keys again
+	stale  bool                        // they are to be read again
+	report func(error)
+
+	origin time.Time    // of the two below, whose clock never jumps
+	asOf   atomic.Int64 // everything that was committed before is in effect here
+	ahead  atomic.Int64 // the database's clock less our own
+	lost   bool         // the last look failed
+}
+
+// NewTail takes a place in the changes: what is read from the store afterwards
+// misses nothing that Run does not bring. A store of one process has no changes of
+// others, and nil as its tail.
+func NewTail(ctx context.Context, st *store.Store, report func(error)) (*Tail, error) {
+	if !st.Shared() {
+		return nil, nil
+	}
+	t := &Tail{store: st, origin: time.Now(), report: report}
+	var err error
+	if t.cursor, err = st.Position(ctx); err != nil {
+		return nil, fmt.Errorf("finding a place in the changes: %w", err)
+	}
+	_, err = t.look(ctx)
+	return t, err
+}
+
+// Behind is how long ago this process knew everything. It is 0 without others.
+func (t *Tail) Behind() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return time.Since(t.origin) - time.Duration(t.asOf.Load())
+}
+
+// Ahead is how much the database's clock is ahead of ours.
+func (t *Tail) Ahead() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return time.Duration(t.ahead.Load())
+}
+
+// Run follows until ctx ends. keys reads the signing keys again.
+func (t *Tail) Run(ctx context.Context, keys func(context.Context) error) {
+	t.keys = keys
+	woken := make(chan struct{}, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.listen(ctx, woken)
+	}()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		t.follow(ctx)
+		select {
+		case <-ctx.Done():
+			<-done
+			return
+		case <-woken:
+		case <-tick.C:
+		}
+	}
+}
+
+// listen keeps a connection on which the database tells of changes.
+func (t *Tail) listen(ctx context.Context, woken chan<- struct{}) {
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default: // a look is due already, and has yet to begin
+		}
+	}
+	for {
+		_ = t.store.Listen(ctx, wake) // looks go on without it, and say what is wrong
+		again := time.NewTimer(listenAgain)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// follow reads what there is, and tells of the first failure and of the end.
+func (t *Tail) follow(ctx context.Context) {
+	var err error
+	if t.Behind() > awayMost {
+		err = t.anew(ctx)
+	}
+	for more := true; more && err == nil; {
+		more, err = t.look(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && !t.lost:
+		t.lost = true
+		t.report(fmt.Errorf("the changes of other nodes cannot be followed: %w", err))
+	case err == nil && t.lost:
+		t.lost = false
+		t.report(errFollowing)
+	}
+}
+
+// errFollowing is no failure: it tells who read of one that it is over.
+var errFollowing = errors.New("the changes of other nodes are followed again")
+
+// look reads changes once and brings them into effect.
+func (t *Tail) look(ctx context.Context) (more bool, err error) {
+	began := time.Now()
+	changes, clock, more, err := t.store.Changes(ctx, t.cursor, began)
+	if err != nil {
+		return false, err
+	}
+	took := time.Since(began)
+	t.ahead.Store(int64(clock.Sub(began.Add(took / 2))))
+	now := began.Add(t.Ahead())
+	for _, c := range changes {
+		t.store.Hear(now, c.Revoked)
+		t.stale = t.stale || c.Keys
+	}
+	if t.stale && t.keys != nil {
+		if err := t.keys(ctx); err != nil {
+			return false, err
+		}
+		t.stale = false
+	}
+	if !more {
+		t.asOf.Store(int64(began.Sub(t.origin)))
+	}
+	return more, nil
+}
+
+// anew reads everything that matters, as a start does.
+func (t *Tail) anew(ctx context.Context) error {
+	cursor, err := t.store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now().Add(t.Ahead())
+	revoked, err := t.store.Revocations(ctx, now)
+	if err != nil {
+		return err
+	}
+	t.store.Hear(now, revoked)
+	t.cursor, t.stale = cursor, true
+	return nil
+}

@@ -1,0 +1,242 @@
+package feed_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/feed"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+// node is a process that follows the changes of others.
+type node struct {
+	*testing.T
+	st      *store.Store
+	revoked *feed.Revocations
+	tail    *feed.Tail
+
+	mu    sync.Mutex
+	keys  int // how often they were to be read again
+	heard []store.Revocation
+	told  []string // of what goes wrong
+}
+
+func startNode(t *testing.T, url string) *node {
+	t.Helper()
+	n := &node{T: t}
+	address, err := postgres.ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.st, err = postgres.Open(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	n.tail, err = feed.NewTail(t.Context(), n.st, func(err error) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.told = append(n.told, err.Error())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.revoked, err = feed.Open(t.Context(), n.st, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	n.st.Follow(func(_ time.Time, revoked []store.Revocation) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.heard = append(n.heard, revoked...)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n.tail.Run(ctx, func(context.Context) error {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.keys++
+			return nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := n.st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func (n *node) revoke(tokens ...string) {
+	n.Helper()
+	var writes []store.Write
+	for _, id := range tokens {
+		writes = append(writes, store.RevokeToken{ID: id, Expires: time.Now().Add(time.Hour)})
+	}
+	if err := n.st.Apply(n.Context(), time.Now(), writes...); err != nil {
+		n.Fatal(err)
+	}
+}
+
+// within waits until something is so.
+func (n *node) within(most time.Duration, what string, so func() bool) {
+	n.Helper()
+	for end := time.Now().Add(most); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.Fatalf("not within %s: %s; told %q", most, what, n.told)
+		}
+	}
+}
+
+func (n *node) knows(token string) func() bool {
+	return func() bool { return n.revoked.Revoked(token, "", 0) }
+}
+
+func TestRevocationReachesOtherNodes(t *testing.T) {
+	url := postgrestest.URL(t)
+	a, b, c := startNode(t, url), startNode(t, url), startNode(t, url)
+	a.revoke("t1")
+	if !a.knows("t1")() {
+		t.Error("its own node does not know of it when Apply returns")
+	}
+	for _, other := range []*node{b, c} {
+		other.within(time.Second, "t1 revoked", other.knows("t1"))
+	}
+	// More than one row takes.
+	var many []string
+	for i := range 1200 {
+		many = append(many, fmt.Sprintf("m%d", i))
+	}
+	b.revoke(many...)
+	for _, id := range many {
+		a.within(time.Second, id+" revoked", a.knows(id))
+	}
+	c.st.Hear(time.Now(), nil)
+	if err := c.st.Apply(t.Context(), time.Now(), store.RevokeClient{Client: "shop", Longest: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	a.within(time.Second, "shop's tokens revoked", func() bool { return a.revoked.Revoked("x", "shop", time.Now().Add(-time.Minute).Unix()) })
+}
+
+func TestChangedKeysAreReadAgain(t *testing.T) {
+	url := postgrestest.URL(t)
+	a, b := startNode(t, url), startNode(t, url)
+	key := store.Key{ID: "k", Use: "sig", Algorithm: "ES256", Material: []byte("x"), Created: time.Now(), SignFrom: time.Now()}
+	if err := a.st.Apply(t.Context(), time.Now(), store.PutKey{Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	b.within(time.Second, "the keys are read", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.keys == 1
+	})
+}
+
+// A row's number is given out before its transaction commits, so rows appear behind
+// others that everybody has read.
+func TestChangeThatCommitsLateIsNotMissed(t *testing.T) {
+	url := postgrestest.URL(t)
+	a, b := startNode(t, url), startNode(t, url)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	begin := func(token string) *sql.Tx {
+		t.Helper()
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf(`[{"t":%q,"e":%d}]`, token, time.Now().Add(time.Hour).UnixMilli())
+		if _, err := tx.ExecContext(t.Context(), `INSERT INTO changes (at, keys, revoked) VALUES ($1, 0, $2)`, time.Now().UnixMilli(), text); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	late, undone := begin("late"), begin("undone")
+	for i := range 20 { // some are read together, and more than one time
+		id := fmt.Sprintf("t%d", i)
+		a.revoke(id)
+		b.within(time.Second, id+" revoked", b.knows(id))
+	}
+	if err := undone.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Commit(); err != nil { // and notifies nobody
+		t.Fatal(err)
+	}
+	b.within(time.Second, "late revoked", b.knows("late"))
+	// Who starts now begins behind it.
+	c := startNode(t, url)
+	c.within(time.Second, "t19 revoked", c.knows("t19"))
+	if b.knows("undone")() {
+		t.Error("what was undone was heard")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.heard); n != 21 {
+		t.Errorf("%d revocations were heard, not each of 21 once: %v", n, b.heard)
+	}
+}
+
+func TestLostListenerLosesNothing(t *testing.T) {
+	url := postgrestest.URL(t)
+	a, b := startNode(t, url), startNode(t, url)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ended := 0
+	for i := range 20 {
+		var n int
+		err := db.QueryRowContext(t.Context(), `SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'gatehouse listener'`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended += n
+		id := fmt.Sprintf("t%d", i)
+		a.revoke(id)
+		b.within(time.Second, id+" revoked", b.knows(id))
+	}
+	if ended < 2 {
+		t.Errorf("%d listeners were ended: the test tested nothing", ended)
+	}
+}
+
+func TestNodeKnowsHowFarBehindItIs(t *testing.T) {
+	s := postgrestest.Start(t)
+	n := startNode(t, s.Database(t))
+	n.within(time.Second, "it follows", func() bool { return n.tail.Behind() < 600*time.Millisecond })
+	s.Kill()
+	n.within(5*time.Second, "it is behind", func() bool { return n.tail.Behind() > 2*time.Second })
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	n.within(10*time.Second, "it follows again", func() bool { return n.tail.Behind() < 600*time.Millisecond })
+	n.within(time.Second, "both are told", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.told) >= 2 && slices.Contains(n.told, "the changes of other nodes are followed again")
+	})
+	if ahead := n.tail.Ahead(); ahead.Abs() > 50*time.Millisecond {
+		t.Errorf("the database on this machine is said to be %s ahead", ahead)
+	}
+}
