@@ -41,7 +41,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 	if len(g.matchers) > 0 {
 		var err error
 		if matched, err = g.matchers.AnyMatchWithError(o); err != nil {
-			return err
+			return g.unmatched(w, o, err, g.At)
 		}
 	}
 	p.told = append(p.told, g.gate.Names()...)

@@ -126,10 +126,10 @@ type App struct {
 	resources map[wanted]*resource // by address; whole before the app says that it runs
 
 	rules  tokenissuer.KeyRules
-	file   string  // of the store, "" without an issuer
-	gates  []*Gate // of this configuration
-	served bool    // a handler answers the issuer's endpoints
-	looked bool    // at the sites
+	store  database // empty without an issuer
+	gates  []*Gate  // of this configuration
+	served bool     // a handler answers the issuer's endpoints
+	looked bool     // at the sites
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be
@@ -143,11 +143,28 @@ type Store struct {
 	// Where this was written.
 	At string `json:"at,omitempty"`
 
-	// The database: `sqlite`.
+	// Where each word of it was written.
+	Lines Lines `json:"lines,omitempty"`
+
+	// The database: `sqlite`, a file of this machine, or `postgres`, which any number
+	// of nodes share.
 	Type string `json:"type,omitempty"`
 
-	// The database file. Its folder is made when the server starts.
+	// Of `sqlite`: the database file. Its folder is made when the server starts.
 	Path string `json:"path,omitempty"`
+
+	// Of `postgres`: the address, as `postgres://user@host/database?sslmode=verify-full`
+	// with what PostgreSQL's own programs take. Best a placeholder, for its password.
+	// `pool_max_conns` is how many connections a node may have, default 16.
+	Address string `json:"address,omitempty"`
+
+	// Of `postgres`: how long a node may be without news of the others' revocations,
+	// default `30s`.
+	MaxStaleness string `json:"max_staleness,omitempty"`
+
+	// Of `postgres`: what the gates of a node do that is without news for longer.
+	// `refuse` (default) answers 503, `serve` accepts what may be revoked.
+	WhenStale string `json:"when_stale,omitempty"`
 }
 
 // Portal is how the pages for people look.

@@ -91,7 +91,7 @@ func newHit(t testing.TB, logger *zap.Logger) (*Gate, string) {
 	}
 	t.Cleanup(cache.Close)
 	app := &App{}
-	g := &Gate{app: app, logger: logger, compiled: gate.Config{Issuers: []gate.Issuer{{
+	g := &Gate{app: app, outcry: outcry{logger: logger}, compiled: gate.Config{Issuers: []gate.Issuer{{
 		Identifier: "https://login.partner.example", Keys: keys, Audiences: []string{"https://api.example.com"},
 	}}}}
 	app.gates = []*Gate{g}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
 )
 
 func init() {
@@ -39,7 +40,7 @@ func parseIssuer(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //
 //	token_issuer {
 //		issuer <url>
-//		store sqlite <path>
+//		store sqlite <path> | postgres <url> { … }
 //		signing_algorithm RS256|PS256|ES256|EdDSA
 //		crypto go|openssl
 //		key_rotation <duration>|off
@@ -130,16 +131,38 @@ func (p *issuerParser) isKEK(name, got string) error {
 // store parses:
 //
 //	store sqlite <path>
+//	store postgres <url> {
+//		max_staleness <duration>
+//		when_stale refuse|serve
+//	}
 func (p *issuerParser) store() error {
 	s := &Store{At: at(p.Dispenser)}
-	if !p.Args(&s.Type, &s.Path) || s.Path == "" {
-		return p.Errf("%s: store: expected sqlite and a path", p.name)
-	}
-	if s.Type != "sqlite" {
-		return p.Errf("%s: store %q%s: expected sqlite", p.name, s.Type, didYouMean(s.Type, []string{"sqlite"}))
-	}
 	p.app.Store = s
-	return nil
+	var where string
+	if !p.Args(&s.Type, &where) || where == "" {
+		return p.Errf("%s: store: expected sqlite and a path, or postgres and a URL", p.name)
+	}
+	switch s.Type {
+	case "sqlite":
+		s.Path = where
+		return nil
+	case "postgres":
+		s.Address = where
+	default:
+		return p.Errf("%s: store %q%s: expected sqlite or postgres", p.name, s.Type, didYouMean(s.Type, []string{"sqlite", "postgres"}))
+	}
+	if !hasPlaceholder(where) {
+		if _, err := postgres.ParseAddress(where); err != nil {
+			return p.Errf("%s: store: %v", p.name, err)
+		}
+	}
+	b := newBlock(p.Dispenser, "store postgres")
+	err := b.read(words{
+		"max_staleness": b.duration(&s.MaxStaleness),
+		"when_stale":    b.oneOf(&s.WhenStale, "refuse", "serve"),
+	})
+	s.Lines = b.lines.kept()
+	return err
 }
 
 // limits parses:

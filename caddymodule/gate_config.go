@@ -71,6 +71,9 @@ func (g *Gate) compile() (gate.Config, error) {
 		return c, err
 	}
 	g.warnOfLogin()
+	if g.Shadow && v.Forward != "" && v.Forward != "token" {
+		g.logger.Warn("token_gate: forward "+v.Forward+": without effect in the shadow, where every request keeps its Authorization; it begins when `shadow` is taken out", zapAt(v.Lines.of("forward", "", v.At)))
+	}
 	if l := g.Login; l != nil && l.ClientSecret != "" && !hasPlaceholder(l.ClientSecret) {
 		g.logger.Warn(literalSecret, zapAt(l.Lines.of("client_secret", "", l.At)))
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
@@ -113,7 +112,7 @@ type Gate struct {
 	// What the metadata calls it.
 	ResourceName string `json:"resource_name,omitempty"`
 
-	logger              *zap.Logger
+	outcry
 	app                 *App
 	from                from
 	signIn              signIn
@@ -165,7 +164,7 @@ func (Gate) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the rules and checks them against what the issuer can give.
 func (g *Gate) Provision(ctx caddy.Context) error {
-	g.logger = ctx.Logger()
+	g.outcry = outcryOf(ctx)
 	app, err := ctx.App("token_issuer")
 	if err != nil {
 		return err
@@ -238,7 +237,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	run, err := g.app.lease(r.Context())
 	if err != nil {
 		bare(r, g.trial)
-		return unavailable(w, err)
+		return g.unavailable(w, r, err)
 	}
 	if strings.HasPrefix(r.URL.Path, wellKnown) && g.app.described(w, r, g.own) {
 		run.release()
@@ -268,7 +267,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		switch {
 		case err != nil:
 			run.release()
-			return err
+			return g.unmatched(w, r, err, g.At)
 		case !matched && !gate.Ambiguous(r.URL):
 			run.release()
 			return next.ServeHTTP(w, r)
@@ -315,12 +314,11 @@ func (g *Gate) check(w http.ResponseWriter, run *running, p *passage, r *http.Re
 	return g.gate.Check(r, now)
 }
 
-// refuse turns a refusal into an error of Caddy's, which handle_errors can
-// answer. What proves the caller is none of its business.
+// refuse turns a refusal into an error, which handle_errors can answer. What proves the caller is none of its business.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	refusal, ok := errors.AsType[*gate.Refusal](err)
 	if !ok {
-		return caddyhttp.Error(http.StatusInternalServerError, err)
+		return g.fail(w, r, http.StatusInternalServerError, err)
 	}
 	g.refused(r, refusal, "refused")
 	gate.Withhold(r.Header)
@@ -332,7 +330,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	case refusal.Status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "5")
 	}
-	return caddyhttp.Error(refusal.Status, refusal)
+	return g.fail(w, r, refusal.Status, refusal)
 }
 
 // Interface guards

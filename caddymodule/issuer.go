@@ -21,6 +21,7 @@ type Issuer struct {
 	// Where this was written, for error messages: `Caddyfile:42`.
 	At string `json:"at,omitempty"`
 
+	outcry
 	app *App
 }
 
@@ -31,6 +32,7 @@ func (Issuer) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app.
 func (h *Issuer) Provision(ctx caddy.Context) error {
+	h.outcry = outcryOf(ctx)
 	app, err := ctx.App("token_issuer")
 	if err != nil {
 		return err
@@ -53,7 +55,7 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	run, err := h.app.lease(r.Context())
 	if err != nil {
 		bare(r, nil)
-		return unavailable(w, err)
+		return h.unavailable(w, r, err)
 	}
 	if strings.HasPrefix(r.URL.Path, wellKnown) && h.app.described(w, r, nil) {
 		run.release()
@@ -67,13 +69,13 @@ func (h *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if strings.HasPrefix(run.issuer.Identifier(), "https:") && isOpen(r) && hasCredentials(r) {
 		h.app.observe(unread(r, http.StatusForbidden, "forbidden", "plain_http"))
 		bare(r, run.strip)
-		return caddyhttp.Error(http.StatusForbidden, errPlainHTTP)
+		return h.fail(w, r, http.StatusForbidden, errPlainHTTP)
 	}
 	if !isSafe(r) && isEarly(r) {
 		// RFC 8470 §5.2: the client sends it again once the handshake is complete.
 		h.app.observe(unread(r, http.StatusTooEarly, "too_early", string(oauth.EarlyData)))
 		bare(r, run.strip)
-		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
+		return h.fail(w, r, http.StatusTooEarly, errEarlyData)
 	}
 	inner := *r
 	if ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ip != "" {

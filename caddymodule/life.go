@@ -4,17 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
 // startMost is how long a request waits for an app that has not started yet:
@@ -57,19 +54,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.issuing = true
 	r := &reader{repl: caddy.NewReplacer()}
 	a.resolved = a.translate(r)
-	kek, file := a.secrets(r)
+	kek, where := a.secrets(r)
 	if err := r.firstMistake(a.resolved.Validate()); err != nil {
 		return err
 	}
 	var err error
-	if a.file, err = realPath(file); err != nil {
-		return placed("token_issuer: "+err.Error(), a.storeAt())
-	}
-	if err := sqlite.Check(ctx, a.file); err != nil {
+	if a.store, err = where.check(ctx); err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())
 	}
 	a.warnOfIdle(r)
 	a.warnOfLiterals()
+	a.warnOfStore()
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
@@ -87,7 +82,7 @@ func (a *App) isEmpty() (bool, error) {
 // Start opens the store, or joins the configuration before this one in using
 // it, and lets the requests in that wait.
 func (a *App) Start() error {
-	s, err := join(a.file, a.rules)
+	s, err := join(a.store, a.rules)
 	if errors.Is(err, tokenissuer.ErrSealed) {
 		return placed("token_issuer: "+err.Error(), a.Lines.of("key_encryption_key", "", a.At))
 	}
@@ -201,12 +196,6 @@ func (a *App) lease(ctx context.Context) (*running, error) {
 		return nil, errNotRunning
 	}
 	return run, nil
-}
-
-// unavailable is the answer to a request that could not be served now.
-func unavailable(w http.ResponseWriter, err error) error {
-	w.Header().Set("Retry-After", "1")
-	return caddyhttp.Error(http.StatusServiceUnavailable, fmt.Errorf("%w: try again", err))
 }
 
 // Interface guards

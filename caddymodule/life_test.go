@@ -257,7 +257,7 @@ func TestRequestBeforeStartWaitsForIt(t *testing.T) {
 
 func TestLeaseOfAClosedStateIsRefused(t *testing.T) {
 	t.Parallel()
-	s, err := join("", tokenissuer.KeyRules{})
+	s, err := join(database{}, tokenissuer.KeyRules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,11 +284,11 @@ func TestRulesForKeysAreThoseOfTheNewestConfigurationThatStays(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "issuer.db")
 	stays := tokenissuer.Config{SigningAlgorithm: "ES256"}.KeyRules("")
 	fails := tokenissuer.Config{SigningAlgorithm: "EdDSA"}.KeyRules("")
-	s, err := join(file, stays)
+	s, err := join(database{file: file}, stays)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := join(file, fails); err != nil || s.governed != fails {
+	if _, err := join(database{file: file}, fails); err != nil || s.governed != fails {
 		t.Fatalf("the newest does not govern: %v", err)
 	}
 	if err := s.leave(fails); err != nil || s.governed != stays {

@@ -113,7 +113,7 @@ func (g *Gate) serveLogin(w http.ResponseWriter, r *http.Request, run *running, 
 	original := originalOf(r)
 	if isEarly(r) {
 		// RFC 8470 §5.2: a code that is shown twice ends what it earned.
-		return caddyhttp.Error(http.StatusTooEarly, errEarlyData)
+		return g.fail(w, r, http.StatusTooEarly, errEarlyData)
 	}
 	g.signedIn(r, g.login.Serve(w, original, p.cookies(), run.logins, g.number, run.now()))
 	return nil

@@ -3,9 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,7 +14,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
 const (
@@ -26,7 +22,7 @@ const (
 )
 
 // states are the open stores with what belongs to them, by the real path of the
-// file: configurations that name the same file share one.
+// file or the name of the database: configurations that name the same share one.
 var states = caddy.NewUsagePool()
 
 // ending are the states that no configuration uses and requests still do. A
@@ -38,6 +34,7 @@ var ending sync.Map // string -> *shared
 // that has a cache alone.
 type shared struct {
 	key     string
+	where   database           // as it was opened
 	state   *tokenissuer.State // nil without an issuer
 	cache   *gate.Cache
 	streams *gate.Streams
@@ -56,38 +53,39 @@ type shared struct {
 	sizes    []int64                // of the cache, of the configurations, the newest last
 }
 
-// join opens the state of a store file, or enters the one that is open.
-func join(key string, rules tokenissuer.KeyRules) (*shared, error) {
+// join opens the state of a database, or enters the one that is open.
+func join(where database, rules tokenissuer.KeyRules) (*shared, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
+	key := where.key()
 	value, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
 		if s, ok := ending.Load(key); ok && s.(*shared).revive() {
 			return s.(*shared), nil
 		}
-		return open(ctx, key, rules)
+		return open(ctx, where, rules)
 	})
 	if err != nil {
 		return nil, err
 	}
 	s := value.(*shared)
-	if err := s.enter(ctx, rules); err != nil {
+	if err := s.enter(ctx, where, rules); err != nil {
 		_, _ = states.Delete(key)
 		return nil, err
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, path string, rules tokenissuer.KeyRules) (*shared, error) {
+func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*shared, error) {
 	cache, err := gate.NewCache(gate.DefaultCacheSize)
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: path, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules}
+	s := &shared{key: where.key(), where: where, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules}
 	s.users.Store(1)
-	if path == "" {
+	if s.key == "" {
 		return s, nil
 	}
-	st, err := sqlite.Open(ctx, path)
+	st, err := where.open(ctx)
 	if err != nil {
 		cache.Close()
 		return nil, err
@@ -124,10 +122,14 @@ func (s *shared) forget(size int64) {
 	}
 }
 
-// enter adds a configuration's rules; they hold from here on.
-func (s *shared) enter(ctx context.Context, rules tokenissuer.KeyRules) error {
+// enter adds a configuration's rules; they hold from here on, and so does its way
+// to the database.
+func (s *shared) enter(ctx context.Context, where database, rules tokenissuer.KeyRules) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.where.reach(ctx, where); err != nil {
+		return err
+	}
 	if err := s.govern(ctx, rules); err != nil {
 		return err
 	}
@@ -225,24 +227,4 @@ func (s *shared) close() {
 			caddy.Log().Named("token_issuer").Error("closing the store", zap.Error(err))
 		}
 	})
-}
-
-// realPath names a file that may not exist yet in the one way that all its
-// spellings share.
-func realPath(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	rest := ""
-	for dir := path; ; dir = filepath.Dir(dir) {
-		real, err := filepath.EvalSymlinks(dir)
-		if err == nil {
-			return filepath.Join(real, rest), nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("store path: %w", err)
-		}
-		rest = filepath.Join(filepath.Base(dir), rest)
-	}
 }

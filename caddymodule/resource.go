@@ -38,17 +38,50 @@ func (g *Gate) publish() error {
 		g.app.resources = map[wanted]*resource{}
 	}
 	g.metadata = map[wanted]string{}
-	switch {
-	case g.resourceName != "":
-		return g.tell(g.resourceName, nil)
-	case len(g.spot.inner) <= 1:
-		for _, site := range g.spot.sites(g) {
-			if err := g.tell(site.address+g.folder(), site.server); err != nil {
-				return err
-			}
+	for _, site := range g.addresses() {
+		if err := g.tell(site.address, site.server); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// addresses are the identifiers of what the gate guards; none where the site has no
+// name and the gate does not say one.
+func (g *Gate) addresses() (all []site) {
+	switch {
+	case g.resourceName != "":
+		return []site{{address: g.resourceName}}
+	case len(g.spot.inner) <= 1:
+		all = g.spot.sites(g)
+		for n := range all {
+			all[n].address += g.folder()
+		}
+	}
+	return all
+}
+
+// warnOfNames tells of each `resource_name` that nobody gets to see.
+func (a *App) warnOfNames() {
+	first := map[string]*Gate{}
+	for _, g := range a.gates {
+		if g.title == "" {
+			continue
+		}
+		at := zapAt(g.Lines.of("resource_name", "", g.At))
+		addresses := g.addresses()
+		if len(addresses) == 0 {
+			a.logger.Warn("token_gate: resource_name: without effect: the site has no address for its metadata; name what the gate guards, as in `resource https://api.example.com`", at)
+		}
+		for _, site := range addresses {
+			switch before := first[site.address]; {
+			case before == nil:
+				first[site.address] = g
+			case before.title != g.title:
+				a.logger.Warn("token_gate: resource_name: without effect: the gate at "+before.At+" guards "+site.address+", too, and calls it "+before.title+"; keep one of both", at)
+			}
+		}
+	}
 }
 
 // wanted is what a request asks for: another port is another resource (RFC 9728
@@ -220,7 +253,8 @@ func (s spot) sites(g *Gate) (all []site) {
 	return all
 }
 
-// site is an address of a gate, at the server that listens there.
+// site is an address of a gate, at the server that listens there; nil where the
+// configuration says the address.
 type site struct {
 	address string
 	server  *caddyhttp.Server

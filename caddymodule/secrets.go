@@ -10,7 +10,7 @@ import (
 )
 
 // secrets resolves what is not part of the issuer's own configuration.
-func (a *App) secrets(r *reader) (kek, file string) {
+func (a *App) secrets(r *reader) (kek string, where database) {
 	r.enter(place{}, a.At, a.Lines)
 	if a.KeyEncryptionKey != "" {
 		kek, _ = r.text("key_encryption_key", a.KeyEncryptionKey)
@@ -19,18 +19,10 @@ func (a *App) secrets(r *reader) (kek, file string) {
 		}
 	}
 	if a.Store == nil {
-		return kek, filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")
+		return kek, database{file: filepath.Join(caddy.AppDataDir(), "token_issuer", "issuer.db")}
 	}
-	r.at, r.lines = a.Store.At, nil
-	kind, _ := r.text("store", a.Store.Type)
-	file, _ = r.text("store", a.Store.Path)
-	switch {
-	case kind != "sqlite" || file == "":
-		r.fail("store", a.Store.Path, "expected sqlite and a path")
-	case strings.HasPrefix(file, ":"), strings.HasPrefix(file, "file:"), strings.HasPrefix(file, "~"):
-		r.fail("store", a.Store.Path, "expected the path of a file, such as /var/lib/gatehouse/issuer.db; nothing in it is expanded")
-	}
-	return kek, file
+	r.at, r.lines = a.Store.At, a.Store.Lines
+	return kek, a.Store.resolve(r)
 }
 
 // shortestKEK is 64 bits of hexadecimal digits: less can be tried out by whoever
@@ -70,6 +62,9 @@ const literalSecret = "a secret is written in the configuration, where the admin
 func (a *App) warnOfLiterals() {
 	if a.KeyEncryptionKey != "" && !hasPlaceholder(a.KeyEncryptionKey) {
 		a.logger.Warn(literalSecret, zapAt(a.Lines.of("key_encryption_key", "", a.At)))
+	}
+	if a.Store != nil && a.Store.literal() {
+		a.logger.Warn(literalSecret, zapAt(a.Store.At))
 	}
 	for _, s := range a.AuthSources {
 		if s.Send.literal() {

@@ -19,13 +19,18 @@ type sites struct {
 	every bool     // some site answers every host
 	// unreached are the places of our handlers behind one that answers everything.
 	unreached []unreached
+	// idle is what stands behind a gate that answers another proxy, by the gate's line.
+	idle map[string]string
 }
 
 type unreached struct{ name, at, behind string }
 
+// answersAt begins the name of a gate that answers another proxy, before its line.
+const answersAt = "the gate with the word answer at "
+
 // look goes through what Caddy has provisioned.
 func look(app *caddyhttp.App) *sites {
-	s := new(sites)
+	s := &sites{idle: map[string]string{}}
 	for _, server := range app.Servers {
 		for _, route := range server.Routes {
 			if !redirects(route) {
@@ -70,15 +75,25 @@ func (s *sites) walk(routes caddyhttp.RouteList, behind string) string {
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *Gate:
-				s.reached("token_gate", h.At, here)
+				another := strings.HasPrefix(here, answersAt) // which has let this one know
+				if !another {
+					s.reached("token_gate", h.At, here)
+				}
+				if h.Answer != "" && (here == "" || another) {
+					here = answersAt + h.At
+				}
 			case *Issuer:
 				s.reached("directive token_issuer", h.At, here)
 			case *caddyhttp.Subroute:
 				here = s.walk(h.Routes, here)
 			case caddy.Module:
-				if here == "" && answers(h) {
-					here = h.CaddyModule().ID.Name()
+				if !answers(h) {
+					continue
 				}
+				if at, ok := strings.CutPrefix(here, answersAt); ok && s.idle[at] == "" {
+					s.idle[at] = h.CaddyModule().ID.Name()
+				}
+				here = orElse(here, h.CaddyModule().ID.Name())
 			}
 		}
 		if len(route.MatcherSets) == 0 {
@@ -139,6 +154,10 @@ func (a *App) warnOfSites() {
 	for _, u := range s.unreached {
 		a.logger.Warn(u.name+": no request gets here: "+u.behind+" before it answers every one; put "+u.name+" first", zapAt(u.at))
 	}
+	for at, name := range s.idle {
+		a.logger.Warn("token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to "+name+" behind it; take `answer` out, or give the address at which the proxy asks a site or a `handle` of its own", zapAt(at))
+	}
+	a.warnOfNames()
 	if !a.issuing {
 		return
 	}

@@ -41,7 +41,22 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 		},
 		"an issuer behind files":          {"", "https://auth.example.com {\n route {\n file_server\n token_issuer\n }\n}", []string{"directive token_issuer: no request gets here: file_server"}},
 		"a gate behind some of the files": {"", "https://auth.example.com {\n token_issuer\n route {\n file_server {\n pass_thru\n }\n token_gate\n }\n}", nil},
-		"a gate in its own handle":        {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
+		"a backend behind a gate that answers": {
+			"", "https://auth.example.com {\n token_issuer\n token_gate /a/* {\n answer\n }\n token_gate /b/* {\n answer\n }\n reverse_proxy /c 127.0.0.1:9\n}",
+			[]string{"token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to reverse_proxy behind it; take `answer` out", `"at":"Caddyfile:35"`},
+		},
+		"a gate that answers in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /gate {\n token_gate {\n answer\n }\n }\n reverse_proxy 127.0.0.1:9\n}", nil},
+		"a name without an address": {
+			"", "https://*.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n respond ok\n}",
+			[]string{"token_gate: resource_name: without effect: the site has no address for its metadata; name what the gate guards", `"at":"Caddyfile:33"`},
+		},
+		"a name with an address": {"", "https://*.example.com {\n token_issuer\n token_gate {\n resource https://a.example.com\n resource_name Shop\n }\n respond ok\n}", nil},
+		"two names of one thing": {
+			"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Store\n }\n @x method POST\n respond ok\n}",
+			[]string{"token_gate: resource_name: without effect: the gate at Caddyfile:32 guards https://auth.example.com, too, and calls it Shop; keep one of both", `"at":"Caddyfile:36"`},
+		},
+		"one name of one thing":    {"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Shop\n }\n @x method POST\n respond ok\n}", nil},
+		"a gate in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.logged()

@@ -48,7 +48,15 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 	if c.AccessTokenLifetime != 0 {
 		m.lifetime = c.AccessTokenLifetime
 	}
-	writes := append([]store.Write(nil), a.Writes...)
+	var writes []store.Write
+	if told := i.operatorAttributesOf(c, a.Account); len(told) > 0 {
+		// Whoever takes a role away refuses the tokens that are there: one that is being
+		// made must not come after. What people write is not asked for: any app with a
+		// token of theirs could keep them out of the others by changing it. It comes first,
+		// as the account does in every transaction.
+		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: told})
+	}
+	writes = append(writes, a.Writes...)
 	if a.Fresh {
 		writes = append(writes, store.PutFamily{Family: *a.Family})
 	}
@@ -58,12 +66,6 @@ func (i *Issuer) mint(r *request, c *client.Client, a *grant.Authorization) (*mi
 	}
 	if record != nil {
 		writes = append(writes, record)
-	}
-	if told := i.operatorAttributesOf(c, a.Account); len(told) > 0 {
-		// Whoever takes a role away refuses the tokens that are there: one that is being
-		// made must not come after. What people write is not asked for: any app with a
-		// token of theirs could keep them out of the others by changing it.
-		writes = append(writes, store.RequireAttributes{Account: a.Account.ID, Attributes: told})
 	}
 	if a.Account == nil {
 		return m, writes, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -60,14 +59,9 @@ type challenges struct {
 	stale string // the rest, where a person has to sign in again
 }
 
-func newChallenges(realm string, maxAge time.Duration) challenges {
-	if realm == "" {
-		realm = "gatehouse"
-	}
-	// RFC 9110 §5.6.4: quoted-string.
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(clean(realm))
+func newChallenges(maxAge time.Duration) challenges {
 	return challenges{
-		bare: `Bearer realm="` + quoted + `"`,
+		bare: `Bearer realm="gatehouse"`,
 		// RFC 9470 §3
 		stale: `, error="insufficient_user_authentication", error_description="the person has to sign in again", max_age="` +
 			strconv.FormatInt(int64(maxAge/time.Second), 10) + `"`,

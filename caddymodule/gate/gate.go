@@ -18,9 +18,6 @@ import (
 
 // Config is what one gate demands, and what it tells the backend.
 type Config struct {
-	// Realm of the challenges; default "gatehouse".
-	Realm string
-
 	// Issuers whose tokens are looked at; at least one.
 	Issuers []Issuer
 
@@ -169,7 +166,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 	}
 	g := &Gate{
 		cache: cache, trusted: trusted, opaque: c.Opaque, policy: policy, except: except, headers: headers, forward: forward,
-		strip: newStripper(headers.names), answers: newChallenges(c.Realm, c.MaxAge),
+		strip: newStripper(headers.names), answers: newChallenges(c.MaxAge),
 		optional: c.Optional, shadow: c.Shadow,
 	}
 	g.needs = g.policy.needs().and(g.forward.needs()).and(g.headers.needs())

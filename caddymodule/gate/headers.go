@@ -173,20 +173,6 @@ func presentable(s string) string {
 	return ""
 }
 
-// clean drops control characters.
-func clean(s string) string {
-	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
-	if !strings.ContainsFunc(s, isControl) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if isControl(r) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
 // Pass is a request that may go on.
 type Pass struct {
 	Claims   *token.Claims // nil where the request passed without a token

@@ -50,9 +50,20 @@ type SpendCode struct {
 	Family string
 }
 
+var (
+	holdAccountOfCode = hold(`SELECT 1 FROM accounts WHERE id = (SELECT account FROM codes WHERE hash = $1) FOR NO KEY UPDATE`)
+	holdSessionOfCode = hold(`SELECT 1 FROM sessions WHERE id = (SELECT session FROM codes WHERE hash = $1) FOR NO KEY UPDATE`)
+)
+
 var spendCode = writes(`UPDATE codes SET spent = $2, family = $3 WHERE hash = $1 AND spent = 0 AND expires > $2`)
 
 func (w SpendCode) apply(ctx context.Context, t *transaction) error {
+	// The family that it begins needs them, and they come before the code, see hold.
+	for _, h := range []hold{holdAccountOfCode, holdSessionOfCode} {
+		if err := t.hold(ctx, h, w.Hash[:]); err != nil {
+			return err
+		}
+	}
 	return t.must(ctx, spendCode, w.Hash[:], t.now, w.Family)
 }
 

@@ -40,6 +40,9 @@ type RequireConsent struct {
 var requireConsent = writes(`UPDATE consents SET updated = updated WHERE account = $1 AND client = $2 AND ($3 = '' OR scope = $3)`)
 
 func (w RequireConsent) apply(ctx context.Context, t *transaction) error {
+	if err := t.hold(ctx, holdAccount, w.Account); err != nil {
+		return err
+	}
 	scopes := w.Scopes
 	if len(scopes) == 0 {
 		scopes = []string{""} // any consent is one to sign in
@@ -60,6 +63,9 @@ type RemoveConsent struct{ Account, Client string }
 var deleteConsent = writes(`DELETE FROM consents WHERE account = $1 AND client = $2`)
 
 func (w RemoveConsent) apply(ctx context.Context, t *transaction) error {
+	if err := t.hold(ctx, holdAccount, w.Account); err != nil {
+		return err
+	}
 	return t.may(ctx, deleteConsent, w.Account, w.Client)
 }
 

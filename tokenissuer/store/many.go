@@ -60,6 +60,11 @@ type many struct {
 
 // hold is a statement that takes a row against other writers until the
 // transaction ends. A single writer has nobody to hold it against.
+//
+// Rows are taken in one order, or writers would wait for each other: the account,
+// its sessions, its codes and consents, its families, their tokens. What cannot
+// keep to it costs somebody a second: then the database finds them waiting, and
+// undoes one.
 type hold string
 
 // The texts are the same for every database. What only writers beside each other

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"cmp"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -9,14 +11,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Address is a database and how to speak with it. Printed, it has no password.
+// Address is a database and how to speak with it. Printed, it has no password. It
+// is safe for concurrent use.
 type Address struct {
+	name string
+	way  atomic.Pointer[way]
+	pool atomic.Pointer[sql.DB] // of the store that is open, if one is
+}
+
+// way is how to speak with a database. It may change: a password is replaced.
+type way struct {
 	config      *pgx.ConnConfig
 	connections int
 }
@@ -52,13 +63,13 @@ func ParseAddress(text string) (*Address, error) {
 	if err != nil {
 		return nil, mistake(err, u)
 	}
-	a := &Address{config: config, connections: defaultConnections}
+	w := &way{config: config, connections: defaultConnections}
 	if most, ok := config.RuntimeParams["pool_max_conns"]; ok {
 		n, err := strconv.Atoi(most)
 		if err != nil || n < 1 || n > 1000 {
 			return nil, errors.New("pool_max_conns: expected a number from 1 to 1000")
 		}
-		a.connections = n
+		w.connections = n
 		delete(config.RuntimeParams, "pool_max_conns")
 	}
 	for name, value := range map[string]string{
@@ -72,6 +83,8 @@ func ParseAddress(text string) (*Address, error) {
 		}
 	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectMost)
+	a := &Address{name: name(config)}
+	a.way.Store(w)
 	return a, nil
 }
 
@@ -97,45 +110,64 @@ func mistake(err error, u *url.URL) error {
 
 // String names the database: the same for all addresses of one, whatever their
 // password and parameters.
-func (a *Address) String() string {
-	hosts := []string{endpoint(a.config.Host, a.config.Port)}
-	for _, f := range a.config.Fallbacks {
+func (a *Address) String() string { return a.name }
+
+func name(config *pgx.ConnConfig) string {
+	hosts := []string{endpoint(config.Host, config.Port)}
+	for _, f := range config.Fallbacks {
 		// One host may be there with TLS and without.
 		if host := endpoint(f.Host, f.Port); !slices.Contains(hosts, host) {
 			hosts = append(hosts, host)
 		}
 	}
-	u := url.URL{Scheme: "postgres", User: url.User(a.config.User), Path: "/" + a.config.Database}
+	u := url.URL{Scheme: "postgres", User: url.User(config.User), Path: "/" + config.Database}
 	name := strings.Replace(u.String(), "@/", "@"+strings.Join(hosts, ",")+"/", 1)
-	if schema := a.config.RuntimeParams["search_path"]; schema != "" {
+	if schema := config.RuntimeParams["search_path"]; schema != "" {
 		name += "?search_path=" + url.QueryEscape(schema)
 	}
 	return name
 }
 
 // GoString is String, for %#v.
-func (a *Address) GoString() string { return a.String() }
+func (a *Address) GoString() string { return a.name }
+
+// Change goes on in the way of another address of the same database, such as with
+// another password. New connections are made so, once one was.
+func (a *Address) Change(ctx context.Context, next *Address) error {
+	w := next.way.Load()
+	db := w.open(1, nil)
+	err := answers(ctx, db)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return a.wrap(err)
+	}
+	a.way.Store(w)
+	if db := a.pool.Load(); db != nil {
+		size(db, w.connections)
+	}
+	return nil
+}
 
 func endpoint(host string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // Unsafe says why somebody on the way could read or change what is spoken, or "".
-func (a *Address) Unsafe() string {
-	ends := []*pgconn.FallbackConfig{{Host: a.config.Host, TLSConfig: a.config.TLSConfig}}
-	for _, f := range append(ends, a.config.Fallbacks...) {
+func (a *Address) Unsafe() (why string) {
+	config := a.way.Load().config
+	ends := []*pgconn.FallbackConfig{{Host: config.Host, TLSConfig: config.TLSConfig}}
+	for _, f := range append(ends, config.Fallbacks...) {
 		network, _ := pgconn.NetworkAddress(f.Host, f.Port)
 		if ip := net.ParseIP(f.Host); network == "unix" || f.Host == "localhost" || ip != nil && ip.IsLoopback() {
 			continue
 		}
-		switch {
-		case f.TLSConfig == nil:
+		if f.TLSConfig == nil {
 			return "may be without encryption"
-		case f.TLSConfig.InsecureSkipVerify && f.TLSConfig.VerifyPeerCertificate == nil:
-			return "is with whoever answers, without a look at the certificate"
+		}
+		if f.TLSConfig.InsecureSkipVerify && f.TLSConfig.VerifyPeerCertificate == nil {
+			why = "is with whoever answers, without a look at the certificate"
 		}
 	}
-	return ""
+	return why
 }
 
 func (a *Address) wrap(err error) error { return fmt.Errorf("store %s: %w", a, err) }

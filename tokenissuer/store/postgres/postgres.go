@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -28,7 +29,7 @@ func Open(ctx context.Context, a *Address) (*store.Store, error) {
 }
 
 func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
-	db := a.pool(a.connections, nil)
+	db := a.open()
 	err := answers(ctx, db)
 	if err == nil {
 		err = suits(ctx, db)
@@ -39,6 +40,7 @@ func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	a.pool.Store(db)
 	return store.NewMany(db, judge, a.listen), nil
 }
 
@@ -49,18 +51,33 @@ const (
 	connectionIdle = 5 * time.Minute
 )
 
-// pool makes a pool of connections, with parameters of its own.
-func (a *Address) pool(most int, parameters map[string]string) *sql.DB {
-	config := a.config.Copy()
+// open makes the pool of a store. Each connection is made in the way of its time.
+func (a *Address) open() *sql.DB {
+	w := a.way.Load()
+	db := stdlib.OpenDB(*w.config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
+		*config = *a.way.Load().config.Copy()
+		return nil
+	}))
+	size(db, w.connections)
+	return db
+}
+
+// open makes a pool that goes this way, with parameters of its own.
+func (w *way) open(most int, parameters map[string]string) *sql.DB {
+	config := w.config.Copy()
 	for name, value := range parameters {
 		config.RuntimeParams[name] = value
 	}
 	db := stdlib.OpenDB(*config)
+	size(db, most)
+	return db
+}
+
+func size(db *sql.DB, most int) {
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxLifetime(connectionLife)
 	db.SetConnMaxIdleTime(connectionIdle)
-	return db
 }
 
 const (

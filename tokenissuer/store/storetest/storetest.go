@@ -89,6 +89,13 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
 		{"AnAccountKnowsItsLastAddresses", addressesKnown},
 
+		{"FreezeAndSignInDoNotMissEachOther", freezeRacesSignIn},
+		{"EndOfASessionAndItsCodesDoNotMissEachOther", endRacesCode},
+		{"NothingIsKeptOfARemovedAccount", removalRacesConsent},
+		{"EachReplacedPasswordIsRememberedOnce", fiftySetPasswords},
+		{"EachReturnedQuotaCounts", fiftyReturnQuotas},
+		{"SweepLeavesTheNextWindow", sweepRacesNextWindow},
+
 		{"RecordsComeBackAsTheyWere", recordsComeBack},
 		{"KeysComeAndGo", keysComeAndGo},
 		{"ClientGenerationGrows", clientGeneration},

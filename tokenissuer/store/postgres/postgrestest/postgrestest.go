@@ -121,14 +121,16 @@ func Terminate(tb testing.TB, address, application string) (ended int) {
 	return ended
 }
 
-// Exec runs SQL in a database, as an operator does.
+// Exec runs SQL in a database, as an operator does; in a Cleanup, too.
 func Exec(tb testing.TB, address, sql string) {
 	tb.Helper()
-	conn, err := pgx.Connect(tb.Context(), address)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	_, err = conn.Exec(tb.Context(), sql)
+	_, err = conn.Exec(ctx, sql)
 	if err := errors.Join(err, conn.Close(context.Background())); err != nil {
 		tb.Fatalf("%s: %v", sql, err)
 	}

@@ -85,8 +85,19 @@ func (s *Server) make() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	return nil
+	// The first line that fits holds.
+	hba := filepath.Join(s.data(), "pg_hba.conf")
+	rest, err := os.ReadFile(hba)
+	if err != nil {
+		return err
+	}
+	first := "host all +" + Passworded + " 127.0.0.1/32 scram-sha-256\n"
+	return os.WriteFile(hba, append([]byte(first), rest...), 0o600)
 }
+
+// Passworded is the role whose members need a password on our servers; everybody
+// else needs none. A test that wants such users makes it.
+const Passworded = "passworded"
 
 // lower chooses whom the server runs as: PostgreSQL refuses to run as root.
 func (s *Server) lower() error {

@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestAddressIsNamedWithoutItsPassword(t *testing.T) {
+	for text, want := range map[string]string{
+		"postgres://app:secret@db.example.com/gatehouse":                                   "postgres://app@db.example.com:5432/gatehouse",
+		"postgresql://app:s%2Fcret@db.example.com:6432/gatehouse?sslmode=require":          "postgres://app@db.example.com:6432/gatehouse",
+		"postgres://app@a.example,b.example:6432/gatehouse?sslmode=disable":                "postgres://app@a.example:5432,b.example:6432/gatehouse",
+		"postgres://app@a.example:1,b.example:2/gatehouse?target_session_attrs=read-write": "postgres://app@a.example:1,b.example:2/gatehouse",
+		"postgres:///gatehouse?host=/run/postgresql&user=app&password=secret":              "postgres://app@/run/postgresql:5432/gatehouse",
+		"postgres://app@[::1]/gatehouse?search_path=issuer&pool_max_conns=4":               "postgres://app@[::1]:5432/gatehouse?search_path=issuer",
+	} {
+		a, err := ParseAddress(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		for _, got := range []string{a.String(), fmt.Sprint(a), fmt.Sprintf("%v %+v %#v", a, a, a)} {
+			if !strings.Contains(got, want) || strings.Contains(got, "cret") {
+				t.Errorf("%s prints as %s, want %s", text, got, want)
+			}
+		}
+	}
+}
+
+// TestNoErrorShowsThePassword: whatever is wrong with the address, and wherever in
+// it a careless hand has put the password.
+func TestNoErrorShowsThePassword(t *testing.T) {
+	for _, text := range []string{
+		"",
+		"gatehouse",
+		"mysql://app:hunter2@db.example.com/gatehouse",
+		"host=db.example.com password=hunter2",
+		"postgres://app:hun/ter2@db.example.com/gatehouse",
+		"postgres://app:ter2%zz@db.example.com/gatehouse",
+		"postgres://app:1#ter2@db.example.com/gatehouse",
+		"postgres://app:1@ter2@db.example.com:x/gatehouse",
+		"postgres://app:[ter2@db.example.com/gatehouse",
+		"postgres://app:ter2@db.example.com/gatehouse?sslmode=ter2",
+		"postgres://app:ter2@db.example.com/gatehouse?sslmode=verify_full",
+		"postgres://app@db.example.com/gatehouse?password=ter2&target_session_attrs=ter2",
+		"postgres://app:ter2@db.example.com/gatehouse?sslrootcert=/nowhere/ca.pem&sslmode=verify-full",
+		"postgres://app:ter2@db.example.com:99999/gatehouse",
+		"postgres://app:ter2@db.example.com/gatehouse?connect_timeout=soon",
+		"postgres://app:ter2@db.example.com/gatehouse?pool_max_conns=1001",
+	} {
+		_, err := ParseAddress(text)
+		if err == nil {
+			t.Errorf("%s: accepted", text)
+			continue
+		}
+		if strings.Contains(err.Error(), "ter2") || strings.Contains(err.Error(), "\n") || len(err.Error()) < 10 {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestUnsafeWayIsTold(t *testing.T) {
+	for text, want := range map[string]string{
+		"postgres://app@db.example.com/x":                                      "without encryption",
+		"postgres://app@db.example.com/x?sslmode=disable":                      "without encryption",
+		"postgres://app@db.example.com/x?sslmode=prefer":                       "without encryption",
+		"postgres://app@db.example.com/x?sslmode=require":                      "certificate",
+		"postgres://app@db.example.com/x?sslmode=verify-full":                  "",
+		"postgres://app@127.0.0.1/x":                                           "",
+		"postgres://app@localhost/x?sslmode=disable":                           "",
+		"postgres:///x?host=/run/postgresql":                                   "",
+		"postgres://app@localhost,db.example.com/x?sslmode=disable":            "without encryption",
+		"postgres://app@a.example.com,b.example.com/x?sslmode=verify-full":     "",
+		"postgres://app@db.example.com/x?sslmode=verify-ca&application_name=x": "",
+	} {
+		a, err := ParseAddress(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := a.Unsafe(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestOperatorsParametersHold beside those that a connection asks for by itself.
+func TestOperatorsParametersHold(t *testing.T) {
+	a, err := ParseAddress("postgres://app@localhost/x?statement_timeout=60000&connect_timeout=1&application_name=blue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := a.way.Load()
+	for name, want := range map[string]string{
+		"statement_timeout": "60000", "lock_timeout": "3000", "idle_in_transaction_session_timeout": "10000", "application_name": "blue",
+	} {
+		if got := w.config.RuntimeParams[name]; got != want {
+			t.Errorf("%s %q, want %q", name, got, want)
+		}
+	}
+	if got := w.config.ConnectTimeout.Seconds(); got != 1 || w.connections != defaultConnections {
+		t.Errorf("connects within %v s, %d connections", got, w.connections)
+	}
+}
