@@ -69,6 +69,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
 	a.resolved.Hashing = hashes()
+	a.resolved.Staleness = tokenissuer.Staleness{Most: a.store.maxStaleness, Serve: a.store.serveStale}
 	return nil
 }
 

@@ -76,6 +76,9 @@ type Config struct {
 	// the family.
 	RefreshWindow time.Duration
 
+	// Staleness is how far behind the other nodes of a shared database this one may be.
+	Staleness Staleness
+
 	// PhoneRegion is the ISO 3166 region in which numbers without + are read.
 	PhoneRegion string
 

@@ -149,7 +149,7 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 }
 
 // Current says whether Revoked knows enough of what other nodes revoked to be asked.
-func (i *Issuer) Current() bool { return i.state.current() }
+func (i *Issuer) Current() bool { return i.state.current(i.config.Staleness) }
 
 // Now is the time by which tokens count: all nodes of one database agree on it.
 func (i *Issuer) Now() time.Time { return i.state.now() }

@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,6 @@ type State struct {
 	revoked *feed.Revocations
 	changes *feed.Tail // of other nodes; nil where there are none
 	proofs  *client.Proofs
-
-	staleness atomic.Pointer[Staleness]
 
 	keys     atomic.Pointer[token.Ring]
 	refresh  []byte // derives successors of refresh tokens
@@ -139,20 +138,16 @@ func (s *State) early() time.Duration {
 
 // Staleness is what a node does that does not hear of the others.
 type Staleness struct {
-	Most  time.Duration // behind them; 0: any
-	Serve bool          // beyond it, too
+	Most  time.Duration // behind them; 0: DefaultStaleness
+	Serve bool          // go on beyond it; default: answer 503
 }
 
-// Tolerate sets how far behind the other nodes this one may be.
-func (s *State) Tolerate(t Staleness) { s.staleness.Store(&t) }
+// DefaultStaleness is long enough for a database that changes places.
+const DefaultStaleness = 30 * time.Second
 
 // current says whether what others revoked is known well enough.
-func (s *State) current() bool {
-	if s.changes == nil {
-		return true
-	}
-	t := s.staleness.Load()
-	return t == nil || t.Serve || t.Most == 0 || s.changes.Behind() <= t.Most
+func (s *State) current(t Staleness) bool {
+	return s.changes == nil || t.Serve || s.changes.Behind() <= cmp.Or(t.Most, DefaultStaleness)
 }
 
 // Behind is how long ago this node knew all that the others had done; shared is
