@@ -40,6 +40,7 @@ var places = map[string]place{
 	"tokenissuer/store/postgres":              {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/postgres/postgrestest": {never: []string{"net/http"}},
 
+	"tokenissuer/store/move":      {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/feed":      {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 	"tokenissuer/store/storetest": {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
 
@@ -70,7 +71,7 @@ var places = map[string]place{
 		ours: []string{
 			"caddymodule/gate", "caddymodule/gate/login", "caddymodule/gate/remote", "tokenissuer", "tokenissuer/token", "tokenissuer/oauth", "tokenissuer/message",
 			"tokenissuer/hashing",
-			"tokenissuer/store", "tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/feed",
+			"tokenissuer/store", "tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/feed", "tokenissuer/store/move",
 		},
 	},
 

@@ -28,6 +28,12 @@ func acquire(ctx context.Context, path string) (*lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	return acquireNamed(ctx, path)
+}
+
+// acquireNamed takes the lock of a store by its real path, at which nothing may be
+// yet.
+func acquireNamed(ctx context.Context, path string) (*lock, error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, mode)
 	if err != nil {
 		return nil, err

@@ -66,19 +66,30 @@ func (s schema) inspect(ctx context.Context, path string) (int64, error) {
 	case info.Size() == 0:
 		return 0, nil
 	}
+	return s.peek(ctx, path)
+}
+
+// peek is inspect of a file with something in it.
+func (s schema) peek(ctx context.Context, path string) (int64, error) {
 	// Not the writer's connection: that one writes a log that a crash left into
-	// the file when it closes. Without a log nobody has the file open, and
-	// immutable keeps SQLite from making an empty one.
-	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}}
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		query.Set("immutable", "1")
-	}
-	db, err := connect(path, query, 1)
+	// the file when it closes.
+	db, err := connect(path, untouched(path), 1)
 	if err != nil {
 		return 0, err
 	}
 	version, err := s.version(ctx, db)
 	return version, errors.Join(err, db.Close())
+}
+
+// untouched opens a database without writing, and leaves nothing beside it. Without
+// a log nobody has the file open, and immutable keeps SQLite from making an empty
+// one; a file with its log is read with the log.
+func untouched(path string) url.Values {
+	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		query.Set("immutable", "1")
+	}
+	return query
 }
 
 func (s schema) version(ctx context.Context, db *sql.DB) (int64, error) {

@@ -1,0 +1,142 @@
+package move
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+const (
+	format  = "gatehouse-export"
+	version = 1
+
+	// longest is the longest line. No record comes near it: what people and clients
+	// send is bounded, and so is an operator's client.
+	longest = 4 << 20
+)
+
+type header struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+}
+
+// section begins a table.
+type section struct {
+	Table   string   `json:"table"`
+	Columns []string `json:"columns"`
+}
+
+// end is the last line.
+type end struct {
+	End    map[string]int64 `json:"end"`
+	SHA256 string           `json:"sha256"`
+}
+
+// Moved is what an export has, or what an import stored.
+type Moved struct {
+	Rows   map[string]int64 `json:"rows"`   // by table
+	Sealed int64            `json:"sealed"` // keys that need the key_encryption_key
+	SHA256 string           `json:"sha256"` // of all lines but the last
+}
+
+// Export writes all records as they are at one moment. It holds one row at a time.
+func Export(ctx context.Context, from *store.Store, to io.Writer) (Moved, error) {
+	var moved Moved
+	err := from.Snapshot(ctx, func(tx *sql.Tx) (err error) {
+		moved, err = export(ctx, tx, to)
+		return err
+	})
+	return moved, err
+}
+
+func export(ctx context.Context, tx *sql.Tx, to io.Writer) (Moved, error) {
+	w := &writer{out: bufio.NewWriterSize(to, 64<<10), sum: sha256.New()}
+	moved := Moved{Rows: map[string]int64{}}
+	if err := w.put(header{format, version}); err != nil {
+		return moved, err
+	}
+	for _, t := range tables {
+		if err := t.look(ctx, tx); err != nil {
+			return moved, err
+		}
+		if err := w.put(section{t.name, t.names()}); err != nil {
+			return moved, err
+		}
+		moved.Rows[t.name] = 0 // an empty one is there, too
+		err := t.each(ctx, tx, func(r row) error {
+			moved.Rows[t.name]++
+			moved.Sealed += t.sealed(r)
+			return w.put(r)
+		})
+		if err != nil {
+			return moved, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	moved.SHA256 = hex.EncodeToString(w.sum.Sum(nil))
+	if err := w.put(end{moved.Rows, moved.SHA256}); err != nil {
+		return moved, err
+	}
+	return moved, w.out.Flush()
+}
+
+// each hands over every row, in order.
+func (t *table) each(ctx context.Context, tx *sql.Tx, do func(row) error) error {
+	rows, err := tx.QueryContext(ctx, t.selection())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	cells := t.cells()
+	for rows.Next() {
+		if err := rows.Scan(cells...); err != nil {
+			return err
+		}
+		r, err := t.read(cells)
+		if err != nil {
+			return fmt.Errorf("%s %d: %w", t.columns[0].name, *cells[0].(*int64), err)
+		}
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// sealed is 1 for a key that is encrypted.
+func (t *table) sealed(r row) int64 {
+	if t.name != "keys" {
+		return 0
+	}
+	for i, c := range t.columns {
+		if c.name == "sealed" && r[i] != int64(0) {
+			return 1
+		}
+	}
+	return 0
+}
+
+// writer writes lines and adds them up.
+type writer struct {
+	out *bufio.Writer
+	sum hash.Hash
+}
+
+func (w *writer) put(v any) error {
+	b, err := line(v)
+	if err != nil {
+		return err
+	}
+	if len(b) > longest {
+		return fmt.Errorf("a line of %d bytes is longer than an import takes, %d", len(b), longest)
+	}
+	w.sum.Write(b) // never fails
+	_, err = w.out.Write(b)
+	return err
+}

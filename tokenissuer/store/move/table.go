@@ -1,0 +1,154 @@
+package move
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// kind is what a column holds. Every database has it in a type of its own.
+type kind int
+
+const (
+	number   kind = iota // 64 bits
+	text                 // never NULL
+	optional             // text or NULL
+	binary               // bytes
+	object               // a JSON object whose values are texts
+)
+
+type column struct {
+	name string
+	kind kind
+}
+
+// table is what is known of one. Its rows are ordered by the first column, a row
+// number, or, where they belong to a row of another table, by its number and the
+// column after it.
+type table struct {
+	name    string
+	of      string // the table whose row number the first column is; "" for its own
+	columns []column
+}
+
+// tables is every table that is moved, each behind those it belongs to. Both
+// databases have exactly these columns; a test of each looks.
+var tables = []table{
+	{name: "keys", columns: columns(`n #, id, usage, algorithm, material *, sealed #, created #, sign_from #, retired #, expires #`)},
+	{name: "clients", columns: columns(`n #, id, record *, generation #, updated #`)},
+	{name: "accounts", columns: columns(`n #, id, username ?, email ?, phone ?, name, nickname, zone_info, locale,
+		password_hash, password_set #, password_expire #, state, created #, updated #, email_verified #, phone_verified #, attributes {}`)},
+	{name: "password_history", columns: columns(`n #, account, hash, at #`)},
+	{name: "known_addresses", columns: columns(`n #, account, address *, seen #`)},
+	{name: "consents", columns: columns(`n #, account, client, scope, updated #`)},
+	{name: "sessions", columns: columns(`n #, hash *, id, device, account, source, amr, auth_time #, created #, seen #, expires #`)},
+	{name: "session_clients", of: "sessions", columns: columns(`session #, client`)},
+	{name: "families", columns: columns(`n #, id, account, client, source, amr, scopes, auth_time #, created #, expires #, revoked #, session, claims`)},
+	{name: "refresh_tokens", of: "families", columns: columns(`family #, position #, hash *, spent #`)},
+	{name: "tokens", of: "families", columns: columns(`family #, id, expires #`)},
+	{name: "opaque_tokens", columns: columns(`n #, hash *, id, client, subject, account, family, scopes, audience, issued #, expires #, claims`)},
+	{name: "revoked_tokens", columns: columns(`n #, id, expires #`)},
+	{name: "revoked_clients", columns: columns(`n #, id, not_before #, expires #`)},
+	{name: "codes", columns: columns(`n #, hash *, client, account, source, redirect_uri, scopes, amr, nonce, challenge,
+		auth_time #, expires #, spent #, family, session, claims, acr`)},
+	{name: "one_time_codes", columns: columns(`n #, hash *, code_hash *, client, source, usage, kind, destination,
+		failures #, code_expires #, expires #, sent #`)},
+	{name: "attempts", columns: columns(`n #, hash *, neighbourhood #, failures #, since #, until #, expires #, name *`)},
+	{name: "quotas", columns: columns(`n #, hash *, taken #, ends #`)},
+	{name: "deliveries", columns: columns(`n #, id, client, uri, body, tries #, next #, expires #`)},
+	{name: "events", columns: columns(`n #, at #, actor, action, subject, detail`)},
+}
+
+var marks = map[string]kind{"": text, "#": number, "?": optional, "*": binary, "{}": object}
+
+func columns(list string) []column {
+	var all []column
+	for entry := range strings.SplitSeq(list, ",") {
+		name, mark, _ := strings.Cut(strings.TrimSpace(entry), " ")
+		k, known := marks[mark]
+		if !known {
+			panic("move: " + entry)
+		}
+		all = append(all, column{name, k})
+	}
+	return all
+}
+
+func (t *table) names() []string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// key is how many columns order the rows.
+func (t *table) key() int {
+	if t.of != "" {
+		return 2
+	}
+	return 1
+}
+
+// selection reads all rows in their order. A row whose owner is gone is nobody's:
+// it waits to be swept, and could be stored nowhere else.
+func (t *table) selection() string {
+	s := "SELECT t." + strings.Join(t.names(), ", t.") + " FROM " + t.name + " t"
+	if t.of != "" {
+		s += " JOIN " + t.of + " o ON o.n = t." + t.columns[0].name
+	}
+	return s + " ORDER BY t." + strings.Join(t.names()[:t.key()], ", t.")
+}
+
+// insertion stores so many rows.
+func (t *table) insertion(rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + t.name + " (" + strings.Join(t.names(), ", ") + ") VALUES ")
+	for n := range rows * len(t.columns) {
+		switch {
+		case n == 0:
+			b.WriteByte('(')
+		case n%len(t.columns) == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", n+1)
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// look says whether a database's table has these columns, all and only: a program
+// that does not know one would lose what is in it.
+func (t *table) look(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+t.name+" LIMIT 0")
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	have, err := rows.Columns()
+	if closeErr := rows.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	return t.differ(have, "this database")
+}
+
+// differ compares the columns that somebody has with ours.
+func (t *table) differ(have []string, whose string) error {
+	for _, name := range t.names() {
+		if !slices.Contains(have, name) {
+			return fmt.Errorf("%s: %s has no column %s", t.name, whose, name)
+		}
+	}
+	for _, name := range have {
+		if !slices.Contains(t.names(), name) {
+			return fmt.Errorf("%s: %s has a column %s that this program does not know: take the newer program", t.name, whose, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Snapshot lets look see all records as they are at one moment, however long it
+// takes and whatever is written meanwhile.
+func (s *Store) Snapshot(ctx context.Context, look func(*sql.Tx) error) error {
+	options := &sql.TxOptions{ReadOnly: true} // SQLite: what it reads first is its moment
+	if s.many != nil {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	return s.long(ctx, s.read.db, options, nil, look)
+}
+
+// Fill lets fill write records as one transaction, all of them or none. It has the
+// tables for itself, and their row numbers go on behind those it has written. Where
+// other processes can write, they wait or fail. Followers hear of nothing: nobody
+// may serve with this store yet.
+func (s *Store) Fill(ctx context.Context, tables []string, fill func(*sql.Tx) error) error {
+	return s.long(ctx, s.write.db, nil, tables, fill)
+}
+
+// long makes a transaction that may take minutes.
+func (s *Store) long(ctx context.Context, db *sql.DB, options *sql.TxOptions, alone []string, do func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, options)
+	if err != nil {
+		return failure("beginning", err)
+	}
+	defer func() { _ = tx.Rollback() }() // unless it was committed
+	if s.many != nil {
+		if err := prolong(ctx, tx, alone); err != nil {
+			return failure("beginning", err)
+		}
+	}
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return failure("committing", err)
+	}
+	return nil
+}
+
+// prolong takes the limits off that are for requests, and the tables from others.
+func prolong(ctx context.Context, tx *sql.Tx, alone []string) error {
+	texts := []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`}
+	for _, table := range alone {
+		texts = append(texts, `LOCK TABLE `+table+` IN SHARE ROW EXCLUSIVE MODE`)
+	}
+	for _, text := range texts {
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Counting says whether row numbers come from a counter that has to be told of
+// rows that brought their own.
+func (s *Store) Counting() bool { return s.many != nil }
