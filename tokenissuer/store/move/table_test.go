@@ -63,6 +63,7 @@ func opened(t *testing.T, st *store.Store, err error) *store.Store {
 var staying = map[string]string{
 	"schema_versions": "which migrations it has had",
 	"schema_floor":    "which programs can work with it",
+	"changes":         "what the processes that share it tell each other",
 	"sqlite_sequence": "SQLite's own",
 }
 
