@@ -115,6 +115,34 @@ func TestSetTheFirstPassword(t *testing.T) {
 	})
 }
 
+// Names are as long as people are called, and addresses have no place to break.
+func TestLongNamesFit(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		long := name + "." + strings.Repeat("somebody", 5)
+		mailbox := name + "@" + strings.Repeat("subdomain.", 8) + "example.com"
+		here.add(b.T, password, long, "--email", mailbox, "--display-name", strings.Repeat("Maximiliana ", 8)+"Example", "--password-stdin")
+		b.start("client_id=other&scope=openid+profile+orders:read", "/portal/login")
+		b.fill("username", long, "password", "not the password")
+		b.press("form button", "/portal/login")
+		b.seen("long-login-wrong")
+		b.fill("password", password)
+		b.press("form button", "/portal/consent")
+		b.seen("long-consent")
+		b.visit(here.site+"/portal/account", "/portal/account")
+		b.seen("long-profile")
+		b.visit(here.site+"/portal/account/apps", "/portal/account/apps")
+		b.seen("apps-none")
+		b.visit(here.site+"/portal/account/email", "/portal/account/email")
+		b.fill("email", "another."+mailbox)
+		b.press("main form button", "/portal/account/email/code")
+		b.seen("long-contact-code")
+		b.fill("code", here.app.code(b.T, "another."+mailbox))
+		b.press("main form button", "/portal/account")
+		b.visit(here.site+"/portal/logout", "/portal/logout")
+		b.seen("long-logout")
+	})
+}
+
 func TestSignOut(t *testing.T) {
 	inEveryLook(t, func(b *tab, name string) {
 		b.signIn(name)

@@ -61,6 +61,44 @@ func TestSignInWithAPassword(t *testing.T) {
 	})
 }
 
+// A browser asks whether to send a form again, or shows a page of its own, where
+// what it shows is the answer to a form.
+func TestAPageIsLoadedAgainAndGoneBackTo(t *testing.T) {
+	inEveryLook(t, func(b *tab, name string) {
+		wronged := func(field, typed string) {
+			b.Helper()
+			b.shows("#problem")
+			if got := read[string](b, `document.getElementById("`+field+`").value`); got != typed {
+				b.Errorf("%s is %q", field, got)
+			}
+		}
+		b.start("client_id=shop", "/portal/login")
+		b.fill("username", name, "password", "not the password")
+		b.press("form button", "/portal/login")
+		wronged("username", name)
+		b.leads("/portal/login", chromedp.Reload())
+		wronged("username", name)
+		b.press("ul.others a[href*='/portal/reset']", "/portal/reset")
+		b.fill("username", "nobody")
+		b.press("form button", "/portal/reset")
+		wronged("username", "nobody")
+		b.seen("reset-wrong")
+		b.leads("/portal/reset", chromedp.NavigateBack())
+		b.leads("/portal/login", chromedp.NavigateBack())
+		wronged("username", name)
+		b.fill("password", password)
+		b.press("form button", "/callback")
+		b.said("Signed in", "-")
+
+		b.visit(here.site+"/portal/account", "/portal/account")
+		b.fill("nickname", "Al", "zoneinfo", "half past nine")
+		b.press("main form button", "/portal/account")
+		b.leads("/portal/account", chromedp.Reload())
+		wronged("zoneinfo", "half past nine")
+		wronged("nickname", "Al")
+	})
+}
+
 // The page behind the app has done its work: going back to it signs nobody in
 // twice, and says what to do.
 func TestGoingBackAfterTheSignIn(t *testing.T) {
@@ -218,10 +256,11 @@ func TestSignUp(t *testing.T) {
 		b.fill("username", name+"@example.com")
 		b.press("form button", "/portal/signup/account")
 		b.opens(name+"@example.com", "/portal/signup/account")
-		b.shows("#problem")
+		b.shows("main a.button")
 		b.seen("signup-taken")
 
 		b.press("ul.others a[href*='/portal/signup']", "/portal/signup")
+		b.seen("signup-again")
 		b.fill("username", "new-"+name+"@example.com")
 		b.press("form button", "/portal/signup/account")
 		b.seen("signup-account")
