@@ -141,9 +141,14 @@ func (b *tab) leads(to string, steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void]("window.before = true"))
 	b.do(steps...)
+	b.waits(fmt.Sprintf(`!window.before && document.readyState == "complete" && location.href.includes(%q)`, to), "to "+to)
+}
+
+// waits until a page says that it has arrived.
+func (b *tab) waits(arrived, to string) {
+	b.Helper()
 	every := time.NewTicker(10 * time.Millisecond)
 	defer every.Stop()
-	arrived := fmt.Sprintf(`!window.before && document.readyState == "complete" && location.href.includes(%q)`, to)
 	for {
 		// An error is a page that goes away while it is asked.
 		if done, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](arrived)); err == nil && done {
@@ -152,9 +157,17 @@ func (b *tab) leads(to string, steps ...chromedp.Action[chromedp.Void]) {
 		select {
 		case <-every.C:
 		case <-b.ctx.Done():
-			b.Fatalf("never came to %s", to)
+			b.Fatalf("never came %s", to)
 		}
 	}
+}
+
+// back goes back to a page, which the browser may have kept as it was left.
+func (b *tab) back(path string) {
+	b.Helper()
+	left := read[string](b, "location.href")
+	b.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
+	b.waits(fmt.Sprintf(`document.readyState == "complete" && location.pathname == %q && location.href != %q`, path, left), "back to "+path)
 }
 
 func (b *tab) visit(address, to string) {

@@ -77,7 +77,7 @@ func TestPasswordChangeSignsOutEverywhereElse(t *testing.T) {
 			t.Errorf("%q is on the page", c.fresh)
 		}
 	}
-	p.submits("/portal/account/password", "old_password", right, "new_password", "a new password").sees("/portal/account/password", 200, "The password is changed")
+	p.submits("/portal/account/password", "old_password", right, "new_password", "a new password").sees("/portal/account/password", 200, "The new password is set")
 	if p.cookie("__Host-gatehouse") == before {
 		t.Error("the cookie stayed")
 	}
@@ -128,8 +128,8 @@ func TestAccountWithoutPasswordGetsItsFirst(t *testing.T) {
 	signedIn := w.now
 	w.later(time.Minute)
 	form = p.filled("/portal/account/password", "new_password", "a new password")
-	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed", "Current password")
-	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed") // pressed twice
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The new password is set", "Current password")
+	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The new password is set") // pressed twice
 	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" || !slices.Equal(s[0].AMR, []string{"otp"}) || !s[0].AuthTime.Equal(signedIn) {
 		t.Errorf("the sign-in is that of before: %+v", s)
 	}

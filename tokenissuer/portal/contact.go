@@ -33,12 +33,15 @@ func contactOf(who store.Account, kind store.IdentifierKind) contact {
 	return contact{kind, emailPath, who.Email, who.EmailVerified}
 }
 
-// title is what the page is for.
-func (v *visit) contactTitle(c contact) string {
+// confirmed reports whether an address is the present one, which nobody has proved.
+func (c contact) confirmed(to string) bool { return to == c.now && to != "" && !c.verified }
+
+// contactTitle is what the page of an address is for.
+func (v *visit) contactTitle(c contact, to string) string {
 	switch {
 	case c.now == "":
 		return v.words.T("contact.add." + string(c.kind))
-	case v.form.Get("confirm") != "" && !c.verified, v.pending.Code.To == c.now:
+	case c.confirmed(to):
 		return v.words.T("contact.confirm." + string(c.kind))
 	}
 	return v.words.T("contact.change." + string(c.kind))
@@ -83,15 +86,19 @@ func (v *visit) contactPage() error {
 
 func (v *visit) showContact(status int, c contact, to string, wrong *problem) error {
 	name := string(c.kind)
+	label, lead := v.words.T("contact.new."+name), v.presently(c)
+	if c.confirmed(to) {
+		label, lead = v.words.T("profile."+name), ""
+	}
 	fields := []field{{
-		Name: name, Label: v.words.T("contact.new." + name), Value: to, Type: "text",
+		Name: name, Label: label, Value: to, Type: "text",
 		Autocomplete: keyboards[c.kind], Mode: keyboards[c.kind], Hint: v.words.T("signup.hint"),
 	}}
 	mark(fields, wrong, "")
-	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Problem: wrong, Data: struct {
+	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c, to), Problem: wrong, Data: struct {
 		Lead, Action, Button, Back, BackText string
 		Fields                               []field
-	}{v.presently(c), c.path, v.words.T("login.send"), v.href(accountPath), v.words.T("contact.back"), fields}})
+	}{lead, c.path, v.words.T("login.send"), v.href(accountPath), v.words.T("contact.back"), fields}})
 }
 
 // presently says what the address is now.
@@ -153,7 +160,7 @@ func (v *visit) contactCodePage() error {
 func (v *visit) showContactCode(status int, c contact, wrong *problem) error {
 	fields := []field{v.codeField()}
 	mark(fields, wrong, "")
-	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c), Done: v.told("code"), Problem: wrong, Data: struct {
+	return v.show(status, "contact", view{Menu: true, Title: v.contactTitle(c, v.pending.Code.To), Done: v.told("code"), Problem: wrong, Data: struct {
 		Lead, Action, Button, Back, BackText string
 		Fields                               []field
 	}{v.codeSent("code.sent"), c.path + codePath, v.words.T("save"), v.href(c.path), v.words.T("code.again"), fields}})

@@ -242,6 +242,9 @@ func TestUnconfirmedAddressHasALinkToConfirmIt(t *testing.T) {
 		t.Fatal(p.body)
 	}
 	p.goes("/portal/account/email?confirm=1").sees("/portal/account/email", 200, "Confirm the e-mail address")
+	if text := textOf(p.page); strings.Contains(text, "New e-mail address") || strings.Contains(text, "Current:") {
+		t.Errorf("the page is about another address: %s", text)
+	}
 	p.submits("/portal/account/email").sees("/portal/account/email/code", 200, "Confirm the e-mail address", "ann@example.com")
 	p.submits("/portal/account/email/code", "code", "1").sees("/portal/account", 200)
 	if strings.Contains(p.body, "confirm=1") {

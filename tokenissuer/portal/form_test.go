@@ -216,7 +216,7 @@ func TestPasswordThatIsChangedTwiceIsChanged(t *testing.T) {
 	w.later(time.Hour)
 	form := p.goes("/portal/account/password").filled("/portal/account/password", "old_password", right, "new_password", "a new password")
 	for range 2 {
-		p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The password is changed")
+		p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The new password is set")
 	}
 	w.later(repeatFor)
 	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 403)

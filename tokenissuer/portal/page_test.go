@@ -342,7 +342,7 @@ func TestTwoPasswordSourcesAreToldApart(t *testing.T) {
 		o.Clients = registry.Client
 	})
 	p := w.person().goes("/authorize")
-	p.sees("/portal/login", 200, "Sign in with a password (guests)", "to go on to shop")
+	p.sees("/portal/login", 200, "Sign in with a password (guests)", "You will go on to shop.")
 	i := slices.IndexFunc(slices.Collect(p.page.Descendants()), func(n *html.Node) bool { return strings.Contains(attr(n, "href"), "source=guests") })
 	if i < 0 {
 		t.Fatal("no link")

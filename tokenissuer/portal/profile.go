@@ -40,7 +40,7 @@ func (v *visit) facts(who store.Account) (facts []fact) {
 			if c.now == "" {
 				text = v.words.T("contact.add")
 			}
-			f.Links = append(f.Links, link{v.href(c.path), text, v.contactTitle(c)})
+			f.Links = append(f.Links, link{v.href(c.path), text, v.contactTitle(c, "")})
 		}
 		if f.Value != "" || len(f.Links) > 0 {
 			facts = append(facts, f)

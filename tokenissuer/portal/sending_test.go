@@ -40,7 +40,7 @@ func TestAskingForACodeTooSoonLeadsToTheOneBefore(t *testing.T) {
 			p := c.person(w)
 			c.open(p)
 			before := p.at.String()
-			p.submits(c.form, c.field, c.to).sees(c.asking, 200, "It is good for 60 seconds.")
+			p.submits(c.form, c.field, c.to).sees(c.asking, 200, "The code is good for 60 seconds.")
 			if strings.Contains(p.body, `role="status"`) {
 				t.Error("the first one was sent now")
 			}

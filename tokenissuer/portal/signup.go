@@ -143,12 +143,16 @@ func (v *visit) showOpen(status int, m method, wrong *problem) error {
 // showTaken says that there is an account, to who has shown what was sent to its
 // address and to nobody else.
 func (v *visit) showTaken(m method) error {
+	_, kinds, err := v.arriving()
+	if err != nil {
+		return err
+	}
 	reset := ""
 	if m.password != nil {
 		reset = v.href("/portal/reset")
 	}
-	return v.show(http.StatusOK, "taken", view{Data: struct{ Lead, Login, Reset, Back string }{
-		v.words.T("signup.taken", v.pending.Code.To), v.href(loginPath), reset, v.href("/portal/signup"),
+	return v.show(http.StatusOK, "taken", view{Data: struct{ Lead, Login, Reset, Back, BackText string }{
+		v.words.T("signup.taken", v.pending.Code.To), v.href(loginPath), reset, v.href("/portal/signup"), v.words.T("signup.other", v.list(kinds)),
 	}})
 }
 

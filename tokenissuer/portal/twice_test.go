@@ -72,7 +72,7 @@ func TestFormThatIsPressedTwiceIsAnsweredTwice(t *testing.T) {
 			},
 			[]string{"old_password", right, "new_password", "a new password"},
 			func(_ *testing.T, _ *world, p *person) {
-				p.sees("/portal/account/password", 200, "The password is changed")
+				p.sees("/portal/account/password", 200, "The new password is set")
 			},
 		},
 		{
@@ -84,7 +84,7 @@ func TestFormThatIsPressedTwiceIsAnsweredTwice(t *testing.T) {
 			},
 			[]string{"new_password", "a new password"},
 			func(_ *testing.T, _ *world, p *person) {
-				p.sees("/portal/account/password", 200, "The password is changed")
+				p.sees("/portal/account/password", 200, "The new password is set")
 			},
 		},
 		{

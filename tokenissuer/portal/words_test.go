@@ -119,7 +119,7 @@ func TestChosenLanguageStaysOnTheWay(t *testing.T) {
 			break
 		}
 	}
-	p.sees("/portal/login", 200, "登录后前往 The Shop")
+	p.sees("/portal/login", 200, "登录后将前往 The Shop")
 	p.submits("/portal/login", "username", "ann", "password", right).sees("/portal/consent", 200, "确认您的身份")
 }
 
