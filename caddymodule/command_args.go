@@ -35,7 +35,7 @@ func flagError(c *cobra.Command, err error) error {
 		return fmt.Errorf("%s: %w: expected %s", c.Name(), err, c.Use)
 	}
 	var names []string
-	for _, found := range flagNames.FindAllStringSubmatch(c.LocalFlags().FlagUsages(), -1) {
+	for _, found := range flagNames.FindAllStringSubmatch(c.Flags().FlagUsages(), -1) {
 		names = append(names, found[1])
 	}
 	hint := didYouMean(unknown[1], names)

@@ -104,6 +104,7 @@ func TestOperatorKeepsUsersFromTheCommandLine(t *testing.T) {
 	w.fails([]string{"user", "add"}, "add: NAME is missing: expected add NAME [--email E]")
 	w.fails([]string{"user", "add", "a", "b"}, `add: unexpected "b" after NAME`)
 	w.fails([]string{"user", "add", "a", "--mail", "a@example.com"}, "add: unknown flag --mail, did you mean --email?: expected add NAME [--email E]")
+	w.fails([]string{"user", "show", "a", "--jsn"}, "show: unknown flag --jsn, did you mean --json?: expected show NAME")
 	w.fails([]string{"user", "show"}, "show: NAME is missing: expected show NAME")
 	w.fails([]string{"user", "show", "nobody"}, `user "nobody": not found`)
 	w.fails([]string{"user", "set-password", "alice"}, "--password-stdin")

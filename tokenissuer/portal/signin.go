@@ -14,7 +14,7 @@ func (v *visit) loginPage() error {
 	if err := v.resume(); err != nil {
 		return err
 	}
-	if v.form.Get("switch") == "" && v.wrong == nil { // else somebody else wants to sign in
+	if v.form.Get("switch") == "" && !v.mistaken() { // else somebody else wants to sign in
 		if s, _, err := v.step(); err != nil || s != signIn {
 			return v.orElse(err, "/portal/continue")
 		}
@@ -27,6 +27,12 @@ func (v *visit) loginPage() error {
 		name = v.typedName("username")
 	}
 	return v.showLogin(http.StatusOK, v.form.Get("source"), name, v.wrong)
+}
+
+// mistaken reports whether the page is about a form that was not taken, and nobody
+// has signed in since.
+func (v *visit) mistaken() bool {
+	return v.wrong != nil && (!v.signedIn || v.session.AuthTime.Before(v.before.Expires.Add(-pendingFor)))
 }
 
 // hint is the name that the form begins with: what the app knows, or, where

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // refusals is a world with every kind of form, which counts those not taken.
@@ -111,6 +112,16 @@ func TestWhatIsWrongIsSealed(t *testing.T) {
 	}
 }
 
+// Who has signed in since, and goes back, is not told of the mistake before.
+func TestMistakeIsOverWithTheSignIn(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.person().goes("/portal").submits("/portal/login", "username", "ann", "password", "wrong")
+	mistake := p.at.String()
+	w.later(time.Second)
+	p.submits("/portal/login", "password", right).sees("/portal/account", http.StatusOK)
+	p.goes(mistake).sees("/portal/account", http.StatusOK)
+}
+
 // Where the address has no room the page is the answer, as it was.
 func TestLongFormIsAnsweredAtOnce(t *testing.T) {
 	w, counted := refusals(t)
@@ -136,6 +147,7 @@ func TestMistakeOfSomebodyElseKeepsTheirForm(t *testing.T) {
 	q := w.person().goes("/authorize")
 	form := q.filled("/portal/login", "username", "bob", "password", "wrong")
 	q.signsIn("ann", right)
+	w.later(time.Second)
 	q.send(http.MethodPost, "/portal/login", form).sees("/portal/login", http.StatusBadRequest, "not right")
 }
 
