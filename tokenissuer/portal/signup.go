@@ -162,6 +162,7 @@ func (v *visit) open() error {
 	if err != nil || v.pressedTwice() {
 		return v.orElse(err, "/portal/continue")
 	}
+	v.pending.Code.Taken = false // a moment ago, perhaps
 	wrong, err := v.openOnce(m)
 	if wrong != nil || err != nil || v.pending.Code.Taken {
 		if again, lookErr := v.answered(); again || lookErr != nil { // pressed twice: the code is spent
