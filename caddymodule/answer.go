@@ -63,6 +63,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 	for _, name := range p.told {
 		h[name] = []string{""} // the caller's own of that name goes where ours is empty
 	}
+	h["Authorization"] = []string{""} // a proxy that sets what is answered would leave the caller's token
 	if kept := r.Header["Authorization"]; p.pass == nil && len(kept) == 1 {
 		h["Authorization"] = kept // the backend's own: no gate took it for a token
 	}
