@@ -91,7 +91,8 @@ func (l *Login) resolve(r *reader) *Login {
 type signIn struct {
 	client  string // "" without a login
 	scopes  []string
-	foreign string // the issuer's identifier, "" for the embedded one
+	foreign string   // the issuer's identifier, "" for the embedded one
+	missing []string // claims that the expression asks for and its tokens do not say
 	asked   *remote.Registered
 }
 

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
@@ -48,7 +49,34 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 	if mend != "" {
 		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_id", "", g.Login.At))
 	}
-	return g.checkLoginClient(c)
+	if err := g.checkLoginClient(c); err != nil {
+		return err
+	}
+	return g.checkLoginClaims(own, c)
+}
+
+// checkLoginClaims looks whether the tokens of who signs in say what the gate's lines
+// ask for. What an expression asks for may also be absent: it is only warned of.
+func (g *Gate) checkLoginClaims(own *offer, c tokenissuer.Client) error {
+	for p := range own.unknown {
+		if slices.Contains([]string{"claims", "access_token", "operator_attribute"}, p.option) {
+			return nil
+		}
+	}
+	says := append(own.claimsOf(c), standing...)
+	wrong := func(text string) error {
+		return placed("token_gate: login: the access tokens of client "+c.ID+" "+text, g.Login.At)
+	}
+	for _, rule := range g.Claim {
+		if !hasPlaceholder(rule.Name) && !slices.Contains(says, rule.Name) {
+			return wrong("do not say " + rule.Name + ", so nobody who signs in would pass; add it to the client's claims")
+		}
+	}
+	if g.MaxAge != "" && !slices.Contains(says, "auth_time") {
+		return wrong("do not say when a person signed in, which max_age asks for; write `access_token at+jwt` in the client")
+	}
+	g.signIn.missing = slices.DeleteFunc(g.claimsOfExpression(), func(name string) bool { return slices.Contains(says, name) })
+	return nil
 }
 
 // loginClient finds the client that people sign in to, or says how to name it.
@@ -121,7 +149,13 @@ func (g *Gate) warnOfLogin() {
 	if g.signIn.client == "" || g.signIn.foreign != "" {
 		return
 	}
+	if len(g.signIn.missing) > 0 {
+		g.logger.Warn("token_gate: login: the expression asks for what the access tokens of client "+g.signIn.client+" do not say: "+list(g.signIn.missing)+"; add it to the client's claims, unless the expression holds without", zapAt(g.Login.At))
+	}
 	for _, c := range g.app.resolved.Clients {
+		if c.ID == g.signIn.client && c.Disabled {
+			g.logger.Warn("token_gate: login: client "+c.ID+" is disabled: nobody can sign in to it", zapAt(g.Login.At))
+		}
 		if c.ID == g.signIn.client && !c.HasGrant(oauth.GrantRefreshToken) {
 			g.logger.Warn("token_gate: login: client "+c.ID+" has no grant refresh_token: people are sent to sign in anew whenever an access token ends, and a form that is posted then is lost",
 				zapAt(g.Login.At))
@@ -132,4 +166,29 @@ func (g *Gate) warnOfLogin() {
 func isCallback(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "https" && u.Path == login.CallbackPath
+}
+
+// warnOfCallbacks tells the sites that people are not sent back to after they have
+// signed in. Which port they see is not looked at: a proxy in front may have another.
+func (a *App) warnOfCallbacks() {
+	for _, g := range a.gates {
+		if g.signIn.client == "" || g.signIn.foreign != "" {
+			continue
+		}
+		n := slices.IndexFunc(a.resolved.Clients, func(c tokenissuer.Client) bool { return c.ID == g.signIn.client })
+		if n < 0 {
+			continue // it is not in the configuration
+		}
+		back := map[string]bool{}
+		for _, address := range a.resolved.Clients[n].RedirectURIs {
+			if u, err := url.Parse(address); err == nil && isCallback(address) {
+				back[strings.ToLower(u.Hostname())] = true
+			}
+		}
+		for _, site := range g.spot.sites(g) {
+			if u, err := url.Parse(site.address); err == nil && !back[u.Hostname()] {
+				a.logger.Warn("token_gate: login: client "+g.signIn.client+" sends nobody back to "+u.Hostname()+"; add `redirect_uris https://"+u.Host+login.CallbackPath+"` to it, or nobody can sign in there", zapAt(g.Login.At))
+			}
+		}
+	}
 }

@@ -113,6 +113,9 @@ func (o *offer) gives(c tokenissuer.Client, g *Gate) bool {
 		claims = append(claims, rule.Name)
 		ofPeople = ofPeople || slices.Contains(o.config.OperatorAttributes, rule.Name)
 	}
+	if g.MaxAge != "" {
+		claims, ofPeople = append(claims, "auth_time"), true
+	}
 	if lacks(claims, append(o.claimsOf(c), standing...)) {
 		return false
 	}

@@ -136,6 +136,9 @@ func (g *Gate) demands() (all []string) {
 	for _, c := range g.Claim {
 		all = append(all, "claim "+c.Name)
 	}
+	if g.MaxAge != "" {
+		all = append(all, "max_age "+g.MaxAge)
+	}
 	return all
 }
 

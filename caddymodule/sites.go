@@ -168,6 +168,7 @@ func (a *App) warnOfSites() {
 			": name a site so, or have the proxy in front send this Caddy the requests for it", zapAt(a.Lines.of("issuer", "", a.At)))
 	}
 	a.warnOfRedirects(s)
+	a.warnOfCallbacks()
 }
 
 func (a *App) warnOfNoSite() {

@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// What a sign-in cannot do, although it might be meant so, is told before the start.
+func TestLoginThatCannotOpenItsGateIsWarnedOf(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", "")
+	for name, c := range map[string]struct{ client, gate, want string }{
+		"all is well":          {"claims role", "expression `claims.role == \"admin\"`", ""},
+		"a claim of no token":  {"", "expression `claims.role == \"admin\"`", "the expression asks for what the access tokens of client site do not say: role; add it"},
+		"a client that is off": {"disabled", "", "token_gate: login: client site is disabled: nobody can sign in to it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := w.logged()
+			global := `
+	token_issuer {
+		issuer https://app.example.com
+		operator_attribute role
+		store sqlite $DIR/store/issuer.db
+		client site {
+			type web
+			secret {env.SHOP_SECRET}
+			grants authorization_code refresh_token
+			redirect_uris https://app.example.com/.gatehouse/callback
+			scopes openid
+			` + c.client + `
+		}
+		client desk {
+			type web
+			secret {env.SHOP_SECRET}
+			grants password
+			scopes openid
+			claims role
+		}
+	}`
+			site := "https://app.example.com {\n token_issuer\n token_gate {\n login {\n client_id site\n }\n " + c.gate + "\n }\n respond ok\n}"
+			var config caddy.Config
+			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, site), &config); err != nil {
+				t.Fatal(err)
+			}
+			if err := caddy.Validate(&config); err != nil {
+				t.Fatal(err)
+			}
+			log := strings.TrimPrefix(w.logged(), before)
+			if told := strings.Contains(log, "token_gate: login: "); told != (c.want != "") || !strings.Contains(log, c.want) || told && !strings.Contains(log, `"at":"Caddyfile:37"`) {
+				t.Errorf("%s", log)
+			}
+		})
+	}
+}
