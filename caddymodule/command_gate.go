@@ -41,11 +41,18 @@ the key of the token, the line of the Caddyfile that decides, and what would cha
 that. Nothing is sent to a backend. The request is taken to come from this machine.
 
 Other users of the machine can read a command's arguments: in the place of --token,
---token-stdin reads the token.`,
+--token-stdin reads the token, and --cookie-stdin what a browser sends as Cookie to a
+site with a login. A sign-in that is at its end is not renewed.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			q := question{Method: args[0], URL: args[1], Via: c.Flag("via").Value.String()}
+			q := question{Method: args[0], URL: args[1], Via: c.Flag("via").Value.String(), Listener: c.Flag("listener").Value.String()}
+			if c.Flag("token-stdin").Changed && c.Flag("cookie-stdin").Changed {
+				return errors.New("--token-stdin and --cookie-stdin: standard input holds one of both")
+			}
 			var err error
 			if q.Token, err = tokenOf(c); err != nil {
+				return err
+			}
+			if q.Cookie, err = given(c, "cookie"); err != nil {
 				return err
 			}
 			answer, err := callPath(c, http.MethodPost, explainPath, q)
@@ -58,22 +65,18 @@ Other users of the machine can read a command's arguments: in the place of --tok
 	c.Flags().String("token", "", "The access token of the request; without one it has none")
 	c.Flags().String("via", "", "The address at which another proxy asks a gate with the word `answer`, which URL is about")
 	c.Flags().Bool("token-stdin", false, "Read the access token from standard input")
+	c.Flags().String("cookie", "", "What a browser sends as Cookie: __Host-gatehouse-login=…")
+	c.Flags().Bool("cookie-stdin", false, "Read that from standard input")
+	c.Flags().String("listener", "", "The listener that the request comes to, such as 10.0.0.1:443, where several servers share a port")
 	return c
 }
 
 // tokenOf takes a token as it stands, or with the scheme in front as it was
 // copied from a header.
 func tokenOf(c *cobra.Command) (string, error) {
-	raw := c.Flag("token").Value.String()
-	if stdin, err := c.Flags().GetBool("token-stdin"); err == nil && stdin {
-		if raw != "" {
-			return "", errors.New("--token and --token-stdin: one of both")
-		}
-		text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 64<<10))
-		if err != nil {
-			return "", fmt.Errorf("reading the token: %w", err)
-		}
-		raw = strings.TrimSpace(string(text))
+	raw, err := given(c, "token")
+	if err != nil {
+		return "", err
 	}
 	if name, value, found := strings.Cut(raw, ":"); found && strings.EqualFold(name, "Authorization") {
 		raw = strings.TrimSpace(value)
@@ -82,6 +85,23 @@ func tokenOf(c *cobra.Command) (string, error) {
 		raw = strings.TrimSpace(raw[7:])
 	}
 	return raw, nil
+}
+
+// given is what a flag says, or standard input where the flag of that name with
+// -stdin is there.
+func given(c *cobra.Command, flag string) (string, error) {
+	value := c.Flag(flag).Value.String()
+	if stdin, err := c.Flags().GetBool(flag + "-stdin"); err != nil || !stdin {
+		return value, err
+	}
+	if value != "" {
+		return "", fmt.Errorf("--%s and --%s-stdin: one of both", flag, flag)
+	}
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("reading the %s: %w", flag, err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // print shows the decision first, then the gates with their lines.
@@ -109,8 +129,8 @@ func (q question) print(out io.Writer, answer []byte) error {
 	x.Token.print(say)
 	for _, g := range x.Gates {
 		say("gate %s: %s", orElse(g.At, "-"), strings.TrimSpace(g.Decision+" "+g.Reason))
-		if g.Note != "" {
-			say("  note   %s", g.Note)
+		for _, note := range g.Notes {
+			say("  note   %s", note)
 		}
 		for _, r := range g.Rules {
 			mark := "holds"

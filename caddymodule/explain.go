@@ -37,7 +37,7 @@ func (Explain) Routes() []caddy.AdminRoute {
 
 // explanation is the answer: what becomes of a request, and why.
 type explanation struct {
-	Decision string        `json:"decision"` // passed, refused, unguarded, metadata, or issuer for an endpoint of it
+	Decision string        `json:"decision"` // passed, refused, unguarded, metadata, login for an address of the sign-in, or issuer for an endpoint of it
 	Status   int           `json:"status,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // as in the log and the metrics
 	At       string        `json:"at,omitempty"`     // the line that decided
@@ -53,7 +53,7 @@ type gateSays struct {
 	At       string     `json:"at,omitempty"`
 	Decision string     `json:"decision"` // accepted, anonymous, excepted, shadowed, refused, outside (of its matcher)
 	Reason   string     `json:"reason,omitempty"`
-	Note     string     `json:"note,omitempty"`
+	Notes    []string   `json:"notes,omitempty"`
 	Rules    []ruleSays `json:"rules,omitempty"`
 }
 
@@ -103,7 +103,7 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no server is configured")}
 	}
-	t, err := newTour(module.(*caddyhttp.App), asked, time.Now())
+	t, err := newTour(module.(*caddyhttp.App), q, asked, time.Now())
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}
@@ -128,6 +128,8 @@ func (t *tour) explain() *explanation {
 	switch {
 	case t.told:
 		x.Decision, x.At, x.Says, x.Mend = "metadata", t.at, "the metadata of a resource (RFC 9728), which everybody may read", ""
+	case t.signs:
+		x.Decision, x.At, x.Says, x.Mend = "login", t.at, "an address of the sign-in, which the gate answers itself", ""
 	case t.end == "token_issuer":
 		x.Decision, x.At, x.Says, x.Mend = "issuer", t.at, "an endpoint of the issuer, which is in front of every gate", ""
 	}
@@ -149,9 +151,9 @@ func (m met) summary() gateSays {
 	if m.outside {
 		return gateSays{At: m.gate.At, Decision: "outside"}
 	}
-	s := gateSays{At: m.gate.At, Decision: "accepted"}
+	s := gateSays{At: m.gate.At, Decision: "accepted", Notes: m.notes}
 	if m.anyway {
-		s.Note = "its matcher does not select this path, but a backend may read it in another way, so it is judged"
+		s.Notes = append([]string{"its matcher does not select this path, but a backend may read it in another way, so it is judged"}, s.Notes...)
 	}
 	switch refusal := m.says.Refusal; {
 	case m.says.Pass == nil:

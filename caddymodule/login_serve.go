@@ -31,37 +31,58 @@ func (p *passage) read(r *http.Request) {
 
 // checkCookie looks for a token where the gate's words say.
 func (g *Gate) checkCookie(w http.ResponseWriter, run *running, p *passage, r *http.Request, now time.Time) (*gate.Pass, error) {
-	header := g.from != fromCookie && len(r.Header["Authorization"]) > 0
-	if header && (g.from == fromHeaderThenCookie || !p.brought.Any()) {
-		if _, err := oauth.Bearer(r.Header); !errors.Is(err, oauth.ErrNoToken) || !p.brought.Any() {
-			return g.gate.Check(r, now)
-		}
-	}
-	if g.gate.Excepts(r) {
-		return g.gate.Check(r, now) // a file for everybody is no occasion to set a cookie
+	if g.headerFirst(p, r) {
+		return g.gate.Check(r, now)
 	}
 	raw, cause := p.token(w, run, r, now)
-	if header && errors.Is(cause, oauth.ErrNoToken) {
+	if g.headerAfter(r, cause) {
 		return g.gate.Check(r, now)
 	}
 	p.byCookie = cause == nil
 	return g.gate.CheckCookie(r, raw, cause, now)
 }
 
+// headerFirst reports whether the cookie is not looked at.
+func (g *Gate) headerFirst(p *passage, r *http.Request) bool {
+	if g.hasHeader(r) && (g.from == fromHeaderThenCookie || !p.brought.Any()) {
+		if _, err := oauth.Bearer(r.Header); !errors.Is(err, oauth.ErrNoToken) || !p.brought.Any() {
+			return true
+		}
+	}
+	return g.gate.Excepts(r) // a file for everybody is no occasion to set a cookie
+}
+
+// headerAfter reports whether the header counts, for no cookie has a token.
+func (g *Gate) headerAfter(r *http.Request, cause error) bool {
+	return g.hasHeader(r) && errors.Is(cause, oauth.ErrNoToken)
+}
+
+func (g *Gate) hasHeader(r *http.Request) bool {
+	return g.from != fromCookie && len(r.Header["Authorization"]) > 0
+}
+
+// Why a cookie has no token. All of them are oauth.ErrNoToken.
+var (
+	errNoCookie  = noToken("the request has no token, and no cookie of a sign-in")
+	errPlainText = noToken("a cookie counts over TLS alone; a proxy in front that ends TLS has to be in trusted_proxies and say so in X-Forwarded-Proto")
+	errEmbedded  = noToken("a page of another site embeds this, for which no cookie counts")
+	errNoSession = noToken("the cookie is none of this site's, or its sign-in was ended")
+)
+
+// noToken is oauth.ErrNoToken with a reason, for operators.
+func noToken(why string) error { return missing{why} }
+
+type missing struct{ why string }
+
+func (m missing) Error() string { return m.why }
+
+func (missing) Unwrap() error { return oauth.ErrNoToken }
+
 // token is the access token of the cookie, a new one where it is at its end.
 func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, now time.Time) (string, error) {
-	if !p.brought.Any() || isOpen(r) {
-		return "", oauth.ErrNoToken
-	}
-	if !login.FromHere(r) {
-		if login.Safe(r) {
-			return "", oauth.ErrNoToken // what other sites embed is asked for by nobody
-		}
-		return "", gate.ErrCrossSite
-	}
-	s, ok := run.keys.Session(r, p.brought)
-	if !ok || run.earned.Ended(&s) {
-		return "", oauth.ErrNoToken
+	s, err := p.session(run, r)
+	if err != nil {
+		return "", err
 	}
 	l := run.logins[s.Client]
 	if !s.Due(now) || l == nil {
@@ -80,6 +101,25 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 		gateSignIns.WithLabelValues("renewed").Inc()
 	}
 	return next.Access, nil
+}
+
+// session is what the cookie has.
+func (p *passage) session(run *running, r *http.Request) (s login.Session, err error) {
+	switch {
+	case !p.brought.Any():
+		return s, errNoCookie
+	case isOpen(r):
+		return s, errPlainText
+	case !login.FromHere(r) && login.Safe(r):
+		return s, errEmbedded
+	case !login.FromHere(r):
+		return s, gate.ErrCrossSite
+	}
+	s, ok := run.keys.Session(r, p.brought)
+	if !ok || run.earned.Ended(&s) {
+		return s, errNoSession
+	}
+	return s, nil
 }
 
 // turn answers a person whose request is refused: who is not known is sent to

@@ -55,7 +55,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Store\n }\n @x method POST\n respond ok\n}",
 			[]string{"token_gate: resource_name: without effect: the gate at Caddyfile:32 guards https://auth.example.com, too, and calls it Shop; keep one of both", `"at":"Caddyfile:36"`},
 		},
-		"one name of one thing":    {"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Shop\n }\n @x method POST\n respond ok\n}", nil},
+		"one name of one thing": {"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Shop\n }\n @x method POST\n respond ok\n}", nil},
 		"a sign-in that leads to another site": {
 			"client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://auth.example.com/.gatehouse/callback\n}\n",
 			"https://auth.example.com https://docs.example.com {\n token_issuer\n handle {\n token_gate {\n login\n }\n respond ok\n }\n}",

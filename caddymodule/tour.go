@@ -5,12 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +23,7 @@ import (
 type tour struct {
 	r        *http.Request
 	original *http.Request // that a proxy asks about; nil: none does
+	passage  *passage      // nil before the first gate
 	repl     *caddy.Replacer
 	server   *caddyhttp.Server
 	now      time.Time
@@ -35,6 +33,7 @@ type tour struct {
 	end    string // what answers: the name of a handler, or "nothing"
 	at     string // where that was written, if it is ours
 	told   bool   // the answer is a resource's metadata
+	signs  bool   // the answer is of a sign-in
 	err    error
 }
 
@@ -45,6 +44,7 @@ type met struct {
 	anyway  bool // nor does it here, but a backend may read the path in another way
 	unclear bool // the same of the path alone: no exception counts
 	says    *gate.Explanation
+	notes   []string
 }
 
 // question is what an operator asks.
@@ -52,6 +52,13 @@ type question struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
 	Token  string `json:"token,omitempty"`
+
+	// What a browser sends as its Cookie header, where people sign in.
+	Cookie string `json:"cookie,omitempty"`
+
+	// The listener that the request comes to, such as 10.0.0.1:443, where several
+	// servers share a port.
+	Listener string `json:"listener,omitempty"`
 
 	// The address at which another proxy asks, where URL is what it asks about.
 	Via string `json:"via,omitempty"`
@@ -66,7 +73,7 @@ func (q question) original(ctx context.Context) (via question, original *http.Re
 	if original, err = q.asked(ctx); err != nil {
 		return q, nil, err
 	}
-	return question{Method: http.MethodGet, URL: q.Via, Token: q.Token}, original, nil
+	return question{Method: http.MethodGet, URL: q.Via, Token: q.Token, Cookie: q.Cookie, Listener: q.Listener}, original, nil
 }
 
 // asked makes the request that a question is about.
@@ -90,40 +97,10 @@ func (q question) asked(ctx context.Context) (*http.Request, error) {
 	if q.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+q.Token)
 	}
+	if q.Cookie != "" {
+		q.browse(r)
+	}
 	return r, nil
-}
-
-// newTour finds the server that listens for a request.
-func newTour(app *caddyhttp.App, r *http.Request, now time.Time) (*tour, error) {
-	port := "80"
-	if r.TLS != nil {
-		port = "443"
-	}
-	if _, p, err := net.SplitHostPort(r.Host); err == nil {
-		port = p
-	}
-	var ports []string
-	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
-		server := app.Servers[name]
-		for _, listen := range server.Listen {
-			address, err := caddy.ParseNetworkAddress(listen)
-			if err != nil {
-				continue
-			}
-			if listensOn(address, port) || address.IsUnixNetwork() && len(app.Servers) == 1 {
-				t := &tour{repl: caddy.NewReplacer(), server: server, now: now, groups: map[string]bool{}, end: "nothing"}
-				t.r = caddyhttp.PrepareRequest(r, t.repl, nowhere{}, server)
-				return t, nil
-			}
-			ports = append(ports, address.String())
-		}
-	}
-	return nil, fmt.Errorf("url: no server listens on port %s: there are %s", port, list(distinct(ports)))
-}
-
-func listensOn(a caddy.NetworkAddress, port string) bool {
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && !a.IsUnixNetwork() && uint64(a.StartPort) <= n && n <= uint64(a.EndPort)
 }
 
 // routes goes through a list of routes; true says that the tour is over.
@@ -209,6 +186,11 @@ func (t *tour) gate(g *Gate) bool {
 		t.end, t.at, t.told = "token_gate", g.At, true
 		return true
 	}
+	t.begin(run)
+	if g.login != nil && isOurs(t.r) {
+		t.end, t.at, t.signs = "token_gate", g.At, true
+		return true
+	}
 	r := t.judged(g)
 	if r == nil {
 		cause := errors.New("asked by itself, and not by a proxy about another request")
@@ -230,9 +212,12 @@ func (t *tour) gate(g *Gate) bool {
 			return false
 		}
 	}
-	says := g.gate.Explain(r, t.now)
+	says := t.explainBy(g, run, r, &m)
 	m.says = says
 	t.met = append(t.met, m)
+	if says.Pass != nil && says.Pass.Claims != nil {
+		t.passage.pass = says.Pass
+	}
 	if g.Answer != "" && !g.more && says.Pass != nil {
 		t.end, t.at = "token_gate, to the proxy that asks", g.At
 		return true
@@ -258,7 +243,7 @@ func (t *tour) judged(g *Gate) *http.Request {
 	if t.original.TLS != nil {
 		address.Scheme = "https"
 	}
-	return new(passage).insteadOf(t.r, t.original.Method, &address)
+	return t.passage.insteadOf(t.r, t.original.Method, &address)
 }
 
 // nowhere is the answer that nobody gets.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,10 +38,28 @@ type Rule struct {
 // Explain judges a request as Check does, and says of every rule what it makes of
 // it, those behind the one that decided too.
 func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
-	x := new(Explanation)
 	raw, missing := oauth.Bearer(r.Header)
+	return g.explain(r, raw, missing, now, func() (*Pass, error) { return g.Check(r, now) })
+}
+
+// ExplainCookie is Explain for CheckCookie.
+func (g *Gate) ExplainCookie(r *http.Request, raw string, cause error, now time.Time) *Explanation {
+	return g.explain(r, raw, cause, now, func() (*Pass, error) { return g.CheckCookie(r, raw, cause, now) })
+}
+
+// ExplainAgain is Explain for Recheck.
+func (g *Gate) ExplainAgain(earlier *Pass, r *http.Request, now time.Time) *Explanation {
+	if earlier.raw == "" {
+		return g.Explain(r, now)
+	}
+	return g.explain(r, earlier.raw, nil, now, func() (*Pass, error) { return g.Recheck(earlier, r, now) })
+}
+
+// explain tells how check has decided, by a token or for want of one.
+func (g *Gate) explain(r *http.Request, raw string, missing error, now time.Time, check func() (*Pass, error)) *Explanation {
+	x := new(Explanation)
 	x.Cached = missing == nil && len(raw) <= token.MaxSize && g.cache.known(token.Sum(raw))
-	pass, err := g.Check(r, now)
+	pass, err := check()
 	x.Pass, x.Refusal = pass, refusalOf(pass, err)
 	switch exact, folder := g.except.which(r.URL); {
 	case exact != "":
@@ -51,8 +70,11 @@ func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 		return x
 	}
 	switch {
-	case errors.Is(missing, oauth.ErrNoToken):
+	case missing == oauth.ErrNoToken: //nolint:errorlint // with a reason it is another
 		x.rule("token", "", g.optional, "the request has none")
+		return x
+	case errors.Is(missing, oauth.ErrNoToken):
+		x.rule("token", "", g.optional, "%v", missing)
 		return x
 	case missing != nil:
 		x.rule("token", "", false, "%v", missing)
@@ -65,7 +87,7 @@ func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 		return x
 	}
 	x.Claims, x.Key = e.claims, e.key
-	x.ofToken(e, g.trusted.issuers[e.claims.Issuer], now)
+	x.ofToken(r, e, g.trusted.issuers[e.claims.Issuer], now)
 	x.ofPolicy(&g.policy, e, r, now)
 	return x
 }
@@ -82,8 +104,13 @@ func (x *Explanation) rule(word, value string, holds bool, format string, a ...a
 	x.Rules = append(x.Rules, Rule{word, value, holds, fmt.Sprintf(format, a...)})
 }
 
+// teller can say what ended a token that is revoked.
+type teller interface {
+	Ended(context.Context, *token.Claims) string
+}
+
 // ofToken says what issuer.check asks, each question by itself.
-func (x *Explanation) ofToken(e *entry, i *issuer, now time.Time) {
+func (x *Explanation) ofToken(r *http.Request, e *entry, i *issuer, now time.Time) {
 	c := e.claims
 	signed := "an opaque token that the issuer knows"
 	if e.key.Key != nil {
@@ -110,6 +137,9 @@ func (x *Explanation) ofToken(e *entry, i *issuer, now time.Time) {
 		revoked := i.revoked.Revoked(c)
 		if revoked {
 			says = "it was revoked, or its sign-in, account or client was ended"
+			if teller, ok := i.revoked.(teller); ok {
+				says = teller.Ended(r.Context(), c)
+			}
 		}
 		x.rule("token", "", !revoked, "%s", says)
 	}

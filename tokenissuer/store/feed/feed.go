@@ -58,10 +58,8 @@ func Open(ctx context.Context, st *store.Store, now time.Time) (*Revocations, er
 // Revoked says whether a token is revoked: itself by its jti, or with
 // everything its client was given up to a time. issuedAt is in Unix seconds.
 func (r *Revocations) Revoked(jti, clientID string, issuedAt int64) bool {
-	if clients := *r.clients.Load(); len(clients) > 0 {
-		if c, ok := clients[clientID]; ok && issuedAt <= c.notBefore {
-			return true
-		}
+	if r.RevokedByClient(clientID, issuedAt) {
+		return true
 	}
 	if r.tokens.Load() == 0 {
 		return false
@@ -71,6 +69,17 @@ func (r *Revocations) Revoked(jti, clientID string, issuedAt int64) bool {
 	_, revoked := s.expires[jti]
 	s.mu.RUnlock()
 	return revoked
+}
+
+// RevokedByClient says whether a token is revoked with everything that its client
+// was given up to a time.
+func (r *Revocations) RevokedByClient(clientID string, issuedAt int64) bool {
+	clients := *r.clients.Load()
+	if len(clients) == 0 {
+		return false
+	}
+	c, ok := clients[clientID]
+	return ok && issuedAt <= c.notBefore
 }
 
 // Generation changes whenever a revocation arrives: a decision made in an
