@@ -44,10 +44,10 @@ func (t *tour) begin(run *running) {
 func (t *tour) explainBy(g *Gate, run *running, r *http.Request, m *met) *gate.Explanation {
 	p := t.passage
 	if p.pass != nil {
-		return g.gate.ExplainAgain(p.pass, r, t.now)
+		return g.gate.ExplainAgain(p.pass, r, run.now())
 	}
 	if g.from == fromHeader {
-		return g.gate.Explain(r, t.now)
+		return g.gate.Explain(r, run.now())
 	}
 	says := t.explainCookie(g, run, r, m)
 	if says.Pass == nil && g.login != nil {
@@ -67,22 +67,22 @@ func (t *tour) explainCookie(g *Gate, run *running, r *http.Request, m *met) *ga
 		m.note("this gate takes a token from a cookie alone (`token_from cookie`), and not from the Authorization field")
 	}
 	if g.headerFirst(p, r) {
-		return g.gate.Explain(r, t.now)
+		return g.gate.Explain(r, run.now())
 	}
 	s, cause := p.session(run, r)
 	if g.headerAfter(r, cause) {
-		return g.gate.Explain(r, t.now)
+		return g.gate.Explain(r, run.now())
 	}
 	if cause == nil {
 		m.note("the token is from the cookie of a sign-in")
 	}
-	if cause == nil && s.Due(t.now) && run.logins[s.Client] != nil {
+	if cause == nil && s.Due(run.now()) && run.logins[s.Client] != nil {
 		m.note("it is at its end: a browser's request would get a new one first, which is not tried here")
 	}
 	if errors.Is(cause, oauth.ErrNoToken) && p.brought.Any() {
 		m.note("there is a cookie, and no token in it")
 	}
-	return g.gate.ExplainCookie(r, s.Access, cause, t.now)
+	return g.gate.ExplainCookie(r, s.Access, cause, run.now())
 }
 
 func (m *met) note(text string) { m.notes = append(m.notes, text) }
