@@ -81,11 +81,11 @@ func (s *Store) literal() bool {
 		return false
 	}
 	u, err := url.Parse(s.Address)
-	if err != nil || u.User == nil {
-		return err == nil && u.Query().Has("password")
+	if err != nil {
+		return false // and refused
 	}
 	_, has := u.User.Password()
-	return has
+	return has || u.Query().Has("password")
 }
 
 // key names the database in the one way that all its spellings share.

@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Setenv("XDG_CONFIG_HOME", dir)
 	os.Setenv("SHOP_SECRET", shopSecret)
 	caddy.DefaultStorage.Path = dir
-	code := m.Run()
+	code := postgrestest.Main(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
