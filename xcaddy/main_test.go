@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
 // The test binary is gatehouse too, so the stories run the whole program with
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testdata/*.txtar: the program from its Caddyfile to the
 // answer, over HTTPS. Besides testscript's own commands a story has those of
-// process_test.go, request_test.go and browse_test.go.
+// process_test.go, request_test.go, browse_test.go and database_test.go.
 func TestStories(t *testing.T) {
 	stories, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(stories) == 0 {
@@ -45,6 +47,8 @@ func TestStories(t *testing.T) {
 			"save":    save,
 			"jwt":     jwt,
 			"post":    postOffice,
+
+			"database": database,
 
 			"verified": verified,
 		},
@@ -76,6 +80,7 @@ func setup(env *testscript.Env, root string) error {
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("REPOSITORY", root)
 	env.Values[processes{}] = map[string]*process{}
+	env.Values[databases{}] = &struct{ *postgrestest.Server }{}
 	if env.Values[walk{}], err = newVisitor(); err != nil {
 		return err
 	}

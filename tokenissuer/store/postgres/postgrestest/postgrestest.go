@@ -35,7 +35,7 @@ func Main(m *testing.M) int {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server != nil {
-		shared.server.end()
+		shared.server.End()
 	}
 	return code
 }
@@ -48,7 +48,7 @@ func URL(tb testing.TB) string {
 		if given := os.Getenv("DATABASE_URL"); given != "" {
 			shared.server = &Server{admin: given}
 		} else {
-			shared.server, shared.err = begin()
+			shared.server, shared.err = Begin()
 		}
 	}
 	s, err := shared.server, shared.err
@@ -62,11 +62,11 @@ func URL(tb testing.TB) string {
 // Start starts a server for this test alone, which may stop or kill it.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := begin()
+	s, err := Begin()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(s.end)
+	tb.Cleanup(s.End)
 	return s
 }
 

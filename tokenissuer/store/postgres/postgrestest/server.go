@@ -33,8 +33,8 @@ type Server struct {
 // patience is how long a server may take to start or to stop.
 const patience = 30 * time.Second
 
-// begin makes a new server and starts it.
-func begin() (*Server, error) {
+// Begin makes a new server and starts it, for who is no test and calls End.
+func Begin() (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -241,7 +241,11 @@ func (s *Server) Log() string {
 	return string(b)
 }
 
-func (s *Server) end() {
+// Address is that of the database that is always there, and empty at first.
+func (s *Server) Address() string { return s.admin }
+
+// End ends the server and removes what it has stored.
+func (s *Server) End() {
 	if s.folder == "" {
 		return
 	}
