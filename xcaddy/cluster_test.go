@@ -1,0 +1,302 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
+)
+
+// cluster is nodes that share a PostgreSQL database, each a process of its own.
+type cluster struct {
+	*testing.T
+	db    *postgrestest.Server
+	url   string
+	nodes []*instance
+}
+
+// newCluster starts nodes together on an empty database. The issuer's name is the
+// first one's address, as a load balancer's would be.
+func newCluster(t *testing.T, n int, more string) *cluster {
+	t.Helper()
+	c := &cluster{T: t, db: postgrestest.Start(t)}
+	c.url = c.db.Database(t)
+	path := swift(t)
+	for range n {
+		i := newInstance(t)
+		i.path = path
+		c.nodes = append(c.nodes, i)
+		i.env = append(i.env, "DATABASE_URL="+c.url, "ISSUER="+c.nodes[0].site)
+		i.configure("\t\tstore postgres {env.DATABASE_URL} {\n"+more+"\n\t\t}\n\t\tsigning_algorithm ES256\n"+threeClients,
+			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\trespond ok\n}\n")
+		text, err := os.ReadFile(i.file("Caddyfile"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(i.file("Caddyfile"), []byte(strings.Replace(string(text), "issuer {$SITE}", "issuer {$ISSUER}", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for _, i := range c.nodes {
+		all.Go(i.start)
+	}
+	all.Wait()
+	c.nodes[0].addAlice()
+	return c
+}
+
+// open says whether a token opens a node's gate.
+func (i *instance) open(token string) bool {
+	a, err := i.ask(http.MethodGet, "/", "", bearer(token))
+	return err == nil && a.status == http.StatusOK
+}
+
+// Nodes that start together on an empty database agree on one key, and what one
+// of them gives every other takes.
+func TestNodesAreOneIssuer(t *testing.T) {
+	c := newCluster(t, 3, "")
+	jwks := map[string]bool{}
+	for _, n := range c.nodes {
+		jwks[n.must(http.MethodGet, "/oauth2/jwks", "").body] = true
+	}
+	if len(jwks) != 1 {
+		t.Errorf("nodes publish different keys: %v", jwks)
+	}
+	first := c.nodes[0].earn(byPassword("phone"))
+	for _, n := range c.nodes {
+		if !n.open(first.Access) {
+			t.Errorf("%s: a token of another node: refused", n.site)
+		}
+	}
+	// A refresh token goes from node to node.
+	refresh := first.Refresh
+	for turn := range 6 {
+		got := c.nodes[turn%3].earn(byRefresh("phone", refresh))
+		if !c.nodes[(turn+1)%3].open(got.Access) {
+			t.Error("a refreshed token is refused by the next node")
+		}
+		refresh = got.Refresh
+	}
+	// The first one, spent long ago, ends all of it, everywhere.
+	if a := c.nodes[1].post("/oauth2/token", byRefresh("phone", first.Refresh)); a.status == http.StatusOK {
+		t.Errorf("a spent refresh token: %d %s", a.status, a.body)
+	}
+	for _, n := range c.nodes {
+		eventually(t, "the family's tokens are refused", func() bool { return !n.open(first.Access) })
+	}
+	// A key that one rotates all publish long before it signs.
+	if out, err := c.nodes[2].command("", "issuer", "key", "rotate", "--address", c.nodes[2].admin); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := c.nodes[2].must(http.MethodGet, "/oauth2/jwks", "").body
+	for _, n := range c.nodes {
+		eventually(t, "the new key is published", func() bool { return n.must(http.MethodGet, "/oauth2/jwks", "").body == want })
+	}
+	if before := len(jwks); before == 1 && jwks[want] {
+		t.Error("nothing was rotated")
+	}
+}
+
+// A revocation on one node is in effect on the others within a second.
+func TestRevocationReachesEveryNode(t *testing.T) {
+	c := newCluster(t, 3, "")
+	const rounds = 60
+	var took []time.Duration
+	for round := range rounds {
+		token := c.nodes[round%3].earn(with(byPassword("phone"), "scope", "openid")).Access
+		for _, n := range c.nodes {
+			if !n.open(token) {
+				t.Fatalf("round %d: refused before it is revoked", round)
+			}
+		}
+		began := time.Now()
+		a := c.nodes[round%3].post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {token}})
+		if a.status != http.StatusOK {
+			t.Fatalf("revoking: %d %s", a.status, a.body)
+		}
+		if c.nodes[round%3].open(token) {
+			t.Error("its own node takes it after the answer")
+		}
+		for _, n := range c.nodes {
+			eventually(t, "refused", func() bool { return !n.open(token) })
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	t.Logf("%d revocations on three nodes, to the last refusal: median %s, p99 %s, longest %s",
+		rounds, took[rounds/2].Round(time.Millisecond), took[rounds*99/100].Round(time.Millisecond), took[rounds-1].Round(time.Millisecond))
+	if late := took[rounds*99/100]; late > time.Second {
+		t.Errorf("a revocation took %s", late)
+	}
+}
+
+// Fifty requests with one refresh token, over three nodes: they get one successor,
+// and one guess with a code is one guess.
+func TestRacesOverThreeNodes(t *testing.T) {
+	c := newCluster(t, 3, "")
+	for range 10 {
+		first := c.nodes[0].earn(byPassword("phone"))
+		form := byRefresh("phone", first.Refresh).Encode()
+		var mu sync.Mutex
+		successors := map[string]bool{}
+		var all sync.WaitGroup
+		for n := range 50 {
+			all.Go(func() {
+				a, err := c.nodes[n%3].ask(http.MethodPost, "/oauth2/token", form)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := a.tokens()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				successors[got.Refresh] = true
+			})
+		}
+		all.Wait()
+		// Inside the window every one of them is answered, and with the same.
+		if len(successors) != 1 {
+			t.Fatalf("one refresh token has %d successors", len(successors))
+		}
+	}
+	// Wrong passwords count once for all nodes: the sixth finds the account locked.
+	for n := range 12 {
+		want := "Wrong username or password"
+		if n >= 5 {
+			want = "Abnormal user status"
+		}
+		if a := c.nodes[n%3].post("/oauth2/token", with(byPassword("phone"), "password", "wrong")); !strings.Contains(a.body, want) {
+			t.Errorf("wrong password %d: %s, not %s", n+1, a.body, want)
+		}
+	}
+}
+
+// A node that is killed in the middle takes nothing with it that was answered, and
+// a database that goes away and comes back loses nothing either.
+func TestNodesAndDatabaseMayFail(t *testing.T) {
+	c := newCluster(t, 3, "max_staleness 3s")
+	chains := make([]*chain, 6)
+	for n := range chains {
+		chains[n] = chainOf(c.nodes[n%3].earn(byPassword("phone")))
+	}
+	var refreshes, failed atomic.Int64
+	work := func(most time.Duration, alive func(n int) *instance) {
+		end := time.Now().Add(most)
+		var all sync.WaitGroup
+		for n, ch := range chains {
+			all.Go(func() {
+				for turn := n; time.Now().Before(end); turn++ {
+					a, err := alive(turn).ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
+					if err != nil || a.status >= 500 {
+						failed.Add(1)
+						time.Sleep(20 * time.Millisecond) // a client's own pause
+						continue
+					}
+					got, err := a.tokens()
+					if err != nil {
+						t.Errorf("a refresh: %v", err)
+						return
+					}
+					ch.refresh, ch.access = append(ch.refresh, got.Refresh), append(ch.access, got.Access)
+					refreshes.Add(1)
+				}
+			})
+		}
+		all.Wait()
+	}
+	every := func(n int) *instance { return c.nodes[n%3] }
+	killed := c.nodes[2]
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		killed.running.kill()
+	}()
+	work(time.Second, every)
+	killed.running = nil
+	if refreshes.Load() == 0 || failed.Load() == 0 {
+		t.Errorf("%d refreshes and %d failures around a kill: it tested nothing", refreshes.Load(), failed.Load())
+	}
+	two := func(n int) *instance { return c.nodes[n%2] }
+	work(500*time.Millisecond, two)
+	killed.start()
+
+	// The database goes away for longer than nodes may be behind.
+	last := chains[0].access[len(chains[0].access)-1]
+	c.db.Stop()
+	failed.Store(0)
+	work(time.Second, every)
+	for _, n := range c.nodes {
+		eventually(t, "a node that cannot follow refuses", func() bool {
+			a, err := n.ask(http.MethodGet, "/", "", bearer(last))
+			return err == nil && a.status == http.StatusServiceUnavailable
+		})
+		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusServiceUnavailable {
+			t.Errorf("health of a node without its database: %d %s", a.status, a.body)
+		}
+	}
+	if err := c.db.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.nodes {
+		eventually(t, "the node serves again", func() bool { return n.open(last) })
+	}
+	before := refreshes.Load()
+	work(500*time.Millisecond, every)
+	if refreshes.Load() == before {
+		t.Error("nobody could refresh after the database was back")
+	}
+	for n, ch := range chains {
+		for _, token := range ch.access {
+			if !c.nodes[n%3].open(token) {
+				t.Errorf("a token that was answered does not open the gate")
+				break
+			}
+		}
+	}
+	t.Logf("%d refreshes answered, %d requests failed beside a stopped database", refreshes.Load(), failed.Load())
+}
+
+// A node that was stopped for a while knows, when it goes on, what happened meanwhile.
+func TestPausedNodeCatchesUp(t *testing.T) {
+	c := newCluster(t, 2, "")
+	token := c.nodes[0].earn(with(byPassword("phone"), "scope", "openid")).Access
+	paused := c.nodes[1]
+	if !paused.open(token) {
+		t.Fatal("refused")
+	}
+	if err := paused.running.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	a := c.nodes[0].post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {token}})
+	if a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	<-time.After(3 * time.Second) // the pause itself
+	if err := paused.running.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	eventually(t, "refused", func() bool { return !paused.open(token) })
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+	a = paused.must(http.MethodGet, "/health", "")
+	if a.status != http.StatusOK || !strings.Contains(a.body, "behind_seconds") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if !strings.Contains(paused.metrics(), "gatehouse_store_behind_seconds 0.") {
+		t.Error("the metric is missing")
+	}
+}
