@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,7 +46,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 		}
 	}
 	p.told = append(p.told, g.gate.Names()...)
-	if matched || gate.Ambiguous(o.URL) {
+	if matched || gate.Unclear(o) {
 		pass, err := g.check(w, run, p, o)
 		if err != nil {
 			return g.refuse(w, o, err)
@@ -140,6 +141,23 @@ func originalURL(text string) (*url.URL, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !strings.HasPrefix(u.Path, "/") {
 		return nil, wrong
 	}
+	return undotted(u)
+}
+
+// undotted is an address whose host has no dot at its end: for servers it is the same
+// host, and for matchers another one.
+func undotted(u *url.URL) (*url.URL, error) {
+	host, dotted := strings.CutSuffix(u.Hostname(), ".")
+	if !dotted {
+		return u, nil
+	}
+	if host == "" || strings.HasSuffix(host, ".") {
+		return nil, errors.New("the original address has no host")
+	}
+	if port := u.Port(); port != "" {
+		host = net.JoinHostPort(host, port)
+	}
+	u.Host = host
 	return u, nil
 }
 

@@ -221,7 +221,8 @@ func FuzzOriginal(f *testing.F) {
 		}
 		_, rest, _ := strings.Cut(text, "://")
 		host, path, found := strings.Cut(rest, "/")
-		if !found || host != u.Host || u.Hostname() == "" || strings.ContainsAny(host, "@?#\\") {
+		undotted := strings.TrimSuffix(strings.Replace(host, ".:", ":", 1), ".") // the same host
+		if !found || host != u.Host && undotted != u.Host || u.Hostname() == "" || strings.ContainsAny(host, "@?#\\") {
 			t.Errorf("%q has the host %q", text, u.Host)
 		}
 		path, query, _ := strings.Cut("/"+path, "?")

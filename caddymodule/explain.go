@@ -153,7 +153,7 @@ func (m met) summary() gateSays {
 	}
 	s := gateSays{At: m.gate.At, Decision: "accepted", Notes: m.notes}
 	if m.anyway {
-		s.Notes = append([]string{"its matcher does not select this path, but a backend may read it in another way, so it is judged"}, s.Notes...)
+		s.Notes = append([]string{"its matcher does not select this path and host, but a backend may read them in another way, so it is judged"}, s.Notes...)
 	}
 	switch refusal := m.says.Refusal; {
 	case m.says.Pass == nil:
@@ -226,7 +226,7 @@ func (x *explanation) decide(m met, now time.Time) {
 		x.At = i.At
 	}
 	if m.anyway {
-		x.Says += "; the gate's matcher does not select this path, but a backend may read it in another way"
+		x.Says += "; the gate's matcher does not select this path and host, but a backend may read them in another way"
 	}
 	switch {
 	case m.says.Pass == nil:

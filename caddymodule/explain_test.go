@@ -106,8 +106,8 @@ func TestExplanationIsWhatTheRequestIsAnswered(t *testing.T) {
 		{"GET", "/open/door", "", "unguarded", "", "", "no gate judges it"},
 		{"GET", "/", "", "passed", "Caddyfile:57", "", "every rule holds"},
 		{"GET", "/", good, "passed", "Caddyfile:57", "", "every rule holds"},
-		{"GET", "/open%2fdoor", good, "refused", "Caddyfile:37", "missing_scope", "the gate's matcher does not select this path"},
-		{"GET", "//api/health", "", "refused", "Caddyfile:35", "no_bearer_token", "may read it in another way"},
+		{"GET", "/open%2fdoor", good, "refused", "Caddyfile:37", "missing_scope", "the gate's matcher does not select this path and host"},
+		{"GET", "//api/health", "", "refused", "Caddyfile:35", "no_bearer_token", "may read them in another way"},
 		{"POST", "/oauth2/token", "", "issuer", "Caddyfile:33", "", "an endpoint of the issuer"},
 	} {
 		x := w.explained(c.method, "http://app.example.com"+c.path, c.token)

@@ -268,7 +268,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		case err != nil:
 			run.release()
 			return g.unmatched(w, r, err, g.At)
-		case !matched && !gate.Ambiguous(r.URL):
+		case !matched && !gate.Unclear(r):
 			run.release()
 			return next.ServeHTTP(w, r)
 		}

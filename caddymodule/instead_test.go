@@ -52,6 +52,69 @@ func TestMatchersOfAnAnswerReadTheOriginalRequest(t *testing.T) {
 	}
 }
 
+// B14: hosts have a second spelling, which proxies know and matchers do not.
+func TestHostWithADotIsTheHostWithout(t *testing.T) {
+	w := newWorld(t)
+	for _, words := range []string{"answer", "answer request"} {
+		w.load(trustsSocket, "http:// {\ntoken_issuer\n@shop host shop.example.com\ntoken_gate @shop {\n"+words+"\n}\nrespond open\n}")
+		bearer := "Authorization: Bearer " + w.token()
+		for _, host := range []string{"shop.example.com", "shop.example.com.", "shop.example.com.:443", "SHOP.example.com."} {
+			for _, proxy := range []string{"nginx", "traefik"} {
+				lines := original(proxy, "GET", "/x")
+				for n, line := range lines {
+					lines[n] = strings.Replace(line, "shop.example.com", host, 1)
+				}
+				asks := func(lines ...string) answer {
+					r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.example.com/x", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if words == "answer request" {
+						r.Host, lines = host, lines[len(original(proxy, "", "")):]
+					}
+					for _, line := range lines {
+						name, value, _ := strings.Cut(line, ": ")
+						r.Header.Add(name, value)
+					}
+					a, err := w.do(r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return a
+				}
+				if a := asks(lines...); a.status != http.StatusUnauthorized {
+					t.Errorf("%s, %s by %s: without a token: %v", words, host, proxy, a)
+				}
+				if a := asks(append(lines, bearer)...); a.status != http.StatusOK || a.header.Get("X-Auth-Subject") != "shop" {
+					t.Errorf("%s, %s by %s: %v", words, host, proxy, a)
+				}
+			}
+		}
+	}
+	w.load(trustsSocket, "http:// {\ntoken_issuer\n@shop host shop.example.com\ntoken_gate @shop {\nanswer\n}\n}")
+	for _, host := range []string{"..", ".", "shop.example.com..", ".:443"} {
+		if a := w.get("/x", "X-Original-Method: GET", "X-Original-URL: https://"+host+"/x"); a.status != http.StatusBadRequest && a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %v", host, a)
+		}
+	}
+}
+
+// The same at a site of every host, whose backend knows the dot.
+func TestMatcherOfHostsIsNotWalkedAroundByADot(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, "http:// {\n@shop host shop.example.com\ntoken_gate @shop\nrespond open\n}")
+	for host, want := range map[string]int{"shop.example.com": 401, "shop.example.com.": 401, "shop.example.com.:80": 401, "other.example.com": 200} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.example.com/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		if a, err := w.do(r); err != nil || a.status != want {
+			t.Errorf("%s: %v %v", host, a, err)
+		}
+	}
+}
+
 // What other handlers have made of the question says nothing about the request.
 func TestMatchersThatReadTheQuestionAreRefused(t *testing.T) {
 	w := newWorld(t)

@@ -41,7 +41,7 @@ type tour struct {
 type met struct {
 	gate    *Gate
 	outside bool // its matcher does not select the request
-	anyway  bool // nor does it here, but a backend may read the path in another way
+	anyway  bool // nor does it here, but a backend may read the path or the host in another way
 	unclear bool // the same of the path alone: no exception counts
 	says    *gate.Explanation
 	notes   []string
@@ -207,7 +207,7 @@ func (t *tour) gate(g *Gate) bool {
 			t.err = err
 			return true
 		}
-		if m.outside, m.anyway = !matched && !m.unclear, !matched && m.unclear; m.outside {
+		if m.outside, m.anyway = !matched && !gate.Unclear(r), !matched && gate.Unclear(r); m.outside {
 			t.met = append(t.met, m)
 			return false
 		}

@@ -1,11 +1,24 @@
 package gate
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
+
+// Unclear reports whether a request has two readings: its path, or its host, which
+// with a dot at its end is another one for a matcher and the same for a server. A
+// matcher's no to it counts for nothing.
+func Unclear(r *http.Request) bool { return Ambiguous(r.URL) || isDotted(r.Host) }
+
+func isDotted(host string) bool {
+	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
+		host = host[:colon]
+	}
+	return strings.HasSuffix(host, ".")
+}
 
 // Ambiguous reports whether a path may mean another one to who reads it next:
 // it has a . or .. or empty segment, a backslash, a ; with what some servers cut
