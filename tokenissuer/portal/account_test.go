@@ -129,6 +129,9 @@ func TestAccountWithoutPasswordGetsItsFirst(t *testing.T) {
 	w.later(time.Minute)
 	form = p.filled("/portal/account/password", "new_password", "a new password")
 	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The new password is set", "Current password")
+	if strings.Contains(textOf(p.page), "signs you out") {
+		t.Error("what has happened is announced")
+	}
 	p.send("POST", "/portal/account/password", form).sees("/portal/account/password", 200, "The new password is set") // pressed twice
 	if s := w.sessions(w.ann.ID); len(s) != 1 || s[0].Source != "mail" || !slices.Equal(s[0].AMR, []string{"otp"}) || !s[0].AuthTime.Equal(signedIn) {
 		t.Errorf("the sign-in is that of before: %+v", s)

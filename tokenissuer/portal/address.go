@@ -45,6 +45,15 @@ func (v *visit) list(kinds []store.IdentifierKind) string {
 	return strings.Join(names[:last], v.words.T("comma")) + v.words.T("or") + names[last]
 }
 
+// noAddress says what is wrong with an address that is of none of these kinds.
+func (v *visit) noAddress(to string, kinds []store.IdentifierKind) *problem {
+	text := v.words.T("login.empty.name", v.list(kinds))
+	if to != "" && len(kinds) == 1 {
+		text = v.words.T("contact.bad." + string(kinds[0]))
+	}
+	return &problem{"username", text}
+}
+
 // addressField asks for an address of these kinds.
 func (v *visit) addressField(kinds []store.IdentifierKind, to, hint string) field {
 	f := field{Name: "username", Label: capital(v.list(kinds)), Value: to, Type: "text", Autocomplete: "username", Hint: hint}

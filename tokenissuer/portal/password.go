@@ -104,10 +104,14 @@ func (v *visit) showChange(status int, c change, wrong *problem) error {
 		mark(fields, wrong, "")
 	}
 	page := view{Menu: !c.expired, Title: v.words.T(title), Done: v.told("password"), Problem: wrong}
+	text := v.words.T(lead)
+	if page.Done != "" { // which says so
+		text = ""
+	}
 	page.Data = struct {
 		Action, Lead, Username, Button string
 		Fields                         []field
-	}{v.r.URL.Path, v.words.T(lead), c.name, v.words.T(button), fields}
+	}{v.r.URL.Path, text, c.name, v.words.T(button), fields}
 	return v.show(status, "password", page)
 }
 

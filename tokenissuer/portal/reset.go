@@ -56,7 +56,7 @@ func (v *visit) reset() error {
 	to := v.typedName("username")
 	kind := account.KindOf(to)
 	if to == "" || !slices.Contains(v.p.addressable(), kind) {
-		return v.showReset(http.StatusBadRequest, to, &problem{"username", v.words.T("login.empty.name", v.list(v.p.addressable()))})
+		return v.showReset(http.StatusBadRequest, to, v.noAddress(to, v.p.addressable()))
 	}
 	return v.sendTo(account.ForReset, kind, to, "/portal/reset/password", func(wrong *problem) error {
 		return v.showReset(http.StatusBadRequest, to, wrong)

@@ -81,7 +81,7 @@ func (v *visit) signup() error {
 	to := v.typedName("username")
 	kind := account.KindOf(to)
 	if to == "" || !slices.Contains(kinds, kind) {
-		return v.showSignup(http.StatusBadRequest, kinds, to, &problem{"username", v.words.T("login.empty.name", v.list(kinds))})
+		return v.showSignup(http.StatusBadRequest, kinds, to, v.noAddress(to, kinds))
 	}
 	return v.sendTo(account.ForSignup, kind, to, "/portal/signup/account", func(wrong *problem) error {
 		return v.showSignup(http.StatusBadRequest, kinds, to, wrong)

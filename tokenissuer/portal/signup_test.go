@@ -16,8 +16,8 @@ func TestPersonOpensAnAccount(t *testing.T) {
 	p := w.person().goes("/authorize")
 	p.sees("/portal/login", 200, "Create an account")
 	p.goes("/portal/signup?p_state="+p.stateOf()).sees("/portal/signup", 200, "E-mail address", "We send a code there")
-	for _, bad := range []string{"", "new", "+8613800138000"} {
-		p.submits("/portal/signup", "username", bad).sees("/portal/signup", 400, "Enter your e-mail address")
+	for bad, says := range map[string]string{"": "Enter your e-mail address", "new": "That is no e-mail address", "+8613800138000": "That is no e-mail address"} {
+		p.submits("/portal/signup", "username", bad).sees("/portal/signup", 400, says)
 	}
 	p.submits("/portal/signup", "username", "new@example.com").sees("/portal/signup/account", 200, "new@example.com", "At least 8 characters")
 	p.submits("/portal/signup/account", "new_password", "a new password").sees("/portal/signup/account", 400, "Enter the code")
