@@ -168,7 +168,7 @@ func TestTheLanguageIsChosenOnThePage(t *testing.T) {
 			b.press("footer a[lang^="+other+"]", "/portal/login")
 			b.lang = other
 			b.seen("login-chosen")
-			b.fill("username", "nobody", "password", "nothing at all")
+			b.fill("username", "nobody-"+l.name, "password", "nothing at all")
 			b.press("form button", "/portal/login")
 			b.seen("login-chosen-wrong") // it stays chosen
 		})

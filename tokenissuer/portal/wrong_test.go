@@ -37,8 +37,8 @@ func TestFormThatIsNotTakenLeadsBackToItsPage(t *testing.T) {
 	}{
 		{"a wrong password", "/portal/login", at("/portal/login"), []string{"username", " ann ", "password", secret}, "not right", "username=ann"},
 		{"no password", "/portal/login", at("/portal/login"), []string{"username", "ann"}, "Enter your password", "username=ann"},
-		{"no address to reset", "/portal/reset", at("/portal/reset"), []string{"username", "nobody"}, "no e-mail address", "username=nobody"},
-		{"no address to sign up", "/portal/signup", at("/portal/signup"), []string{"username", "nobody"}, "no e-mail address", "username=nobody"},
+		{"no address to reset", "/portal/reset", at("/portal/reset"), []string{"username", "nobody"}, "Enter your e-mail address or phone number", "username=nobody"},
+		{"no address to sign up", "/portal/signup", at("/portal/signup"), []string{"username", "nobody"}, "Enter your e-mail address or phone number", "username=nobody"},
 		{"a wrong code", "/portal/code", at("/portal/login").follows("/portal/login").submits("/portal/login", "username", "ann@example.com"), []string{"code", "9"}, "code is not right", ""},
 		{"a short password after a reset", "/portal/reset/password", at("/portal/reset").submits("/portal/reset", "username", "ann@example.com"), []string{"code", "2", "new_password", "short"}, "at least 8", "code=2"},
 		{"a short password at sign-up", "/portal/signup/account", at("/portal/signup").submits("/portal/signup", "username", "new@example.com"), []string{"code", "3", "new_password", "short"}, "at least 8", "code=3"},
