@@ -15,22 +15,14 @@ import (
 // Verdict is what an error of a database means for what was asked of it.
 type Verdict int
 
+// The verdicts. Of Undone nothing happened, for the sake of another transaction, and
+// once more it may succeed. With Lost the connection or the server went away: what
+// was being committed may be there or not, of anything else nothing happened.
 const (
-	// Failed: and it would again.
-	Failed Verdict = iota
-
-	// Taken: a unique value exists.
-	Taken
-
-	// Unfit: a value that no record can have, such as a text with a zero byte.
-	Unfit
-
-	// Undone: nothing of it happened, for the sake of another transaction. Asked
-	// once more it may succeed.
+	Failed Verdict = iota // and it would again
+	Taken                 // a unique value exists
+	Unfit                 // a value that no record can have, such as a text with a zero byte
 	Undone
-
-	// Lost: the connection or the server went away. What was being committed may be
-	// there or not; of anything else nothing happened.
 	Lost
 )
 
@@ -112,7 +104,7 @@ func (m *many) again(ctx context.Context, do func() (sure bool, err error)) erro
 		// The exponent is bounded, and the rest chance: those that were in each other's
 		// way should not meet again.
 		most := time.Millisecond << min(try+1, 8)
-		wait := time.NewTimer(rand.N(most))
+		wait := time.NewTimer(rand.N(most)) //nolint:gosec // chance, not a secret
 		select {
 		case <-wait.C:
 		case <-ctx.Done():

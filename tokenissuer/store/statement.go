@@ -106,7 +106,7 @@ func all[T any](ctx context.Context, s *Store, doing string, q read, scan func(s
 	if err != nil {
 		return nil, failure(doing, err)
 	}
-	rows, err := stmt.QueryContext(ctx, args...)
+	rows, err := stmt.QueryContext(ctx, args...) //nolint:rowserrcheck // collect asks for it
 	if err != nil {
 		return nil, failure(doing, err)
 	}

@@ -79,7 +79,8 @@ func (s *Server) make() error {
 	if err := s.lower(); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "gatehouse", "--auth", "trust",
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, "initdb"), //nolint:gosec // the machine's own
+		"--pgdata", s.data(), "--username", "gatehouse", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = s.folder, &syscall.SysProcAttr{Credential: s.as}
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -92,7 +93,7 @@ func (s *Server) make() error {
 		return err
 	}
 	first := "host all +" + Passworded + " 127.0.0.1/32 scram-sha-256\n"
-	return os.WriteFile(hba, append([]byte(first), rest...), 0o600)
+	return os.WriteFile(hba, append([]byte(first), rest...), 0o600) //nolint:gosec // in a folder that was made above
 }
 
 // Passworded is the role whose members need a password on our servers; everybody
@@ -127,7 +128,7 @@ func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 // start starts the server on its port, the first time on a free one.
 func (s *Server) start() error {
 	if s.port == 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
@@ -145,8 +146,9 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port),
+	defer func() { _ = log.Close() }()                                    // the child has its own
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, "postgres"), "-D", s.data(), //nolint:gosec // the machine's own
+		"-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+s.folder,
 		"-c", "max_connections=300", "-c", "fsync=on", "-c", "full_page_writes=on", "-c", "synchronous_commit=on")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.folder, log, log
