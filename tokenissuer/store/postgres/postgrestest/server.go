@@ -146,7 +146,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()                                    // the child has its own
+	defer func() { _ = log.Close() }()                                                                 // the child has its own
 	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, "postgres"), "-D", s.data(), //nolint:gosec // the machine's own
 		"-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+s.folder,
