@@ -42,6 +42,7 @@ type shared struct {
 
 	// users counts the pool as one and each request under way; who comes to zero
 	// closes. Caddy ends a configuration while its requests are still running.
+	alone  func() // ends what followNodes began
 	users  atomic.Int64
 	closed sync.Once
 
@@ -80,7 +81,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: where.key(), where: where, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules}
+	s := &shared{key: where.key(), where: where, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules, alone: func() {}}
 	s.users.Store(1)
 	if s.key == "" {
 		return s, nil
@@ -98,6 +99,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 		return nil, errors.Join(err, st.Close())
 	}
 	s.state.Follow(s.endStreams)
+	s.followNodes()
 	return s, nil
 }
 
@@ -218,6 +220,7 @@ func (s *shared) close() {
 		s.mu.Lock()
 		s.force.Stop()
 		s.mu.Unlock()
+		s.alone()
 		s.cache.Close()
 		s.streams.Close()
 		if s.state == nil {

@@ -62,7 +62,7 @@ func OpenState(ctx context.Context, st *store.Store, rules KeyRules, report func
 	s := &State{store: st, report: report, notices: make(chan struct{}, 1)}
 	// Before anything is read: what others change meanwhile comes afterwards.
 	var err error
-	if s.changes, err = feed.NewTail(ctx, st, report); err != nil {
+	if s.changes, err = feed.NewTail(ctx, st, clock, report); err != nil {
 		return nil, err
 	}
 	if err := s.Configure(ctx, rules); err != nil {
@@ -119,7 +119,7 @@ func (s *State) Follow(f func(store.Revocation)) {
 func (s *State) ring() *token.Ring { return s.keys.Load() }
 
 // now is the time that all nodes agree on: the database's where they share one.
-func (s *State) now() time.Time { return time.Now().Add(s.changes.Ahead()) }
+func (s *State) now() time.Time { return clock().Add(s.changes.Ahead()) }
 
 // Ahead is how much the clock of the database is ahead of ours.
 func (s *State) Ahead() time.Duration { return s.changes.Ahead() }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,18 +28,24 @@ type cluster struct {
 
 // newCluster starts nodes together on an empty database. The issuer's name is the
 // first one's address, as a load balancer's would be.
-func newCluster(t *testing.T, n int, more string) *cluster {
+func newCluster(t *testing.T, n int, more string, skews ...string) *cluster {
 	t.Helper()
 	c := &cluster{T: t, db: postgrestest.Start(t)}
 	c.url = c.db.Database(t)
 	path := swift(t)
-	for range n {
+	if len(skews) > 0 {
+		path = skewed(t)
+	}
+	for at := range n {
 		i := newInstance(t)
 		i.path = path
 		c.nodes = append(c.nodes, i)
+		if len(skews) > 0 {
+			i.env = append(i.env, "GATEHOUSE_SKEW="+skews[at])
+		}
 		i.env = append(i.env, "DATABASE_URL="+c.url, "ISSUER="+c.nodes[0].site)
 		i.configure("\t\tstore postgres {env.DATABASE_URL} {\n"+more+"\n\t\t}\n\t\tsigning_algorithm ES256\n"+threeClients,
-			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\trespond ok\n}\n")
+			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\treverse_proxy /events {$BACKEND}\n\trespond ok\n}\n")
 		text, err := os.ReadFile(i.file("Caddyfile"))
 		if err != nil {
 			t.Fatal(err)
@@ -52,6 +61,18 @@ func newCluster(t *testing.T, n int, more string) *cluster {
 	all.Wait()
 	c.nodes[0].addAlice()
 	return c
+}
+
+// skewed is the program with a clock that can be wrong.
+func skewed(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gatehouse-skewed")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-tags=nobadger,nomysql,nopgx,skewed", "-ldflags=-s -w", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
 }
 
 // open says whether a token opens a node's gate.
@@ -234,6 +255,7 @@ func TestNodesAndDatabaseMayFail(t *testing.T) {
 
 	// The database goes away for longer than nodes may be behind.
 	last := chains[0].access[len(chains[0].access)-1]
+	streaming := c.nodes[0].stream(last)
 	c.db.Stop()
 	failed.Store(0)
 	work(time.Second, every)
@@ -245,6 +267,11 @@ func TestNodesAndDatabaseMayFail(t *testing.T) {
 		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusServiceUnavailable {
 			t.Errorf("health of a node without its database: %d %s", a.status, a.body)
 		}
+	}
+	select {
+	case <-streaming:
+	case <-time.After(patience):
+		t.Error("a stream goes on although nobody knows whether its token is revoked")
 	}
 	if err := c.db.Restart(); err != nil {
 		t.Fatal(err)
@@ -266,6 +293,67 @@ func TestNodesAndDatabaseMayFail(t *testing.T) {
 		}
 	}
 	t.Logf("%d refreshes answered, %d requests failed beside a stopped database", refreshes.Load(), failed.Load())
+}
+
+// stream is closed when the answer to a request for events ends.
+func (i *instance) stream(token string) <-chan struct{} {
+	i.Helper()
+	i.serve(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: first\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	r, err := http.NewRequestWithContext(i.Context(), http.MethodGet, i.site+"/events", nil)
+	if err != nil {
+		i.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept", "text/event-stream")
+	endless := *i.client
+	endless.Timeout = 0
+	response, err := endless.Do(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		i.Fatalf("%v %v", response, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body)
+	}()
+	return ended
+}
+
+// Three nodes whose clocks are five minutes apart, each from the next, count by one
+// clock: the database's.
+func TestClocksOfNodesMayBeWrong(t *testing.T) {
+	c := newCluster(t, 3, "", "-5m", "0s", "5m")
+	for turn := range 3 {
+		got := c.nodes[turn].earn(byPassword("phone"))
+		for _, n := range c.nodes {
+			if !n.open(got.Access) {
+				t.Errorf("node %d's token is refused by %s", turn, n.site)
+			}
+		}
+		if a := c.nodes[(turn+1)%3].must(http.MethodGet, "/userinfo", "", bearer(got.Access)); a.status != http.StatusOK {
+			t.Errorf("userinfo: %d %s", a.status, a.body)
+		}
+		c.nodes[(turn+2)%3].earn(byRefresh("phone", got.Refresh))
+	}
+	for n, want := range []string{"3", "0", "-3"} { // hundreds of seconds, or -3e+02
+		line := metricLine(c.nodes[n].metrics(), "gatehouse_store_clock_ahead_seconds ")
+		if want != "0" && !strings.HasPrefix(line, want) && !strings.HasPrefix(line, strings.Replace(want, "3", "299", 1)) {
+			t.Errorf("node %d is said to be %q seconds behind the database", n, line)
+		}
+	}
+}
+
+// metricLine is what stands behind a name.
+func metricLine(metrics, name string) string {
+	_, after, _ := strings.Cut(metrics, "\n"+name)
+	line, _, _ := strings.Cut(after, "\n")
+	return line
 }
 
 // A node that was stopped for a while knows, when it goes on, what happened meanwhile.

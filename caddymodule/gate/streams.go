@@ -210,6 +210,14 @@ func (s *Streams) Close() {
 	}
 }
 
+// EndUnknown ends every stream of the embedded issuer while nobody knows what is
+// revoked.
+func (s *Streams) EndUnknown() {
+	for _, one := range s.all() {
+		one.end(errStreamsClosed)
+	}
+}
+
 // of copies a group, so that nothing is ended under the lock.
 func (s *Streams) of(groups map[string]group, id string) (all []*stream) {
 	s.mu.Lock()

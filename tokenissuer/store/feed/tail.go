@@ -32,20 +32,21 @@ type Tail struct {
 	stale  bool                        // they are to be read again
 	report func(error)
 
-	origin time.Time    // of the two below, whose clock never jumps
+	clock  func() time.Time
+	origin time.Time    // from which asOf counts, by a clock that never jumps
 	asOf   atomic.Int64 // everything that was committed before is in effect here
-	ahead  atomic.Int64 // the database's clock less our own
+	ahead  atomic.Int64 // the database's clock less ours
 	lost   bool         // the last look failed
 }
 
 // NewTail takes a place in the changes: what is read from the store afterwards
 // misses nothing that Run does not bring. A store of one process has no changes of
-// others, and nil as its tail.
-func NewTail(ctx context.Context, st *store.Store, report func(error)) (*Tail, error) {
+// others, and nil as its tail. clock is this machine's.
+func NewTail(ctx context.Context, st *store.Store, clock func() time.Time, report func(error)) (*Tail, error) {
 	if !st.Shared() {
 		return nil, nil
 	}
-	t := &Tail{store: st, origin: time.Now(), report: report}
+	t := &Tail{store: st, clock: clock, origin: time.Now(), report: report}
 	var err error
 	if t.cursor, err = st.Position(ctx); err != nil {
 		return nil, fmt.Errorf("finding a place in the changes: %w", err)
@@ -138,14 +139,13 @@ var errFollowing = errors.New("the changes of other nodes are followed again")
 
 // look reads changes once and brings them into effect.
 func (t *Tail) look(ctx context.Context) (more bool, err error) {
-	began := time.Now()
-	changes, clock, more, err := t.store.Changes(ctx, t.cursor, began)
+	began, ours := time.Now(), t.clock()
+	changes, theirs, more, err := t.store.Changes(ctx, t.cursor, began)
 	if err != nil {
 		return false, err
 	}
-	took := time.Since(began)
-	t.ahead.Store(int64(clock.Sub(began.Add(took / 2))))
-	now := began.Add(t.Ahead())
+	t.ahead.Store(int64(theirs.Sub(ours.Add(time.Since(began) / 2))))
+	now := ours.Add(t.Ahead())
 	for _, c := range changes {
 		t.store.Hear(now, c.Revoked)
 		t.stale = t.stale || c.Keys
@@ -168,7 +168,7 @@ func (t *Tail) anew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().Add(t.Ahead())
+	now := t.clock().Add(t.Ahead())
 	revoked, err := t.store.Revocations(ctx, now)
 	if err != nil {
 		return err

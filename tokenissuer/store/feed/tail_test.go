@@ -43,7 +43,7 @@ func startNode(t *testing.T, url string) *node {
 	if n.st, err = postgres.Open(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
-	n.tail, err = feed.NewTail(t.Context(), n.st, func(err error) {
+	n.tail, err = feed.NewTail(t.Context(), n.st, time.Now, func(err error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.told = append(n.told, err.Error())

@@ -1,7 +1,11 @@
 package caddymodule
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 // nodesBehind reads how far each open store's changes by other nodes have been
@@ -38,4 +42,38 @@ func (nodesBehind) Collect(all chan<- prometheus.Metric) {
 		all <- prometheus.MustNewConstMetric(behindSeconds, prometheus.GaugeValue, behind)
 		all <- prometheus.MustNewConstMetric(aheadSeconds, prometheus.GaugeValue, ahead)
 	}
+}
+
+// followNodes ends the streams of a node that does not hear of the others: those
+// requests were let in while it did, and nobody can say any more that they may go on.
+func (s *shared) followNodes() {
+	if _, many := s.state.Behind(); !many {
+		return
+	}
+	done := make(chan struct{})
+	s.alone = func() { close(done) }
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			if i := s.newest(); i != nil && !i.Current() {
+				s.streams.EndUnknown()
+			}
+		}
+	}()
+}
+
+// newest is the issuer that serves.
+func (s *shared) newest() *tokenissuer.Issuer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.issuers); n > 0 {
+		return s.issuers[n-1]
+	}
+	return nil
 }
