@@ -59,7 +59,7 @@ var places = map[string]place{
 	// Which database the issuer runs on is its caller's choice.
 	"tokenissuer": {
 		ours: []string{
-			"tokenissuer/oauth", "tokenissuer/token", "tokenissuer/message", "tokenissuer/store", "tokenissuer/store/feed",
+			"tokenissuer/oauth", "tokenissuer/token", "tokenissuer/message", "tokenissuer/store", "tokenissuer/store/feed", "tokenissuer/store/move",
 			"tokenissuer/hashing", "tokenissuer/account", "tokenissuer/client", "tokenissuer/grant", "tokenissuer/portal",
 		},
 	},

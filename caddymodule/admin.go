@@ -58,25 +58,36 @@ func (Admin) Routes() []caddy.AdminRoute {
 	} {
 		routes = append(routes, caddy.AdminRoute{Pattern: r.pattern, Handler: caddy.AdminHandlerFunc(r.op.serve)})
 	}
-	return routes
+	return append(routes,
+		caddy.AdminRoute{Pattern: "POST " + adminBase + "/backup", Handler: caddy.AdminHandlerFunc(copier(backUp).serve)},
+		caddy.AdminRoute{Pattern: "POST " + adminBase + "/export", Handler: caddy.AdminHandlerFunc(copier(export).serve)})
 }
 
-// serve runs an operation on the issuer that is active now. After a reload that
-// failed the admin endpoint belongs to the configuration that never ran.
-func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
+// leased is what serves now, with a lease that the caller releases. After a reload
+// that failed the admin endpoint belongs to the configuration that never ran.
+func leased(r *http.Request) (*running, error) {
 	if r.Method == http.MethodPost {
 		// A page in the operator's browser can post a form here, and no JSON.
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-			return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("expected application/json")}
+			return nil, caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("expected application/json")}
 		}
 	}
 	app, err := caddy.ActiveContext().AppIfConfigured("token_issuer")
 	if err != nil || !app.(*App).issuing {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no token issuer is configured")}
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no token issuer is configured")}
 	}
 	run, err := app.(*App).lease(r.Context())
 	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	return run, nil
+}
+
+// serve runs an operation on the issuer that is active now.
+func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
+	run, err := leased(r)
+	if err != nil {
+		return err
 	}
 	defer run.release()
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
@@ -102,6 +113,7 @@ func statusOf(err error) int {
 		{tokenissuer.ErrAnnounced, http.StatusConflict},
 		{tokenissuer.ErrState, http.StatusConflict},
 		{tokenissuer.ErrInvalid, http.StatusBadRequest},
+		{errNoFile, http.StatusBadRequest},
 		{store.ErrUnavailable, http.StatusServiceUnavailable},
 	} {
 		if errors.Is(err, known.err) {

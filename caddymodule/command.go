@@ -18,12 +18,14 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "issuer",
-		Usage: "user|client|key …",
-		Short: "Manages the users, clients and keys of the running token issuer",
+		Usage: "user|client|key|backup|restore|export|import …",
+		Short: "Manages the users, clients, keys and records of the token issuer",
 		Long: `
 Manages the token issuer of the running instance through Caddy's admin API at
 '` + caddy.DefaultAdminListen + `'. Name another endpoint with --address, or the
-configuration that says where it is with --config.
+configuration that says where it is with --config. 'restore' and 'import', and
+'backup' and 'export' with --stopped, work on the store of a configuration that no
+server runs with.
 
 Prints a table, or JSON with --json. On failure it prints one line and exits
 with a status that is not zero.`,
@@ -31,7 +33,7 @@ with a status that is not zero.`,
 	})
 }
 
-// addCommands adds `user`, `client` and `key`.
+// addCommands adds `user`, `client`, `key` and what copies the store.
 func addCommands(root *cobra.Command) {
 	adminFlags(root)
 	root.RunE, root.Args = needSubcommand, cobra.ArbitraryArgs
@@ -56,7 +58,7 @@ func addCommands(root *cobra.Command) {
 		show("list", "Lists the signing keys", cobra.NoArgs, keyTable, func([]string) string { return "/keys" }),
 		keyRotate())
 
-	root.AddCommand(user, client, key)
+	root.AddCommand(user, client, key, backupCommand(), restoreCommand(), exportCommand(), importCommand())
 }
 
 // adminFlags adds what says where the running instance is, and how to print.
@@ -115,6 +117,20 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 
 // callPath sends a request to the admin API of the running instance.
 func callPath(c *cobra.Command, method, path string, body any) ([]byte, error) {
+	answer, err := ask(c, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Close() }()
+	text, err := io.ReadAll(answer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return text, nil
+}
+
+// ask is callPath for an answer that may be of any size.
+func ask(c *cobra.Command, method, path string, body any) (io.ReadCloser, error) {
 	flag := func(name string) string { return c.Flag(name).Value.String() }
 	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
 	if err != nil {
@@ -135,12 +151,7 @@ func callPath(c *cobra.Command, method, path string, body any) ([]byte, error) {
 	if err != nil {
 		return nil, plain(address, err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	return text, nil
+	return answer.Body, nil
 }
 
 // plain takes the message out of an error that quotes the admin API's answer.

@@ -29,20 +29,32 @@ func beside(path, what string) string { return path + "." + what }
 // writing go on meanwhile. The process that has the store open calls it, one at a
 // time.
 func BackUp(ctx context.Context, path string) (*os.File, error) {
-	into := beside(path, "backup")
-	f, err := copied(ctx, path, into)
-	if err != nil {
-		return nil, fmt.Errorf("store %s: backup: %w", path, err)
-	}
-	return f, nil
+	return copied(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}})
 }
 
-func copied(ctx context.Context, path, into string) (*os.File, error) {
-	if err := remove(into); err != nil {
-		return nil, err
+// BackUpStopped is BackUp of a store that no process has open. Its schema stays as
+// it is.
+func BackUpStopped(ctx context.Context, path string) (*os.File, error) {
+	fail := func(err error) (*os.File, error) { return nil, fmt.Errorf("store %s: %w", path, err) }
+	if _, err := os.Stat(path); err != nil {
+		return fail(errors.Unwrap(err))
 	}
-	if err := vacuum(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)"}}, into); err != nil {
-		return nil, errors.Join(err, remove(into))
+	lock, err := acquire(ctx, path)
+	if err != nil {
+		return fail(err)
+	}
+	f, err := copied(ctx, path, untouched(path))
+	return f, errors.Join(err, lock.Close())
+}
+
+func copied(ctx context.Context, path string, query url.Values) (*os.File, error) {
+	into := beside(path, "backup")
+	err := remove(into)
+	if err == nil {
+		err = vacuum(ctx, path, query, into)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: copying: %w", path, errors.Join(err, remove(into)))
 	}
 	f, err := os.Open(into)
 	return f, errors.Join(err, os.Remove(into))

@@ -1,0 +1,314 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/move"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
+)
+
+func backupCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "backup FILE [--force] [--stopped]",
+		Short: "Copies a SQLite store while it is in use",
+		Long: `Copies the SQLite store of the running instance, as it is at one moment, to a file that is
+checked before it gets its name. The copy holds everything: accounts, password hashes and keys.`,
+		Args: oneArg("FILE"),
+	}
+	force, stopped := copyFlags(c)
+	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+		var found sqlite.Copy
+		err := writeNew(args[0], *force, func(f *os.File) (err error) {
+			from, err := backupFrom(ctx, c, *stopped)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(f, from)
+			if err := errors.Join(err, from.Close()); err != nil {
+				return fmt.Errorf("copying: %w", err)
+			}
+			found, err = sqlite.Verify(ctx, f.Name())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		tellOfKeys(c, found.Keys, found.Sealed)
+		return printCopy(c, args[0], found)
+	})
+	return c
+}
+
+// backupFrom is a backup to be read: from the running instance, or of a store that
+// nobody has open.
+func backupFrom(ctx context.Context, c *cobra.Command, stopped bool) (io.ReadCloser, error) {
+	if !stopped {
+		return ask(c, http.MethodPost, adminBase+"/backup", nil)
+	}
+	where, err := configured(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if where.file == "" {
+		return nil, errNoFile
+	}
+	return sqlite.BackUpStopped(ctx, where.file)
+}
+
+func restoreCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore FILE [--config CADDYFILE]",
+		Short: "Puts a backup in the place of a SQLite store that no server runs on",
+		Long: `Puts a backup in the place of the SQLite store that the configuration names, by default the
+Caddyfile of this folder. The store that is there is kept beside it under another name. What
+happened after the backup is forgotten, revocations too.`,
+		Args: oneArg("FILE"),
+		RunE: interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+			where, err := configured(ctx, c)
+			if err != nil {
+				return err
+			}
+			if where.file == "" {
+				return errNoFile
+			}
+			done, err := sqlite.Restore(ctx, where.file, args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			tellOfKeys(c, done.Keys, done.Sealed)
+			if done.Kept != "" {
+				_, _ = fmt.Fprintln(c.ErrOrStderr(), "The store before is kept as "+done.Kept)
+			}
+			return printCopy(c, done.Store, done)
+		}),
+	}
+}
+
+func exportCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "export FILE [--force] [--stopped]",
+		Short: "Writes all records for another database; - is standard output",
+		Long: `Writes all records of the running instance, as they are at one moment, to a file that import
+reads into another database; - is standard output. What is answered after that moment is not in
+it: to move without losing a sign-in, stop the server and say --stopped, which reads the store
+that --config names. The file holds everything: accounts, password hashes and keys.`,
+		Args: oneArg("FILE"),
+	}
+	force, stopped := copyFlags(c)
+	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+		if args[0] == "-" {
+			moved, err := exportTo(ctx, c, *stopped, c.OutOrStdout())
+			if err == nil {
+				tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+			}
+			return err
+		}
+		var moved move.Moved
+		err := writeNew(args[0], *force, func(f *os.File) (err error) {
+			moved, err = exportTo(ctx, c, *stopped, f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+		return printMoved(c, moved)
+	})
+	return c
+}
+
+// exportTo writes an export, and has looked that it is whole.
+func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer) (move.Moved, error) {
+	if !stopped {
+		from, err := ask(c, http.MethodPost, adminBase+"/export", nil)
+		if err != nil {
+			return move.Moved{}, err
+		}
+		defer func() { _ = from.Close() }()
+		return move.Check(io.TeeReader(from, to))
+	}
+	where, err := configured(ctx, c)
+	if err != nil {
+		return move.Moved{}, err
+	}
+	st, err := where.open(ctx)
+	if err != nil {
+		return move.Moved{}, err
+	}
+	moved, err := move.Export(ctx, st, to)
+	return moved, errors.Join(err, st.Close())
+}
+
+func importCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE [--config CADDYFILE]",
+		Short: "Stores an export in a database that has no records yet; - is standard input",
+		Long: `Stores all records of an export in the database that the configuration names, by default the
+Caddyfile of this folder, or nothing at all. No server may have been started on that database:
+it would have made keys of its own. - is standard input.`,
+		Args: oneArg("FILE"),
+		RunE: interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+			name, from := args[0], c.InOrStdin()
+			if name != "-" {
+				f, err := os.Open(name)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
+				}
+				defer func() { _ = f.Close() }()
+				from = f
+			}
+			where, err := configured(ctx, c)
+			if err != nil {
+				return err
+			}
+			st, err := where.open(ctx)
+			if err != nil {
+				return err
+			}
+			moved, err := move.Import(ctx, st, from)
+			if errors.Is(err, move.ErrNotEmpty) {
+				name = "store " + where.key()
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			if err := errors.Join(err, st.Close()); err != nil {
+				return err
+			}
+			tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+			return printMoved(c, moved)
+		}),
+	}
+}
+
+func copyFlags(c *cobra.Command) (force, stopped *bool) {
+	return c.Flags().Bool("force", false, "Replace FILE if it is there"),
+		c.Flags().Bool("stopped", false, "Of the store that --config names, which no server has open")
+}
+
+// interruptible has a command end at Ctrl-C with nothing half done.
+func interruptible(do func(context.Context, *cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return do(ctx, c, args)
+	}
+}
+
+// configured is the database of the configuration that a command names.
+func configured(ctx context.Context, c *cobra.Command) (database, error) {
+	text, file, _, err := caddycmd.LoadConfig(c.Flag("config").Value.String(), c.Flag("adapter").Value.String())
+	if err != nil {
+		return database{}, err
+	}
+	if text == nil {
+		return database{}, errors.New("no configuration: say with --config which one names the store")
+	}
+	var config struct {
+		Apps struct {
+			Issuer *App `json:"token_issuer"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return database{}, fmt.Errorf("%s: %w", file, err)
+	}
+	app := config.Apps.Issuer
+	if app == nil {
+		return database{}, fmt.Errorf("%s configures no token_issuer", file)
+	}
+	r := &reader{repl: caddy.NewReplacer()}
+	_, where := app.secrets(r)
+	if r.err != nil {
+		return database{}, r.err
+	}
+	if where, err = where.check(ctx); err != nil {
+		return database{}, placed("token_issuer: "+err.Error(), app.storeAt())
+	}
+	return where, nil
+}
+
+// writeNew writes a file for its user alone, which has its name when it is whole
+// and on the disk. What is there already stays, unless force is said.
+func writeNew(name string, force bool, write func(*os.File) error) error {
+	free := func() error {
+		if _, err := os.Lstat(name); err == nil && !force {
+			return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
+		}
+		return nil
+	}
+	if err := free(); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // unless it has its name
+	if err := errors.Join(write(f), f.Sync(), f.Close(), free()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// tellOfKeys says what the keys of a copy are worth to whoever has it.
+func tellOfKeys(c *cobra.Command, keys, sealed int64) {
+	text := "Its keys are not sealed: whoever reads it can sign tokens. See key_encryption_key."
+	switch {
+	case keys == 0:
+		return
+	case sealed == keys:
+		text = "Its keys are sealed: without the key_encryption_key of now it is of no use. Keep that elsewhere."
+	case sealed > 0:
+		text = "Some of its keys are not sealed: whoever reads it can sign tokens. The others need the key_encryption_key of now."
+	}
+	_, _ = fmt.Fprintln(c.ErrOrStderr(), text)
+}
+
+func printCopy(c *cobra.Command, name string, found any) error {
+	answer, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	return printAnswer(c, answer, rows("FILE\tBYTES\tSCHEMA\tACCOUNTS\tKEYS\tSEALED", func(f sqlite.Copy) []string {
+		return []string{name, fmt.Sprint(f.Bytes), fmt.Sprint(f.Schema), fmt.Sprint(f.Accounts), fmt.Sprint(f.Keys), fmt.Sprint(f.Sealed)}
+	}))
+}
+
+func printMoved(c *cobra.Command, moved move.Moved) error {
+	answer, err := json.Marshal(moved)
+	if err != nil {
+		return err
+	}
+	return printAnswer(c, answer, func(out io.Writer, _ []byte) error {
+		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		_, _ = fmt.Fprintln(w, "TABLE\tROWS")
+		for _, name := range slices.Sorted(maps.Keys(moved.Rows)) {
+			_, _ = fmt.Fprintf(w, "%s\t%d\n", name, moved.Rows[name])
+		}
+		return w.Flush()
+	})
+}
