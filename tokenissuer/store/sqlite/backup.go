@@ -220,7 +220,7 @@ func aside(path string, now time.Time) (kept string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	kept = path + ".before-" + now.UTC().Format("20060102T150405Z")
+	kept = path + ".before-" + now.UTC().Format("20060102T150405.000Z")
 	if err := os.Link(path, kept); err != nil {
 		return "", err
 	}

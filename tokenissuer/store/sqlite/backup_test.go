@@ -145,7 +145,7 @@ func TestRestoreKeepsWhatWasThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := sqlite.Restore(t.Context(), path, backup, now)
-	if err != nil || r.Kept != path+".before-20261121T100000Z" || r.Store != path || r.Schema < 6 {
+	if err != nil || r.Kept != path+".before-20261121T100000.000Z" || r.Store != path || r.Schema < 6 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
