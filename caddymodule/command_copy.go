@@ -42,7 +42,7 @@ checked before it gets its name. The copy holds everything: accounts, password h
 			}
 			_, err = io.Copy(f, from)
 			if err := errors.Join(err, from.Close()); err != nil {
-				return fmt.Errorf("copying: %w", err)
+				return brokenOff(err)
 			}
 			found, err = sqlite.Verify(ctx, f.Name())
 			return err
@@ -142,7 +142,8 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 			return move.Moved{}, err
 		}
 		defer func() { _ = from.Close() }()
-		return move.Check(io.TeeReader(from, to))
+		moved, err := move.Check(io.TeeReader(from, to))
+		return moved, brokenOff(err)
 	}
 	where, err := configured(ctx, c)
 	if err != nil {
@@ -154,6 +155,14 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 	}
 	moved, err := move.Export(ctx, st, to)
 	return moved, errors.Join(err, st.Close())
+}
+
+// brokenOff is err of reading what the server sends.
+func brokenOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the server broke off, and its log says why: %w", err)
+	}
+	return err
 }
 
 func importCommand() *cobra.Command {

@@ -1,0 +1,124 @@
+package caddymodule
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// inStore runs SQL in the store of a world that is being served.
+func (w *world) inStore(text string) {
+	w.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "store", "issuer.db"))
+	if err == nil {
+		_, err = db.ExecContext(w.Context(), "PRAGMA busy_timeout = 5000; "+text)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// remembered are the actions that the store remembers.
+func (w *world) remembered() (actions []string) {
+	w.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "store", "issuer.db"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(w.Context(), `SELECT action FROM events ORDER BY n`)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var action string
+		if err := rows.Scan(&action); err != nil {
+			w.Fatal(err)
+		}
+		actions = append(actions, action)
+	}
+	if err := rows.Err(); err != nil {
+		w.Fatal(err)
+	}
+	return actions
+}
+
+func TestCopiesOfTheStoreAreRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	w.must("", []string{"user", "add", "alice"})
+	backup, moving := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "moving")
+	w.must("", []string{"backup", backup}, "ACCOUNTS", "SEALED")
+	w.must("", []string{"export", moving, "--json"}, `"accounts": 1`, `"sha256"`)
+	w.must("", []string{"export", "-"}, `{"format":"gatehouse-export","version":1}`, `"alice"`)
+	if got := w.remembered(); len(got) < 3 || !slices.Equal(got[len(got)-3:], []string{"store.backup", "store.export", "store.export"}) {
+		t.Errorf("%q", got)
+	}
+	for _, name := range []string{backup, moving} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// An export that broke off is no export, however much of it has arrived.
+func TestBrokenExportLeavesNoFile(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	var b strings.Builder
+	for n := range 1000 {
+		attributes := "{}"
+		if n == 999 {
+			attributes = "broken"
+		}
+		fmt.Fprintf(&b, `INSERT INTO accounts (id, name, nickname, zone_info, locale, password_hash, password_set, password_expire, state, created, updated, attributes)
+			VALUES ('%d', '%s', '', '', '', '', 0, 0, 'active', 1, 1, '%s');`, n, strings.Repeat("x", 200), attributes)
+	}
+	w.inStore(b.String())
+	folder := t.TempDir()
+	w.fails([]string{"export", filepath.Join(folder, "moving")}, "the server broke off, and its log says why: ")
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if log, err := os.ReadFile(w.log); err != nil || !strings.Contains(string(log), "a copy of the store was not finished") {
+		t.Errorf("the log does not say why: %v", err)
+	}
+	// The next one finds nobody in its way, and says at once what it knows at once.
+	w.inStore(`UPDATE accounts SET attributes = '{}'; ALTER TABLE sessions ADD COLUMN risk BIGINT`)
+	w.fails([]string{"export", filepath.Join(folder, "moving")}, "EOF")
+	w.inStore(`ALTER TABLE sessions DROP COLUMN risk; ALTER TABLE keys ADD COLUMN risk BIGINT`)
+	w.fails([]string{"export", filepath.Join(folder, "moving")}, "keys: this database has a column risk that this program does not know: take the newer program")
+	w.inStore(`ALTER TABLE keys DROP COLUMN risk`)
+	w.must("", []string{"export", filepath.Join(folder, "moving")}, "accounts          1000")
+}
+
+func TestOneCopyAtATime(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	copying.Lock()
+	w.fails([]string{"export", "-"}, "another copy of the store is being made: try again when it is done")
+	copying.Unlock()
+	w.must("", []string{"export", "-"})
+}
+
+// A page in the operator's browser can make it post, and no JSON.
+func TestPagesMakeNoCopies(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	for _, path := range []string{"/token_issuer/backup", "/token_issuer/export"} {
+		if status, text := w.admin(http.MethodPost, path, "{}", "Content-Type: text/plain"); status != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	if got := w.remembered(); slices.Contains(got, "store.backup") || slices.Contains(got, "store.export") {
+		t.Errorf("%q", got)
+	}
+}
