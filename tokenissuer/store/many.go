@@ -115,6 +115,14 @@ func (m *many) again(ctx context.Context, do func() (sure bool, err error)) erro
 	return fmt.Errorf("in the way of others %d times", tries)
 }
 
+// connect takes a connection of the pool, or makes one. Both can hang where the
+// network does.
+func connect(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionMost)
+	defer cancel()
+	return db.Conn(ctx)
+}
+
 // part takes leave of a connection. Where the server went away, or became another's
 // copy that cannot write, nobody else should get it.
 func (m *many) part(conn *sql.Conn, err error) {
@@ -142,7 +150,7 @@ func (s *Store) alongside(ctx context.Context, a *application) error {
 // attempt makes the transaction once. It is sure that nothing happened unless the
 // commit got no answer.
 func (s *Store) attempt(ctx context.Context, a *application) (sure bool, err error) {
-	conn, err := s.write.db.Conn(ctx)
+	conn, err := connect(ctx, s.write.db)
 	if err != nil {
 		return true, err
 	}
@@ -178,7 +186,7 @@ func (s *Store) ask(ctx context.Context, q read, args []any, use func(*sql.Rows)
 }
 
 func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.Rows) error) (err error) {
-	conn, err := s.read.db.Conn(ctx)
+	conn, err := connect(ctx, s.read.db)
 	if err != nil {
 		return err
 	}
@@ -199,6 +207,8 @@ func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.R
 // sweepMany is one step of a Sweep. To remove twice is to remove.
 func (s *Store) sweepMany(ctx context.Context, text string, args ...any) (removed int64, err error) {
 	err = s.many.again(ctx, func() (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, transactionMost)
+		defer cancel()
 		result, err := s.write.db.ExecContext(ctx, text, args...)
 		if err == nil {
 			removed, err = result.RowsAffected()

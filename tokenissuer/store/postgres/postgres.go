@@ -57,9 +57,29 @@ func (a *Address) open() *sql.DB {
 	db := stdlib.OpenDB(*w.config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 		*config = *a.way.Load().config.Copy()
 		return nil
-	}))
+	}), stdlib.OptionShouldPing(doubtful))
 	size(db, w.connections)
 	return db
+}
+
+const (
+	// A connection that was not used for so long may be dead without our knowing.
+	quietMost = time.Second
+
+	// pingMost is how long one may take to say that it is not.
+	pingMost = time.Second
+)
+
+// doubtful asks a connection whether it lives, briefly: behind a cut line each of
+// the pool would otherwise cost a request all the time it has. One that does not
+// answer is closed with that, and is found so.
+func doubtful(ctx context.Context, c stdlib.ShouldPingParams) bool {
+	if c.IdleDuration < quietMost {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingMost)
+	defer cancel()
+	return c.Conn.Ping(ctx) != nil
 }
 
 // open makes a pool that goes this way, with parameters of its own.
