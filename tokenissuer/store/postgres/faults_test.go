@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -302,4 +303,50 @@ func TestKilledProcessLosesNothingItToldOf(t *testing.T) {
 		cmd.Stderr = os.Stderr
 		return cmd
 	})
+}
+
+// TestStandbyTakesOver: the server dies, its copy is promoted, and writers who know
+// both go on with nothing lost.
+func TestStandbyTakesOver(t *testing.T) {
+	first := postgrestest.Start(t)
+	text := first.Database(t)
+	second := first.Standby(t)
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = second.Host() + "," + first.Host() // the standby first: it has to be passed over
+	st := open(t, postgrestest.With(u.String(), "target_session_attrs", "read-write"))
+	stop := writers(t, st, 4)
+	await(t, st, 100)
+	first.Kill()
+	second.Promote(t)
+	if _, err := st.Account(t.Context(), "x"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a look-up after the change: %v", err)
+	}
+	await(t, st, 100)
+	good, unsure := kept(t, st, stop())
+	t.Logf("%d told of, %d unsure", good, unsure)
+}
+
+// TestServerThatMayOnlyBeReadIsLeft: a primary that became a standby still answers,
+// and its connections are good for nothing.
+func TestServerThatMayOnlyBeReadIsLeft(t *testing.T) {
+	s := postgrestest.Start(t)
+	text := s.Database(t)
+	st := open(t, text)
+	stop := writers(t, st, 2)
+	await(t, st, 20)
+	operator := postgrestest.With(text, "default_transaction_read_only", "off")
+	postgrestest.Exec(t, operator, "ALTER SYSTEM SET default_transaction_read_only = on")
+	postgrestest.Exec(t, operator, "SELECT pg_reload_conf()")
+	if _, err := st.Keys(t.Context()); err != nil { // to look is allowed
+		t.Error(err)
+	}
+	postgrestest.Exec(t, operator, "ALTER SYSTEM RESET default_transaction_read_only")
+	postgrestest.Exec(t, operator, "SELECT pg_reload_conf()")
+	await(t, st, 20)
+	if good, unsure := kept(t, st, stop()); unsure > 0 || good < 40 {
+		t.Errorf("%d told of, %d given up", good, unsure)
+	}
 }

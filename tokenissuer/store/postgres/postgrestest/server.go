@@ -138,7 +138,7 @@ func (s *Server) start() error {
 		}
 	}
 	address := url.URL{
-		Scheme: "postgres", User: url.User("gatehouse"), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
+		Scheme: "postgres", User: url.User("gatehouse"), Host: s.Host(),
 		Path: "/postgres", RawQuery: "sslmode=disable",
 	}
 	s.admin = address.String()
