@@ -203,6 +203,7 @@ type passage struct {
 	pass     *gate.Pass
 	brought  *login.Brought // our cookies, which nobody behind gets to see
 	byCookie bool           // the token came in one
+	signIn   string         // of that one
 	renewed  bool           // the answer sets it anew
 
 	// Of a request that another proxy asks about:

@@ -188,7 +188,7 @@ func (w *world) forgetEarned() {
 		w.Fatal(err)
 	}
 	for _, l := range app.(*App).running.Load().logins {
-		l.Memory = login.NewMemory()
+		l.Memory = login.NewMemory(func(string) {})
 	}
 }
 

@@ -39,7 +39,11 @@ func (g *Gate) checkCookie(w http.ResponseWriter, run *running, p *passage, r *h
 		return g.gate.Check(r, now)
 	}
 	p.byCookie = cause == nil
-	return g.gate.CheckCookie(r, raw, cause, now)
+	pass, err := g.gate.CheckCookie(r, raw, cause, now)
+	if err == nil && pass.Claims != nil {
+		pass.SignIn = p.signIn
+	}
+	return pass, err
 }
 
 // headerFirst reports whether the cookie is not looked at.
@@ -84,6 +88,7 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 	if err != nil {
 		return "", err
 	}
+	p.signIn = s.SignIn()
 	l := run.logins[s.Client]
 	if !s.Due(now) || l == nil {
 		return s.Access, nil

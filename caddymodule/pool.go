@@ -81,7 +81,9 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: where.key(), where: where, cache: cache, streams: gate.NewStreams(), earned: login.NewMemory(), governed: rules, alone: func() {}}
+	s := &shared{key: where.key(), where: where, cache: cache, governed: rules, alone: func() {}}
+	s.earned = login.NewMemory(func(signIn string) { s.streams.EndSignIn(signIn) })
+	s.streams = gate.NewStreams(s.earned.Gone)
 	s.users.Store(1)
 	if s.key == "" {
 		return s, nil

@@ -26,6 +26,8 @@ type Streams struct {
 	mu       sync.Mutex
 	byToken  map[string]group // by jti; tokens of the embedded issuer
 	byClient map[string]group // the same
+	bySignIn map[string]group // by the sign-in of a browser, whoever's token it is
+	gone     func(signIn string) bool
 	open     int
 	closed   bool
 }
@@ -35,12 +37,14 @@ type group map[*stream]struct{}
 
 type stream struct {
 	claims *token.Claims
+	signIn string // "" where no cookie brought the token
 	end    func(error)
 }
 
-// NewStreams makes an empty register.
-func NewStreams() *Streams {
-	return &Streams{byToken: map[string]group{}, byClient: map[string]group{}}
+// NewStreams makes an empty register. gone says whether a browser's sign-in has been
+// ended; nil: none ever is.
+func NewStreams(gone func(signIn string) bool) *Streams {
+	return &Streams{byToken: map[string]group{}, byClient: map[string]group{}, bySignIn: map[string]group{}, gone: gone}
 }
 
 // IsStream reports whether the answer to a request may be without end: an
@@ -101,11 +105,11 @@ func (g *Gate) Stream(ctx context.Context, s *Streams, p *Pass, now time.Time) (
 // expires or is revoked. finish is called once the request is answered.
 func (g *Gate) Watch(s *Streams, p *Pass, now time.Time, end func(error)) (finish func()) {
 	i := g.trusted.issuers[p.Claims.Issuer]
-	one := &stream{p.Claims, end}
+	one := &stream{p.Claims, p.SignIn, end}
 	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { end(errStreamExpired) })
 	s.add(one, !i.want.Foreign)
 	// What was revoked since the token was checked found no stream to end.
-	if i.revoked != nil && i.revoked.Revoked(p.Claims) {
+	if i.revoked != nil && i.revoked.Revoked(p.Claims) || p.SignIn != "" && s.gone != nil && s.gone(p.SignIn) {
 		end(errRevoked)
 	}
 	return func() {
@@ -134,6 +138,9 @@ func (s *Streams) add(one *stream, embedded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open++
+	if one.signIn != "" {
+		join(s.bySignIn, one.signIn, one)
+	}
 	if embedded {
 		if s.closed {
 			one.end(errStreamsClosed)
@@ -147,6 +154,9 @@ func (s *Streams) remove(one *stream, embedded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--
+	if one.signIn != "" {
+		leave(s.bySignIn, one.signIn, one)
+	}
 	if embedded {
 		leave(s.byToken, one.claims.ID, one)
 		leave(s.byClient, one.claims.ClientID, one)
@@ -187,6 +197,14 @@ func (s *Streams) EndClient(id string, until time.Time) {
 		if one.claims.IssuedAt <= until.Unix() {
 			one.end(errRevoked)
 		}
+	}
+}
+
+// EndSignIn ends the streams that a browser's sign-in has begun. A token of a foreign
+// issuer goes on being good, and is not revoked.
+func (s *Streams) EndSignIn(id string) {
+	for _, one := range s.of(s.bySignIn, id) {
+		one.end(errRevoked)
 	}
 }
 

@@ -48,7 +48,7 @@ func pass(t *testing.T, s *scene, g *gate.Gate, subject string) *gate.Pass {
 
 func TestStreamEndsWithItsTokenAlone(t *testing.T) {
 	s := newScene(t)
-	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
 	ctx := map[string]context.Context{}
 	for _, who := range []string{"ann", "ben", "eve"} {
 		var finish func()
@@ -74,7 +74,7 @@ func TestStreamEndsWithItsTokenAlone(t *testing.T) {
 
 func TestStreamOfATokenThatIsRevokedMeanwhileDoesNotBegin(t *testing.T) {
 	s := newScene(t)
-	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
 	p := pass(t, s, g, "ann")
 	s.revoked.tokens["jti-ann"] = true
 	streams.EndToken("jti-ann") // finds nothing yet
@@ -89,7 +89,7 @@ func TestStreamEndsWhenItsTokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.now = time.Now()
-		g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+		g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
 		ctx, finish := g.Stream(t.Context(), streams, pass(t, s, g, "ann"), s.now)
 		defer finish()
 		time.Sleep(298 * time.Second)
@@ -108,7 +108,7 @@ func TestStreamEndsWhenItsTokenExpires(t *testing.T) {
 
 func TestClosedStreamsTakeNoOther(t *testing.T) {
 	s := newScene(t)
-	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
 	before, finishBefore := g.Stream(t.Context(), streams, pass(t, s, g, "ann"), s.now)
 	defer finishBefore()
 	streams.Close()
@@ -123,7 +123,7 @@ func TestClosedStreamsTakeNoOther(t *testing.T) {
 
 func TestNothingIsLeftOfStreamsThatEnded(t *testing.T) {
 	s := newScene(t)
-	g, streams := s.gate(t, gate.Config{}), gate.NewStreams()
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
 	var all sync.WaitGroup
 	for n := range 50 {
 		p := pass(t, s, g, strconv.Itoa(n))

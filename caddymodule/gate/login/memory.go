@@ -27,6 +27,7 @@ type Memory struct {
 	by    map[[sha256.Size]byte]*earning
 	order []*earning
 
+	over  func(flow string)
 	ended sync.Map // flow -> time.Time until when it would count
 	ends  atomic.Int64
 }
@@ -40,8 +41,10 @@ type earning struct {
 	err    error
 }
 
-// NewMemory makes an empty one.
-func NewMemory() *Memory { return &Memory{by: map[[sha256.Size]byte]*earning{}} }
+// NewMemory makes an empty one. over is told of each sign-in that has ended here.
+func NewMemory(over func(signIn string)) *Memory {
+	return &Memory{by: map[[sha256.Size]byte]*earning{}, over: over}
+}
 
 // once does the work, or waits for who does, or knows what came of it. A failure
 // is told to those who wait and then forgotten.
@@ -111,6 +114,7 @@ func (m *Memory) end(flow string, until, now time.Time) {
 			m.ends.Add(1)
 		}
 	}
+	m.over(flow) // once nothing new begins
 }
 
 func (m *Memory) forget(now time.Time) {
@@ -124,10 +128,13 @@ func (m *Memory) forget(now time.Time) {
 }
 
 // Ended reports whether a session was signed out here.
-func (m *Memory) Ended(s *Session) bool {
+func (m *Memory) Ended(s *Session) bool { return m.Gone(s.flow) }
+
+// Gone is Ended for the name of a sign-in.
+func (m *Memory) Gone(signIn string) bool {
 	if m.ends.Load() == 0 {
 		return false
 	}
-	_, ended := m.ended.Load(s.flow)
+	_, ended := m.ended.Load(signIn)
 	return ended
 }

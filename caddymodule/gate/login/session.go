@@ -18,6 +18,9 @@ type Session struct {
 	expires int64 // of the access token
 }
 
+// SignIn names the sign-in that the session is of.
+func (s *Session) SignIn() string { return s.flow }
+
 // String keeps the tokens out of logs.
 func (Session) String() string { return "session of a person" }
 
