@@ -126,6 +126,9 @@ func (q question) print(out io.Writer, answer []byte) error {
 	if x.Decision != "refused" {
 		say("  next     %s", x.Next)
 	}
+	if len(x.Past) > 0 {
+		say("  unless   %s on the way answers first, or changes what is judged: they are not asked here", strings.Join(x.Past, ", "))
+	}
 	x.Token.print(say)
 	for _, g := range x.Gates {
 		say("gate %s: %s", orElse(g.At, "-"), strings.TrimSpace(g.Decision+" "+g.Reason))

@@ -262,3 +262,38 @@ http://app.example.com {
 		}
 	}
 }
+
+// What stands in front of a gate and may answer by itself is told, and hides no gate.
+func TestExplanationGoesPastWhatMayAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	forward_auth unix/$DIR/backend {
+		uri /verify
+	}
+	map {path} {area} {
+		~^/mapped/ yes
+	}
+	handle /api/* {
+		token_gate
+		respond ok
+	}
+	@mapped expression `+"`{area} == \"yes\"`"+`
+	handle @mapped {
+		token_gate
+		respond ok
+	}
+	respond open
+}`)
+	for _, path := range []string{"/api/x", "/mapped/x"} {
+		a := w.get(path)
+		if x := w.explained(http.MethodGet, "http://app.example.com"+path, ""); a.status != http.StatusUnauthorized || x.Status != a.status || x.Reason != "no_bearer_token" || strings.Join(x.Past, " ") != "reverse_proxy" {
+			t.Errorf("%s: %+v, answered %v", path, x, a)
+		}
+	}
+	if x := w.explained(http.MethodGet, "http://app.example.com/open", ""); x.Decision != "unguarded" || len(x.Past) != 1 {
+		t.Errorf("%+v", x)
+	}
+}

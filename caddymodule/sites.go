@@ -70,6 +70,7 @@ func (s *sites) host(route caddyhttp.Route) (named bool) {
 // walk goes through routes in their order, behind a handler that answers
 // everything or "", and returns the one that does at their end.
 func (s *sites) walk(routes caddyhttp.RouteList, behind string) string {
+	ends := map[string]bool{} // whether each route so far of a group is an end
 	for _, route := range routes {
 		here := behind
 		for _, handler := range route.Handlers {
@@ -96,6 +97,12 @@ func (s *sites) walk(routes caddyhttp.RouteList, behind string) string {
 				here = orElse(here, h.CaddyModule().ID.Name())
 			}
 		}
+		if group := route.Group; group != "" {
+			before, seen := ends[group]
+			if ends[group] = here != "" && (before || !seen); !ends[group] {
+				continue // a request that came by another of them goes on
+			}
+		}
 		if len(route.MatcherSets) == 0 {
 			behind = here
 		}
@@ -112,13 +119,20 @@ func (s *sites) reached(name, at, behind string) {
 // answers reports whether a handler hands no request on.
 func answers(h caddy.Module) bool {
 	switch h.CaddyModule().ID.Name() {
-	case "reverse_proxy", "static_response":
+	case "static_response", "error", "metrics":
 		return true
+	case "reverse_proxy": // forward_auth is one that hands on what its backend says yes to
+		return !says(h, `"handle_response":`)
 	case "file_server":
-		text, err := json.Marshal(h)
-		return err == nil && !strings.Contains(string(text), `"pass_thru":true`)
+		return !says(h, `"pass_thru":true`)
 	}
 	return false
+}
+
+// says reports whether a handler's configuration has a member.
+func says(h caddy.Module, member string) bool {
+	text, err := json.Marshal(h)
+	return err != nil || strings.Contains(string(text), member)
 }
 
 // serves reports whether a site answers for a host.

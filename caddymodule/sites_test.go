@@ -45,6 +45,16 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "https://auth.example.com {\n token_issuer\n token_gate /a/* {\n answer\n }\n token_gate /b/* {\n answer\n }\n reverse_proxy /c 127.0.0.1:9\n}",
 			[]string{"token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to reverse_proxy behind it; take `answer` out", `"at":"Caddyfile:35"`},
 		},
+		"a gate behind forward_auth": {
+			"", "https://auth.example.com {\n token_issuer\n forward_auth 127.0.0.1:9 {\n uri /v\n }\n handle /api/* {\n token_gate\n respond ok\n }\n respond no\n}", nil,
+		},
+		"a gate behind some of a group": {
+			"", "https://auth.example.com {\n token_issuer\n route {\n handle /a/* {\n header X-A 1\n }\n handle {\n respond b\n }\n token_gate\n respond a\n }\n}", nil,
+		},
+		"a gate behind all of a group": {
+			"", "https://auth.example.com {\n token_issuer\n route {\n handle /a/* {\n respond a\n }\n handle {\n respond b\n }\n token_gate\n }\n}",
+			[]string{"token_gate: no request gets here: static_response before it answers every one"},
+		},
 		"a gate that answers in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /gate {\n token_gate {\n answer\n }\n }\n reverse_proxy 127.0.0.1:9\n}", nil},
 		"a name without an address": {
 			"", "https://*.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n respond ok\n}",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
@@ -30,10 +31,11 @@ type tour struct {
 
 	groups map[string]bool
 	met    []met
-	end    string // what answers: the name of a handler, or "nothing"
-	at     string // where that was written, if it is ours
-	told   bool   // the answer is a resource's metadata
-	signs  bool   // the answer is of a sign-in
+	end    string   // what answers: the name of a handler, or "nothing"
+	at     string   // where that was written, if it is ours
+	past   []string // handlers on the way that may answer or change the request
+	told   bool     // the answer is a resource's metadata
+	signs  bool     // the answer is of a sign-in
 	err    error
 }
 
@@ -146,15 +148,30 @@ func (t *tour) handler(h caddyhttp.MiddlewareHandler) bool {
 	case *rewrite.Rewrite:
 		h.Rewrite(t.r, t.repl)
 	case *caddyhttp.VarsMiddleware:
-		t.err = h.ServeHTTP(nowhere{}, t.r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
+		t.err = h.ServeHTTP(nowhere{}, t.r, goOn)
+	case maphandler.Handler:
+		t.err = h.ServeHTTP(nowhere{}, t.r, goOn)
+	case *maphandler.Handler:
+		t.err = h.ServeHTTP(nowhere{}, t.r, goOn)
 	case caddy.Module:
+		name := h.CaddyModule().ID.Name()
 		if answers(h) {
-			t.end = h.CaddyModule().ID.Name()
+			t.end = name
 			return true
+		}
+		if !slices.Contains(harmless, name) {
+			t.past = append(t.past, name)
 		}
 	}
 	return t.err != nil
 }
+
+// goOn is what stands behind a handler that only looks at a request.
+var goOn = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+
+// harmless are handlers that neither answer nor change what is judged, as far as it
+// is judged.
+var harmless = []string{"encode", "headers", "intercept", "log_append", "push", "request_body", "templates", "timeouts", "tracing", "copy_response", "copy_response_headers"}
 
 func (t *tour) issuer(h *Issuer) bool {
 	run, err := h.app.lease(t.r.Context())
