@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// shown is the n-th configuration below a heading of the operating page, for the
-// world's host and backend.
+// shown is the sites of the n-th configuration below a heading of the operating page,
+// with the world's host and backend.
 func shown(t *testing.T, heading string, n int) string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/operating.md")
@@ -20,7 +20,7 @@ func shown(t *testing.T, heading string, n int) string {
 	if !ok || len(blocks) < 2*n {
 		t.Fatalf("%s: %d blocks", heading, len(blocks))
 	}
-	text := strings.TrimPrefix(blocks[2*n-1], "caddyfile\n")
+	_, text, _ := strings.Cut(blocks[2*n-1], "\n}\n") // without the global options, which the world has
 	return strings.NewReplacer("app.example.com {", "http://app.example.com {\n\ttoken_issuer", "localhost:9000", "unix/$DIR/backend").Replace(text)
 }
 
