@@ -69,8 +69,7 @@ func count(ctx context.Context, tx *sql.Tx) error {
 		if t.of != "" {
 			continue
 		}
-		_, err := tx.ExecContext(ctx, "SELECT setval(pg_get_serial_sequence('"+t.name+"', 'n'), MAX(n)) FROM "+t.name+" HAVING MAX(n) > 0")
-		if err != nil {
+		if _, err := tx.ExecContext(ctx, t.counting()); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}

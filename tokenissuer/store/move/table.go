@@ -121,10 +121,18 @@ func (t *table) insertion(rows int) string {
 	return b.String()
 }
 
+// counting has PostgreSQL's counter go on behind the rows that are there.
+func (t *table) counting() string {
+	return "SELECT setval(pg_get_serial_sequence('" + t.name + "', 'n'), MAX(n)) FROM " + t.name + " HAVING MAX(n) > 0"
+}
+
+// nothing selects no rows, and tells the columns.
+func (t *table) nothing() string { return "SELECT * FROM " + t.name + " LIMIT 0" }
+
 // look says whether a database's table has these columns, all and only: a program
 // that does not know one would lose what is in it.
 func (t *table) look(ctx context.Context, tx *sql.Tx) error {
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+t.name+" LIMIT 0")
+	rows, err := tx.QueryContext(ctx, t.nothing())
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
