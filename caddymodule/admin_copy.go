@@ -37,7 +37,7 @@ func (c copier) serve(w http.ResponseWriter, r *http.Request) error {
 	defer copying.Unlock()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	to := &outlet{w: w, control: http.NewResponseController(w)}
+	to := &outlet{w: w, control: http.NewResponseController(w), most: stallMost}
 	err = c(r.Context(), run, to)
 	switch {
 	case err == nil:
@@ -56,11 +56,12 @@ func (c copier) serve(w http.ResponseWriter, r *http.Request) error {
 type outlet struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	most    time.Duration // that one write may take
 	begun   bool
 }
 
 func (o *outlet) Write(b []byte) (int, error) {
-	if err := o.control.SetWriteDeadline(time.Now().Add(stallMost)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := o.control.SetWriteDeadline(time.Now().Add(o.most)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	o.begun = true

@@ -4,12 +4,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // inStore runs SQL in the store of a world that is being served.
@@ -120,5 +123,30 @@ func TestPagesMakeNoCopies(t *testing.T) {
 	}
 	if got := w.remembered(); slices.Contains(got, "store.backup") || slices.Contains(got, "store.export") {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestCopyThatNobodyReadsIsBrokenOff(t *testing.T) {
+	ended := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		to := &outlet{w: rw, control: http.NewResponseController(rw), most: 50 * time.Millisecond}
+		for chunk := make([]byte, 1<<20); ; {
+			if _, err := to.Write(chunk); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
 	}
 }

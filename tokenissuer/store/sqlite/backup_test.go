@@ -302,3 +302,36 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}
 	}
 }
+
+// A restore that is killed leaves a store that nobody takes for a whole one, and
+// does its work when it is run again.
+func TestRestoreThatWasKilledIsRunAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	st := opened(t, path)
+	put(t, st, "early")
+	backup := backedUp(t, path)
+	put(t, st, "late")
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// What it leaves between giving the second name and taking the first.
+	if err := os.Link(path, path+".before-20261121T095959.000Z"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".restore", []byte("half of it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "has 2 names (hard links)") {
+		t.Errorf("a store with two names: %v", err)
+	}
+	if _, err := sqlite.Restore(t.Context(), path, backup, now); err != nil {
+		t.Fatal(err)
+	}
+	st = opened(t, path)
+	if got := fmt.Sprint(actions(t, st)); got != "[early]" {
+		t.Error(got)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+}
