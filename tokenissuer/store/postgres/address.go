@@ -170,4 +170,12 @@ func (a *Address) Unsafe() (why string) {
 	return why
 }
 
-func (a *Address) wrap(err error) error { return fmt.Errorf("store %s: %w", a, err) }
+func (a *Address) wrap(err error) error { return fmt.Errorf("store %s: %w", a, onOneLine{err}) }
+
+// onOneLine prints an error so: of several hosts, or of one with TLS and without, pgx
+// has a line for each.
+type onOneLine struct{ error }
+
+func (e onOneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n\t", " / ") }
+
+func (e onOneLine) Unwrap() error { return e.error }

@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -113,15 +114,21 @@ func answers(ctx context.Context, db *sql.DB) error {
 	defer cancel()
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
+	var why error // the last that was not our own impatience
 	for {
 		err := db.PingContext(late)
-		if err == nil || judge(err) != store.Lost {
+		switch {
+		case err == nil:
+			return nil
+		case judge(err) == store.Lost:
+			why = err
+		case late.Err() == nil:
 			return err
 		}
 		select {
 		case <-tick.C:
 		case <-late.Done():
-			return fmt.Errorf("does not answer: %w", err)
+			return fmt.Errorf("does not answer: %w", cmp.Or(why, err))
 		}
 	}
 }

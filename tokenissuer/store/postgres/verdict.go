@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -32,6 +33,9 @@ func judge(err error) store.Verdict {
 			return store.Lost
 		}
 		return store.Failed
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return store.Failed // somebody else answers, and would again
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return store.Lost

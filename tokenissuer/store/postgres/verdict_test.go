@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ func TestVerdicts(t *testing.T) {
 		{"a connection that was ended", fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), store.Lost},
 		{"a connection that was reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, store.Lost},
 		{"a connection of the pool that is dead", driver.ErrBadConn, store.Lost},
+		{"a certificate of nobody we know", fmt.Errorf("dialing: %w", &tls.CertificateVerificationError{Err: errors.New("x")}), store.Failed},
 		{"a request that ended", context.Canceled, store.Failed},
 		{"a deadline of ours", fmt.Errorf("timeout: %w", context.DeadlineExceeded), store.Failed},
 		{"something else", errors.New("x"), store.Failed},

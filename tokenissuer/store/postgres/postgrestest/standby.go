@@ -47,3 +47,25 @@ func (s *Server) Promote(tb testing.TB) {
 
 // Host is where the server listens, as an address has it.
 func (s *Server) Host() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// Certify gives the server a certificate: from here on it speaks TLS with who asks
+// for it.
+func (s *Server) Certify(tb testing.TB, cert, key []byte) {
+	tb.Helper()
+	for name, content := range map[string][]byte{"server.crt": cert, "server.key": key} {
+		path := filepath.Join(s.data(), name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		if s.as == nil {
+			continue
+		}
+		if err := os.Chown(path, int(s.as.Uid), int(s.as.Gid)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	s.admins(tb, "ALTER SYSTEM SET ssl = on")
+	if err := s.Restart(); err != nil {
+		tb.Fatal(err)
+	}
+}
