@@ -29,9 +29,20 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 	case g.except.match(r.URL):
 		return excepted, nil
 	case cause == nil:
-		return g.admit(r, raw, now, nil)
+		pass, err := g.admit(r, raw, now, nil)
+		if g.optional && isOver(err) {
+			return anonymous, nil // a browser sends its cookies without meaning anything by it
+		}
+		return pass, err
 	case g.optional && errors.Is(cause, oauth.ErrNoToken):
 		return anonymous, nil
 	}
 	return g.refuse(nil, cause, nil)
+}
+
+// isOver reports whether a token opens nothing any more, wherever it is shown. One
+// whose person has to sign in again is not over.
+func isOver(err error) bool {
+	refusal, ok := errors.AsType[*Refusal](err)
+	return ok && refusal.Status == http.StatusUnauthorized && refusal.Reason != StaleSignIn
 }

@@ -44,7 +44,12 @@ func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 
 // ExplainCookie is Explain for CheckCookie.
 func (g *Gate) ExplainCookie(r *http.Request, raw string, cause error, now time.Time) *Explanation {
-	return g.explain(r, raw, cause, now, func() (*Pass, error) { return g.CheckCookie(r, raw, cause, now) })
+	x := g.explain(r, raw, cause, now, func() (*Pass, error) { return g.CheckCookie(r, raw, cause, now) })
+	if cause == nil && x.Pass == anonymous {
+		x.Claims, x.Rules = nil, nil
+		x.rule("token", "", true, "the one of the cookie is over, so the request has none")
+	}
+	return x
 }
 
 // ExplainAgain is Explain for Recheck.
