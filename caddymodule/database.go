@@ -109,6 +109,18 @@ func (d database) check(ctx context.Context) (database, error) {
 	return d, sqlite.Check(ctx, d.file)
 }
 
+// upgradeMost is how long the upgrade of a shared database may take, or that of
+// another node which this one waits for. A server that does not answer is given up
+// much sooner.
+const upgradeMost = 15 * time.Minute
+
+func (d database) openMost() time.Duration {
+	if d.address != nil {
+		return upgradeMost
+	}
+	return openTimeout
+}
+
 func (d database) open(ctx context.Context) (*store.Store, error) {
 	if d.address != nil {
 		return postgres.Open(ctx, d.address)

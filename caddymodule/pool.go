@@ -56,7 +56,7 @@ type shared struct {
 
 // join opens the state of a database, or enters the one that is open.
 func join(where database, rules tokenissuer.KeyRules) (*shared, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), where.openMost())
 	defer cancel()
 	key := where.key()
 	value, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
