@@ -54,6 +54,9 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 		g.passed(o, pass)
 		if pass.Claims != nil {
 			pass.Apply(p.identity)
+			if kept := r.Header["Authorization"]; g.Shadow && p.pass == nil && len(kept) == 1 {
+				p.identity["Authorization"] = kept
+			}
 			p.pass = pass
 		}
 	}

@@ -139,7 +139,7 @@ func (a *App) loginOf(run *running, s signIn) *login.Login {
 	}
 	l := &login.Login{Key: key, Client: s.client, Keys: run.keys, Memory: run.earned}
 	if l.Judge = a.judgeFor(l); s.foreign != "" {
-		l.Issuer = outside{s.asked, s.foreign, s.client}
+		l.Issuer, l.Away = outside{s.asked, s.foreign, s.client}, true
 	} else {
 		l.Issuer = inside{run.issuer, s.client}
 	}

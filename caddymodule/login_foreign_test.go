@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
@@ -21,6 +23,8 @@ type neighbour struct {
 	*httptest.Server
 	issuer *tokenissuer.Issuer
 	down   atomic.Bool
+	hangs  atomic.Pointer[chan struct{}] // until it is closed the token endpoint says nothing
+	asked  atomic.Int32                  // how often the token endpoint was
 }
 
 // newNeighbour serves at an address that is known before its issuer is.
@@ -28,6 +32,12 @@ func newNeighbour(w *world) *neighbour {
 	w.Helper()
 	n := new(neighbour)
 	n.Server = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth2/token" {
+			n.asked.Add(1)
+			if until := n.hangs.Load(); until != nil {
+				<-*until
+			}
+		}
 		if n.down.Load() {
 			rw.WriteHeader(http.StatusBadGateway)
 			return
@@ -129,6 +139,9 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 	if a := p.visit("https://app.example.com/"); a.status != http.StatusServiceUnavailable || p.cookies("app.example.com")[loginCookie] == "" {
 		t.Errorf("at its end, while it is down: %v", a)
 	}
+	if log := w.logged(); !strings.Contains(log, `"reason":"issuer_unavailable"`) || strings.Contains(log, `"reason":"store_unavailable"`) {
+		t.Error("the log does not say who is to blame")
+	}
 	n.down.Store(false)
 	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK || p.cookies("app.example.com")[loginCookie] == old {
 		t.Errorf("at its end: %v", a)
@@ -153,6 +166,58 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 	}
 	if log := w.logged(); strings.Contains(log, partnerSecret) || strings.Contains(log, url.QueryEscape(partnerSecret)) {
 		t.Error("the secret is in the log")
+	}
+}
+
+// An issuer that takes the line and says nothing holds nobody up whose token is good,
+// and one that fails is left alone for a while.
+func TestIssuerThatHangsHoldsNobodyUp(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	p.signIn("https://app.example.com/", "alice")
+	read := func(times int) {
+		t.Helper()
+		for range times {
+			if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
+				t.Fatalf("with a good token: %v", a)
+			}
+		}
+	}
+
+	n.down.Store(true)
+	p.ageTo("app.example.com", 10*time.Second)
+	n.asked.Store(0)
+	read(10)
+	if got := n.asked.Load(); got != 1 {
+		t.Errorf("asked %d times while it fails", got)
+	}
+	n.down.Store(false)
+
+	p = n.goesAbroad(w.visitor()) // another sign-in, or the pause would go on
+	p.signIn("https://app.example.com/", "alice")
+	until := make(chan struct{})
+	answers := sync.OnceFunc(func() { close(until) })
+	w.Cleanup(answers)
+	n.hangs.Store(&until)
+	n.asked.Store(0)
+	p.ageTo("app.example.com", 10*time.Second)
+	old, began := p.cookies("app.example.com")[loginCookie], time.Now()
+	read(10)
+	if took := time.Since(began); took > 3*time.Second || n.asked.Load() != 1 {
+		t.Errorf("ten pages took %s and %d questions", took, n.asked.Load())
+	}
+	answers()
+	for p.cookies("app.example.com")[loginCookie] == old { // as soon as it has answered
+		if read(1); time.Since(began) > 9*time.Second {
+			t.Fatal("never renewed")
+		}
+	}
+	if got := n.asked.Load(); got != 1 {
+		t.Errorf("asked %d times", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -100,12 +101,20 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 		login.Forget(w, p.brought)
 		return "", oauth.ErrNoToken
 	case err != nil:
-		return "", errors.Join(gate.ErrNotNow, err)
+		return "", silent(l, err)
 	}
 	if p.renewed = next.Access != s.Access; p.renewed {
 		gateSignIns.WithLabelValues("renewed").Inc()
 	}
 	return next.Access, nil
+}
+
+// silent is about a new token that cannot be had now, and says who is to blame.
+func silent(l *login.Login, err error) error {
+	if l.Away {
+		return fmt.Errorf("%w: %w", gate.ErrSilent, err)
+	}
+	return fmt.Errorf("%w: %w", gate.ErrNotNow, err)
 }
 
 // session is what the cookie has.
@@ -132,8 +141,7 @@ func (p *passage) session(run *running, r *http.Request) (s login.Session, err e
 // person, or nothing that a sign-in would mend.
 func (g *Gate) turn(w http.ResponseWriter, r *http.Request, p *passage, err error) bool {
 	refusal, ok := errors.AsType[*gate.Refusal](err)
-	shown := p.pass != nil || len(r.Header["Authorization"]) > 0 && g.from != fromCookie
-	if !ok || shown && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
+	if !ok || g.shown(p, r) && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
 		return false
 	}
 	original := originalOf(r)
@@ -151,6 +159,16 @@ func (g *Gate) turn(w http.ResponseWriter, r *http.Request, p *passage, err erro
 		return false
 	}
 	return true
+}
+
+// shown reports whether the caller has shown a token, which this gate or the one
+// before it has judged. Basic is none: browsers send it by themselves.
+func (g *Gate) shown(p *passage, r *http.Request) bool {
+	if p.pass != nil || g.from == fromCookie {
+		return p.pass != nil
+	}
+	_, err := oauth.Bearer(r.Header)
+	return !errors.Is(err, oauth.ErrNoToken)
 }
 
 // serveLogin answers what is below /.gatehouse/ on a site with a login.

@@ -120,6 +120,46 @@ func TestEveryKindOfClientSignsPeopleIn(t *testing.T) {
 	}
 }
 
+// Browsers send a Basic field of a dialog long ago, or of an address, by themselves: it
+// is no token, and does not stand between a person and the sign-in.
+func TestBasicFieldIsNoTokenThatSomebodyShows(t *testing.T) {
+	w := loginWorld(t)
+	const basic = "Authorization: Basic YTpi"
+	for _, words := range []string{"header cookie", "cookie header", "cookie"} {
+		w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\ttoken_from "+words+"\n", 1))
+		p := w.visitor()
+		p.set("app.example.com", loginCookie, "1AAAA")
+		for range 2 { // with a cookie that is none, and without one
+			if a := p.visit("https://app.example.com/", basic); a.status != http.StatusFound {
+				t.Errorf("%s: %v", words, a)
+			}
+			p.set("app.example.com", loginCookie, "")
+		}
+		p.signIn("https://app.example.com/", "alice")
+		if a := p.visit("https://app.example.com/", basic); a.status != http.StatusOK || a.seen(t)["Authorization"] != nil {
+			t.Errorf("%s, signed in: %v", words, a)
+		}
+	}
+}
+
+// In the shadow the backend gets the Authorization that came, and of a cookie none.
+func TestShadowLeavesTheAuthorizationAsItCame(t *testing.T) {
+	w := loginWorld(t)
+	w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\tshadow\n", 1))
+	p := w.visitor()
+	p.signIn("https://app.example.com/.gatehouse/login?return=/", "alice")
+	for _, field := range []string{"", "Basic YTpi"} {
+		var lines []string
+		if field != "" {
+			lines = []string{"Authorization: " + field}
+		}
+		seen := p.visit("https://app.example.com/", lines...).seen(t)
+		if seen.Get("Authorization") != field || seen.Get("X-Auth-Subject") != w.userID("alice") {
+			t.Errorf("%q: the backend saw %v", field, seen)
+		}
+	}
+}
+
 // The longest place to come back to, and one that is too long to be kept.
 func TestLongAddressesSurviveTheSignIn(t *testing.T) {
 	w := loginWorld(t)

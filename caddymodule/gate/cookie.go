@@ -16,6 +16,9 @@ var ErrCrossSite = errors.New("a page of another site made the browser send this
 // caller's.
 var ErrNotNow = errUnavailable
 
+// ErrSilent is the same where an issuer elsewhere is at fault.
+var ErrSilent = errSilent
+
 // CrossSite is the reason of a refusal for ErrCrossSite.
 const CrossSite oauth.Reason = "request_of_another_site"
 

@@ -223,7 +223,7 @@ func (p *Pass) Apply(h http.Header) {
 	if p.Claims == nil {
 		return
 	}
-	if !p.by.shadow || p.earlier == nil { // else the gate before has decided what goes on
+	if !p.by.shadow { // in the shadow everything goes on as it came
 		authorize(h, p.forward)
 	}
 	// A header's values belong to the request, whose handlers may change them in

@@ -78,6 +78,7 @@ type Login struct {
 	Client string
 	Scopes []string
 	Issuer Issuer
+	Away   bool // the issuer is elsewhere, and may take its time
 	Keys   *Keys
 	Memory *Memory
 

@@ -14,6 +14,9 @@ const (
 	// those after an answer that got lost with its cookie.
 	remembered = 30 * time.Second
 
+	// unclaimed is how long it is kept for who asked and did not wait.
+	unclaimed = time.Hour
+
 	// mostRemembered bounds what people, not strangers, make us remember: a key is of
 	// what was sealed here. Beyond it the oldest are forgotten.
 	mostRemembered = 10_000
@@ -35,10 +38,13 @@ type Memory struct {
 type earning struct {
 	flow   string // the sign-in that it is about
 	key    [sha256.Size]byte
+	brief  bool // a failure is forgotten at once: anybody can make one
 	done   chan struct{}
-	until  time.Time
 	tokens Tokens
 	err    error
+
+	began, ended time.Time
+	given        time.Time // when somebody first got it; under the lock
 }
 
 // NewMemory makes an empty one. over is told of each sign-in that has ended here.
@@ -49,45 +55,81 @@ func NewMemory(over func(signIn string)) *Memory {
 // once does the work, or waits for who does, or knows what came of it. A failure
 // is told to those who wait and then forgotten.
 func (m *Memory) once(flow, secret string, work func() (Tokens, error)) (Tokens, error) {
-	key := sha256.Sum256([]byte(secret))
-	m.mu.Lock()
-	m.sweep(time.Now())
-	if e := m.by[key]; e != nil {
-		m.mu.Unlock()
-		<-e.done
-		return e.tokens, e.err
+	e, mine := m.join(flow, secret, 0)
+	if mine {
+		e.brief = true
+		m.work(e, work)
 	}
-	e := &earning{flow: flow, key: key, done: make(chan struct{})}
-	m.by[key] = e
-	m.mu.Unlock()
+	<-e.done
+	return m.take(e)
+}
 
-	e.err = errEnded // for those who wait, should the work panic
-	defer m.finish(e)
-	e.tokens, e.err = work()
+// join finds who is at work with a secret, or what came of it; mine says that it is
+// for the caller to do. After a failure nobody tries again for as long as it took,
+// and for the pause at least.
+func (m *Memory) join(flow, secret string, pause time.Duration) (e *earning, mine bool) {
+	key, now := sha256.Sum256([]byte(secret)), time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep(now)
+	if e := m.by[key]; e != nil && now.Before(e.until(pause)) {
+		return e, false
+	}
+	e = &earning{flow: flow, key: key, done: make(chan struct{}), began: now}
+	m.by[key] = e
+	return e, true
+}
+
+// until is for how long it stands for the next attempt.
+func (e *earning) until(pause time.Duration) time.Time {
+	switch {
+	case e.ended.IsZero():
+		return time.Now().Add(time.Hour) // it is under way
+	case e.err != nil:
+		return e.ended.Add(max(pause, e.ended.Sub(e.began).Truncate(time.Second)))
+	case e.given.IsZero():
+		return e.ended.Add(unclaimed)
+	}
+	return e.given.Add(remembered)
+}
+
+func (m *Memory) work(e *earning, work func() (Tokens, error)) {
+	tokens, err := Tokens{}, errEnded // for those who wait, should the work panic
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		e.tokens, e.err, e.ended = tokens, err, time.Now()
+		if err != nil && e.brief {
+			delete(m.by, e.key)
+		} else {
+			m.order = append(m.order, e)
+		}
+		close(e.done)
+	}()
+	tokens, err = work()
+}
+
+// take is what came of it, for who sends it to the browser.
+func (m *Memory) take(e *earning) (Tokens, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.given.IsZero() {
+		e.given = time.Now()
+	}
 	return e.tokens, e.err
 }
 
 var errEnded = errors.New("who asked the issuer has gone")
 
-func (m *Memory) finish(e *earning) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e.err != nil {
-		delete(m.by, e.key)
-	} else {
-		e.until = time.Now().Add(remembered)
-		m.order = append(m.order, e)
-	}
-	close(e.done)
-}
-
 func (m *Memory) sweep(now time.Time) {
 	n := max(0, len(m.order)-mostRemembered)
-	for n < len(m.order) && now.After(m.order[n].until) {
+	for n < len(m.order) && now.After(m.order[n].until(pauseAfterFailure)) {
 		n++
 	}
 	for _, e := range m.order[:n] {
-		delete(m.by, e.key)
+		if m.by[e.key] == e {
+			delete(m.by, e.key)
+		}
 	}
 	m.order = m.order[n:]
 }
@@ -107,7 +149,7 @@ func (m *Memory) end(flow string, until, now time.Time) {
 	}
 	m.mu.Unlock()
 	if m.ends.Load() >= mostEnded {
-		m.forget(now)
+		m.forgetEnded(now)
 	}
 	if m.ends.Load() < mostEnded {
 		if _, known := m.ended.Swap(flow, until); !known {
@@ -117,7 +159,7 @@ func (m *Memory) end(flow string, until, now time.Time) {
 	m.over(flow) // once nothing new begins
 }
 
-func (m *Memory) forget(now time.Time) {
+func (m *Memory) forgetEnded(now time.Time) {
 	m.ended.Range(func(flow, until any) bool {
 		if t, _ := until.(time.Time); now.After(t) {
 			m.ended.Delete(flow)
