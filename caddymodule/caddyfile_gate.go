@@ -59,26 +59,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, h.Errf("token_gate: unexpected %q: expected a matcher (/path*, @name or *) or a block", h.Val())
 	}
 	p := gateParser{block: b, gate: g}
-	if err := b.read(words{
-		"audience":      b.texts(&g.Audience),
-		"scope":         b.texts(&g.Scope),
-		"claim":         {read: p.claim, repeat: true},
-		"expression":    {read: p.expression},
-		"max_age":       b.duration(&g.MaxAge),
-		"except":        b.texts(&g.Except),
-		"issuer":        {read: p.issuer, repeat: true},
-		"embedded":      b.oneOf(&g.Embedded, "on", "off"),
-		"header":        {read: p.header, repeat: true},
-		"answer":        {read: p.answer},
-		"token_from":    b.texts(&g.TokenFrom),
-		"login":         {read: p.login},
-		"resource":      b.text(&g.Resource),
-		"resource_name": b.text(&g.ResourceName),
-		"optional":      b.flag(&g.Optional),
-		"forward":       {read: p.forward},
-		"cache_size":    b.checked(&g.CacheSize, b.isSize),
-		"shadow":        b.flag(&g.Shadow),
-	}); err != nil {
+	if err := b.read(p.words()); err != nil {
 		return nil, err
 	}
 	own, err := literalOffer(h)
@@ -89,14 +70,17 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := g.fulfillable(own); err != nil {
 		return nil, err
 	}
-	var route caddy.ModuleMap
-	if h.IsNamedRoute() {
-		// Caddy merges handlers without a matcher into one route, and of a named route
-		// that is a single one it keeps the first handler alone (extractNamedRoutes):
-		// behind a `header` line the gate would be gone.
-		route = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"*"})}
+	return h.NewRoute(routeOf(h), g), nil
+}
+
+// routeOf is the matcher of the directive's route. Caddy merges handlers without one
+// into one route, and of a named route that is a single one it keeps the first handler
+// alone (extractNamedRoutes): behind a `header` line the gate would be gone.
+func routeOf(h httpcaddyfile.Helper) caddy.ModuleMap {
+	if !h.IsNamedRoute() {
+		return nil
 	}
-	return h.NewRoute(route, g), nil
+	return caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"*"})}
 }
 
 // literalOffer reads what the file's global option offers, as far as it is
@@ -118,6 +102,31 @@ func literalOffer(h httpcaddyfile.Helper) (*offer, error) {
 type gateParser struct {
 	*block
 	gate *Gate
+}
+
+// words are those of a gate's block.
+func (p *gateParser) words() words {
+	b, g := p.block, p.gate
+	return words{
+		"audience":      b.texts(&g.Audience),
+		"scope":         b.texts(&g.Scope),
+		"claim":         {read: p.claim, repeat: true},
+		"expression":    {read: p.expression},
+		"max_age":       b.duration(&g.MaxAge),
+		"except":        b.texts(&g.Except),
+		"issuer":        {read: p.issuer, repeat: true},
+		"embedded":      b.oneOf(&g.Embedded, "on", "off"),
+		"header":        {read: p.header, repeat: true},
+		"answer":        {read: p.answer},
+		"token_from":    b.texts(&g.TokenFrom),
+		"login":         {read: p.login},
+		"resource":      b.text(&g.Resource),
+		"resource_name": b.text(&g.ResourceName),
+		"optional":      b.flag(&g.Optional),
+		"forward":       {read: p.forward},
+		"cache_size":    b.checked(&g.CacheSize, b.isSize),
+		"shadow":        b.flag(&g.Shadow),
+	}
 }
 
 // claim parses:

@@ -244,35 +244,21 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		run.release()
 		return nil
 	}
-	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
-	if p == nil {
-		p = new(passage)
-		if run.keys != nil {
-			p.read(r)
-		}
-		// Before anything that can answer, the matcher included.
-		run.strip.Strip(r)
-		caddyhttp.SetVar(r.Context(), passageVar, p)
-		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
-	}
-	if g.Answer != "" {
+	p := passageOf(r, run)
+	switch {
+	case g.Answer != "":
 		defer run.release()
 		return g.answer(w, r, run, p, next)
-	}
-	if g.login != nil && isOurs(r) {
+	case g.login != nil && isOurs(r):
 		defer run.release()
 		return g.serveLogin(w, r, run, p)
 	}
-	if len(g.matchers) > 0 {
-		matched, err := g.matchers.AnyMatchWithError(r)
-		switch {
-		case err != nil:
-			run.release()
+	if selected, err := g.selects(r); err != nil || !selected {
+		run.release()
+		if err != nil {
 			return g.unmatched(w, r, err, g.At)
-		case !matched && !gate.Unclear(r):
-			run.release()
-			return next.ServeHTTP(w, r)
 		}
+		return next.ServeHTTP(w, r)
 	}
 	pass, err := g.check(w, run, p, r)
 	run.release() // the backend's time is not the state's
@@ -282,6 +268,36 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 		return g.refuse(w, r, err)
 	}
+	return g.handOn(w, r, run, p, pass, next)
+}
+
+// passageOf is what the gates of a route know of a request; the first of them takes
+// out what could pass for our word, before anything can answer, a matcher included.
+func passageOf(r *http.Request, run *running) *passage {
+	if p, ok := caddyhttp.GetVar(r.Context(), passageVar).(*passage); ok {
+		return p
+	}
+	p := new(passage)
+	if run.keys != nil {
+		p.read(r)
+	}
+	run.strip.Strip(r)
+	caddyhttp.SetVar(r.Context(), passageVar, p)
+	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
+	return p
+}
+
+// selects reports whether a request is to be judged.
+func (g *Gate) selects(r *http.Request) (bool, error) {
+	if len(g.matchers) == 0 {
+		return true, nil
+	}
+	matched, err := g.matchers.AnyMatchWithError(r)
+	return matched || err == nil && gate.Unclear(r), err
+}
+
+// handOn lets a request go on, with the identity of whoever sent it.
+func (g *Gate) handOn(w http.ResponseWriter, r *http.Request, run *running, p *passage, pass *gate.Pass, next caddyhttp.Handler) error {
 	if p.renewed {
 		w, p.renewed = unshared(w), false
 	}

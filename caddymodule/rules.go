@@ -13,9 +13,39 @@ import (
 // resolved, or all that can be said of them while they are not. own is nil where
 // no issuer is embedded.
 func (g *Gate) fulfillable(own *offer) error {
-	wrong := func(word, value, format string, a ...any) error {
-		return placed("token_gate: "+word+" "+value+": "+fmt.Sprintf(format, a...), g.Lines.of(word, value, g.At))
+	if err := g.checkIssuers(own); err != nil {
+		return err
 	}
+	if mend := g.forwardMend(own); mend != "" {
+		return g.wrong("forward", g.Forward, "%s", mend)
+	}
+	if err := g.checkEmbedded(own); err != nil {
+		return err
+	}
+	if g.Embedded == "off" {
+		own = nil
+	}
+	for _, check := range []func() error{g.checkExcept, g.checkHeaders, g.checkDemands, g.checkExpression} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if err := g.checkLogin(own, g.wrong); err != nil {
+		return err
+	}
+	if own != nil {
+		return g.checkOffer(own, g.wrong)
+	}
+	return nil
+}
+
+// wrong is a mistake in the value of a word, with its line.
+func (g *Gate) wrong(word, value, format string, a ...any) error {
+	return placed("token_gate: "+word+" "+value+": "+fmt.Sprintf(format, a...), g.Lines.of(word, value, g.At))
+}
+
+// checkIssuers looks at the foreign issuers, each by itself and beside the others.
+func (g *Gate) checkIssuers(own *offer) error {
 	for n, i := range g.Issuer {
 		mend, at := i.mend()
 		switch same := func(o ForeignIssuer) bool { return o.Issuer == i.Issuer }; {
@@ -33,28 +63,37 @@ func (g *Gate) fulfillable(own *offer) error {
 			return placed("token_gate: issuer "+i.Issuer+": leeway: at most 10m: an expired token is good for that long", i.Lines.of("leeway", "", i.At))
 		}
 	}
-	if mend := g.forwardMend(own); mend != "" {
-		return wrong("forward", g.Forward, "%s", mend)
-	}
-	if g.Embedded == "off" {
-		if len(g.Issuer) == 0 {
-			return wrong("embedded", "off", "no issuer is left to trust; add an issuer block")
-		}
-		if len(g.Audience) > 0 {
-			return wrong("audience", g.Audience[0], "without effect: it is whom tokens of the embedded issuer are for, and this gate takes none; whom a foreign issuer's are for stands in its block")
-		}
-		own = nil
-	} else if own == nil {
+	return nil
+}
+
+// checkEmbedded looks whether there is an issuer to trust.
+func (g *Gate) checkEmbedded(own *offer) error {
+	switch {
+	case g.Embedded != "off" && own == nil:
 		return placed("token_gate: there is no issuer; add the global option token_issuer, or `embedded off` and an issuer block", g.At)
+	case g.Embedded != "off":
+		return nil
+	case len(g.Issuer) == 0:
+		return g.wrong("embedded", "off", "no issuer is left to trust; add an issuer block")
+	case len(g.Audience) > 0:
+		return g.wrong("audience", g.Audience[0], "without effect: it is whom tokens of the embedded issuer are for, and this gate takes none; whom a foreign issuer's are for stands in its block")
 	}
+	return nil
+}
+
+func (g *Gate) checkExcept() error {
 	for _, e := range g.Except {
 		if mend := exceptMend(e); mend != "" {
-			return wrong("except", e, "%s", mend)
+			return g.wrong("except", e, "%s", mend)
 		}
 		if paths := g.beside(e); paths != nil {
-			return wrong("except", e, "without effect: this gate judges %s only", list(paths))
+			return g.wrong("except", e, "without effect: this gate judges %s only", list(paths))
 		}
 	}
+	return nil
+}
+
+func (g *Gate) checkHeaders() error {
 	for n, h := range g.Header {
 		mend := h.mend()
 		if slices.ContainsFunc(g.Header[:n], func(o Header) bool { return strings.EqualFold(o.Name, h.Name) }) {
@@ -64,25 +103,21 @@ func (g *Gate) fulfillable(own *offer) error {
 			return placed("token_gate: header "+h.Name+": "+mend, h.At)
 		}
 	}
+	return nil
+}
+
+// checkDemands looks at the words of one value each.
+func (g *Gate) checkDemands() error {
 	for _, s := range g.Scope {
 		if strings.ContainsAny(s, " \"\\") {
-			return wrong("scope", s, "not a scope (RFC 6749 §3.3)")
+			return g.wrong("scope", s, "not a scope (RFC 6749 §3.3)")
 		}
 	}
 	if age, problem := parseDuration(g.MaxAge); g.MaxAge != "" && problem == "" && age < time.Second {
-		return wrong("max_age", g.MaxAge, "at least 1s: clients are told it in whole seconds")
+		return g.wrong("max_age", g.MaxAge, "at least 1s: clients are told it in whole seconds")
 	}
 	if mend := resourceMend(g.Resource); mend != "" {
-		return wrong("resource", g.Resource, "%s", mend)
-	}
-	if err := g.checkExpression(); err != nil {
-		return err
-	}
-	if err := g.checkLogin(own, wrong); err != nil {
-		return err
-	}
-	if own != nil {
-		return g.checkOffer(own, wrong)
+		return g.wrong("resource", g.Resource, "%s", mend)
 	}
 	return nil
 }
