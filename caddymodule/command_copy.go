@@ -201,6 +201,7 @@ it would have made keys of its own. - is standard input.`,
 			if err := errors.Join(err, st.Close()); err != nil {
 				return err
 			}
+			_, _ = fmt.Fprintln(c.ErrOrStderr(), "All of it is in "+where.key())
 			tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
 			return printMoved(c, moved)
 		}),

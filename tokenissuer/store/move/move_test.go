@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
 // sample is a row with a value of every kind that differs from row to row.
@@ -259,3 +261,85 @@ func TestEndedContextEndsAnImport(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// What a database changes on the way in is found before it is kept.
+func TestImportIsComparedWithItsFile(t *testing.T) {
+	st := databases[0].fresh(t)
+	err := st.Fill(t.Context(), nil, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `CREATE TRIGGER theirs AFTER INSERT ON events BEGIN
+			UPDATE events SET detail = '' WHERE n = NEW.n AND n = 3; END`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Import(t.Context(), st, bytes.NewReader(example(t, 3)))
+	if err == nil || err.Error() != "what was stored reads back differently from the export" {
+		t.Error(err)
+	}
+	if strings.Contains(string(exported(t, st)), "\n[") {
+		t.Error("something was stored")
+	}
+}
+
+// A node that starts on a database while it is filled must not put its keys among
+// those that come.
+func TestNobodyWritesBesideAnImport(t *testing.T) {
+	text := postgrestest.URL(t)
+	var stores []*store.Store
+	for _, text := range []string{text, postgrestest.With(text, "lock_timeout", "100")} {
+		address, err := postgres.ParseAddress(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := postgres.Open(t.Context(), address)
+		stores = append(stores, opened(t, st, err))
+	}
+	half := example(t, 0) // where no row number is in the way
+	late := readerFunc(func([]byte) (int, error) {
+		key := store.Key{ID: "k", Use: "derive", Material: []byte{1}, Created: now}
+		if err := stores[1].Apply(t.Context(), now, store.PutKey{Key: key}); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("a key beside the import: %v", err)
+		}
+		return 0, io.EOF
+	})
+	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(half), late)); err != nil {
+		t.Fatal(err)
+	}
+	if after := exported(t, stores[1]); !bytes.Equal(half, after) {
+		t.Errorf("%d bytes, want %d", len(after), len(half))
+	}
+}
+
+// FuzzRow: what is taken for a row is written as a row that is the same.
+func FuzzRow(f *testing.F) {
+	for i := range tables {
+		b, err := line(tables[i].sample(2))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), bytes.TrimSuffix(b, []byte("\n")))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
+		table := &tables[int(which)%len(tables)]
+		r, err := table.parse(text)
+		if err != nil {
+			return
+		}
+		first, err := line(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := table.parse(bytes.TrimSuffix(first, []byte("\n")))
+		if err != nil {
+			t.Fatalf("%s: %v", first, err)
+		}
+		second, err := line(again)
+		if err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("%s became %s, %v", first, second, err)
+		}
+		if bytes.Contains(first[:len(first)-1], []byte("\n")) {
+			t.Fatalf("two lines: %q", first)
+		}
+	})
+}
