@@ -3,6 +3,7 @@ package move
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,10 +138,7 @@ func (t *table) look(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
 	have, err := rows.Columns()
-	if closeErr := rows.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
 	return t.differ(have, "this database")
