@@ -83,9 +83,11 @@ func (i *Issuer) AddUser(ctx context.Context, n NewUser) (User, error) {
 
 // strictest is the rules of all sources together: an account is not bound to
 // one of them.
-func (i *Issuer) strictest() account.Source {
+func (i *Issuer) strictest() account.Source { return strictest(i.sources) }
+
+func strictest(sources map[string]account.Source) account.Source {
 	var all account.Source
-	for _, s := range i.sources {
+	for _, s := range sources {
 		all.MinLength, all.History = max(all.MinLength, s.MinLength), max(all.History, s.History)
 		all.Lock = max(all.Lock, s.Lock)
 		if all.Failures == 0 || s.Failures < all.Failures {

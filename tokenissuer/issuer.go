@@ -47,36 +47,11 @@ func New(config Config, state *State) (*Issuer, error) {
 	}
 	i := &Issuer{
 		config: config, algorithm: token.Algorithm(config.SigningAlgorithm), state: state, accounts: accounts,
-		sources: map[string]account.Source{}, origins: map[string]bool{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
+		sources: config.passwordSources(), origins: map[string]bool{}, limit: newLimit(config.FailuresPerAddress, config.FailuresWindow),
 		secrets: newLimit(config.FailuresPerAddress, config.FailuresWindow),
 	}
-	for _, r := range config.Clients {
-		for _, o := range r.CORSOrigins {
-			i.origins[o] = true
-		}
-	}
-	for f := range i.clients {
-		var own []client.Registration
-		for _, r := range config.Clients {
-			if familyOf(r) == family(f) {
-				own = append(own, r)
-			}
-		}
-		if i.clients[f], err = client.NewRegistry(own, family(f) == apiV1, state.proofs, accounts.VerifyHash); err != nil {
-			return nil, err
-		}
-	}
-	for _, s := range config.Sources {
-		if s.Type == TypePassword {
-			i.sources[s.ID] = s.source()
-		}
-	}
-	// An account is not bound to a source: the way around the rules for new passwords
-	// must not be the client that has laxer ones.
-	for id, s := range i.sources {
-		all := i.strictest()
-		s.MinLength, s.History = all.MinLength, all.History
-		i.sources[id] = s
+	if err := i.register(); err != nil {
+		return nil, err
 	}
 	if i.codes, err = newCodes(config, state, accounts); err != nil {
 		return nil, err
@@ -86,25 +61,71 @@ func New(config Config, state *State) (*Issuer, error) {
 			return nil, err
 		}
 	}
-	refresh := &grant.Refresh{Store: state.store, Secret: state.refresh, Window: max(0, config.RefreshWindow)}
-	i.grants = map[string]grant.Func{
-		oauth.GrantPassword:          grant.Password(i.accounts, i.sources, config.RefreshTokenLifetime),
+	i.grants = i.newGrants()
+	if i.senders, err = newSenders(config.Clients); err != nil {
+		return nil, err
+	}
+	state.senders.CompareAndSwap(nil, &i.senders)
+	if i.needsPortal() {
+		i.portal, err = i.newPortal()
+	}
+	return i, err
+}
+
+// register makes the configured clients known, each to its dialects.
+func (i *Issuer) register() (err error) {
+	for _, r := range i.config.Clients {
+		for _, o := range r.CORSOrigins {
+			i.origins[o] = true
+		}
+	}
+	for f := range i.clients {
+		var own []client.Registration
+		for _, r := range i.config.Clients {
+			if familyOf(r) == family(f) {
+				own = append(own, r)
+			}
+		}
+		if i.clients[f], err = client.NewRegistry(own, family(f) == apiV1, i.state.proofs, i.accounts.VerifyHash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passwordSources are the sources by which people sign in with a password. An account
+// is not bound to one: the way around the rules for new passwords must not be the
+// client that has laxer ones.
+func (c Config) passwordSources() map[string]account.Source {
+	all := map[string]account.Source{}
+	for _, s := range c.Sources {
+		if s.Type == TypePassword {
+			all[s.ID] = s.source()
+		}
+	}
+	strict := strictest(all)
+	for id, s := range all {
+		s.MinLength, s.History = strict.MinLength, strict.History
+		all[id] = s
+	}
+	return all
+}
+
+// newGrants are the ways to earn an authorization.
+func (i *Issuer) newGrants() map[string]grant.Func {
+	refresh := &grant.Refresh{Store: i.state.store, Secret: i.state.refresh, Window: max(0, i.config.RefreshWindow)}
+	grants := map[string]grant.Func{
+		oauth.GrantPassword:          grant.Password(i.accounts, i.sources, i.config.RefreshTokenLifetime),
 		oauth.GrantClientCredentials: grant.ClientCredentials,
 		oauth.GrantRefreshToken:      refresh.Grant,
 		oauth.GrantOTPSMS:            i.otpGrant(store.ByPhone),
 		oauth.GrantOTPEmail:          i.otpGrant(store.ByEmail),
 	}
-	if i.senders, err = newSenders(config.Clients); err != nil {
-		return nil, err
+	if i.needsPortal() {
+		code := &grant.Code{Store: i.state.store, Lifetime: i.config.RefreshTokenLifetime}
+		grants[oauth.GrantAuthorizationCode] = code.Grant
 	}
-	state.senders.CompareAndSwap(nil, &i.senders)
-	if !i.needsPortal() {
-		return i, nil
-	}
-	code := &grant.Code{Store: state.store, Lifetime: config.RefreshTokenLifetime}
-	i.grants[oauth.GrantAuthorizationCode] = code.Grant
-	i.portal, err = i.newPortal()
-	return i, err
+	return grants
 }
 
 func (i *Issuer) otpGrant(kind store.IdentifierKind) grant.Func {

@@ -28,32 +28,39 @@ func (i *Issuer) updateUserinfo(r *request) error {
 	if err := i.updatable(form); err != nil {
 		return err
 	}
+	next, err := i.update(r, c, form, who)
+	if err != nil {
+		return err
+	}
+	return i.tellPerson(r, c, claims, &next)
+}
+
+// update makes the changes of a form to an account, again where somebody else was
+// first.
+func (i *Issuer) update(r *request, c *client.Client, form oauth.Form, who store.Account) (store.Account, error) {
 	for try := 0; ; try++ {
 		next, writes, err := i.edited(r, c, form, who)
-		if err != nil {
-			return err
-		}
-		if len(writes) == 0 {
-			return i.tellPerson(r, c, claims, &next)
+		if err != nil || len(writes) == 0 {
+			return next, err
 		}
 		err = i.state.store.Apply(r.Context(), r.now, writes...)
 		if errors.Is(err, store.ErrConflict) {
 			if refused := i.accounts.UpdatesUsedUp(r.Context(), r.now, c.ID, who.ID, writes); refused != nil {
-				return refused
+				return next, refused
 			}
 		}
 		switch {
 		case err == nil:
 			i.codes.moved(r.now, who, next, "")
-			return i.tellPerson(r, c, claims, &next)
+			return next, nil
 		case !errors.Is(err, store.ErrConflict):
-			return err
+			return next, err
 		case try >= mostUpdates:
-			return oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)
+			return next, oauth.Wrap(oauth.TemporarilyUnavailable, oauth.LostRace, err)
 		}
 		// The account was changed meanwhile: this change is made to what is there now.
 		if who, err = i.account(r, who.ID); err != nil {
-			return err
+			return next, err
 		}
 	}
 }

@@ -117,19 +117,7 @@ func (a *Accounts) codeHash(token, code string) store.Hash {
 // returned that use it up; until they are applied it stays good.
 func (a *Accounts) CheckCode(ctx context.Context, now time.Time, s Sending, token, code string, from netip.Addr) (to string, _ []store.Write, _ error) {
 	hash := store.Hash(sha256.Sum256([]byte(token)))
-	var record store.OneTimeCode
-	// As many as there are tries left look at the code at once, or a thousand
-	// guesses sent together would all be answered.
-	land, err := a.guesses.enter(ctx, hash, func() (left int, err error) {
-		record, err = a.store.OneTimeCode(ctx, hash)
-		switch {
-		case errors.Is(err, store.ErrNotFound), err == nil && !now.Before(record.Expires), err == nil && record.Failures >= triesPerCode:
-			return 0, deadToken()
-		case err != nil:
-			return 0, err
-		}
-		return triesPerCode - record.Failures, nil
-	})
+	record, land, err := a.guess(ctx, now, hash)
 	if err != nil {
 		return "", nil, refusal(err)
 	}
@@ -142,14 +130,8 @@ func (a *Accounts) CheckCode(ctx context.Context, now time.Time, s Sending, toke
 	if err != nil {
 		return "", nil, refusal(err)
 	}
-	for _, t := range tries {
-		guessed, err := a.store.Quota(ctx, now, t.Key)
-		if err != nil {
-			return "", nil, refusal(err)
-		}
-		if guessed.Taken >= t.Most {
-			return "", nil, deadToken()
-		}
+	if err := a.checkTries(ctx, now, tries); err != nil {
+		return "", nil, err
 	}
 	expected, shown := record.CodeHash, a.codeHash(token, code)
 	right := subtle.ConstantTimeCompare(expected[:], shown[:]) == 1
@@ -161,6 +143,36 @@ func (a *Accounts) CheckCode(ctx context.Context, now time.Time, s Sending, toke
 		writes = append(writes, store.RequireQuota{Key: t.Key, Most: t.Most})
 	}
 	return to, append(writes, store.SpendOneTimeCode{Hash: hash, Most: triesPerCode}), nil
+}
+
+// guess begins to look at a code. As many as there are tries left do so at once, or a
+// thousand guesses sent together would all be answered; land ends it.
+func (a *Accounts) guess(ctx context.Context, now time.Time, hash store.Hash) (record store.OneTimeCode, land func(), err error) {
+	land, err = a.guesses.enter(ctx, hash, func() (left int, err error) {
+		record, err = a.store.OneTimeCode(ctx, hash)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && !now.Before(record.Expires), err == nil && record.Failures >= triesPerCode:
+			return 0, deadToken()
+		case err != nil:
+			return 0, err
+		}
+		return triesPerCode - record.Failures, nil
+	})
+	return record, land, err
+}
+
+// checkTries refuses whoever has guessed too often already.
+func (a *Accounts) checkTries(ctx context.Context, now time.Time, tries []store.TakeQuota) error {
+	for _, t := range tries {
+		guessed, err := a.store.Quota(ctx, now, t.Key)
+		if err != nil {
+			return refusal(err)
+		}
+		if guessed.Taken >= t.Most {
+			return deadToken()
+		}
+	}
+	return nil
 }
 
 func deadToken() error { return oauth.Fail(oauth.InvalidGrant, oauth.UnknownOTPToken) }
