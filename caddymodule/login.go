@@ -169,7 +169,7 @@ type inside struct {
 
 func (i inside) Doors(_ context.Context, back string) (login.Doors, error) {
 	d, err := i.issuer.Doors(i.client, back)
-	return login.Doors(d), err
+	return login.Doors{Issuer: d.Issuer, Authorize: d.Authorize, SignOut: d.SignOut}, err
 }
 
 func (i inside) Earn(ctx context.Context, peer string, form url.Values) (login.Tokens, error) {

@@ -91,7 +91,7 @@ func (o outside) Doors(ctx context.Context, _ string) (login.Doors, error) {
 	if err != nil {
 		return login.Doors{}, err
 	}
-	d := login.Doors{Issuer: o.issuer, Authorize: e.Authorize, SignOut: e.EndOfSession}
+	d := login.Doors{Issuer: o.issuer, Authorize: e.Authorize, SignOut: e.EndOfSession, SaysIssuer: e.SaysIssuer}
 	if d.SignOut != "" {
 		// RP-Initiated Logout 1.0 §2: the client may name itself. An address to come back
 		// to wants an ID token beside it, for which there is no room in the cookie.
@@ -110,9 +110,9 @@ func (o outside) Doors(ctx context.Context, _ string) (login.Doors, error) {
 // unsaid is how long a token counts that does not say so, until it is renewed.
 const unsaid = 5 * time.Minute
 
-func (o outside) Earn(ctx context.Context, _ string, form url.Values) (login.Tokens, error) {
+func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.Tokens, error) {
 	now := time.Now()
-	g, err := o.asked.Earn(ctx, form, now)
+	g, err := o.asked.Earn(ctx, addressOf(peer), form, now)
 	if errors.Is(err, remote.ErrDenied) {
 		return login.Tokens{}, errors.Join(login.ErrRefused, err)
 	}

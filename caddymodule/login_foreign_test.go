@@ -46,7 +46,7 @@ func newNeighbour(w *world) *neighbour {
 	}))
 	w.Cleanup(n.Close)
 	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.Certificate().Raw})))
-	config := tokenissuer.Config{Issuer: n.URL, SigningAlgorithm: "ES256", Clients: []tokenissuer.Client{{
+	config := tokenissuer.Config{Issuer: n.URL, SigningAlgorithm: "ES256", ISSParameter: true, Clients: []tokenissuer.Client{{
 		ID: "site", Type: "web", Dialect: "oauth", Grants: []string{"authorization_code", "refresh_token"}, FirstParty: true,
 		Secrets: []string{partnerSecret}, Scopes: []string{"openid"},
 		RedirectURIs:       []string{"https://app.example.com/.gatehouse/callback"},
@@ -236,4 +236,36 @@ func TestWrongSecretElsewhereIsAPage(t *testing.T) {
 	if log := w.logged(); !strings.Contains(log, `"reason":"code_refused"`) || !strings.Contains(log, "answered 401") {
 		t.Error("the log does not say why")
 	}
+}
+
+// Mix-up (RFC 9207 §2.4, RFC 9700 §4.4.2): an issuer that always says who it is has not
+// made an answer that does not.
+func TestAnswerWithoutItsIssuerIsSomebodyElses(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	p.http.Transport = withoutIssuer{p.http.Transport}
+	a, way := p.signIn("https://app.example.com/", "alice")
+	if a.status != http.StatusBadRequest || p.cookies("app.example.com")[loginCookie] != "" || n.asked.Load() != 0 {
+		t.Errorf("by %q: %v", way, a)
+	}
+	if !strings.Contains(w.logged(), `"reason":"answer_of_another_issuer"`) {
+		t.Error("the log does not say why")
+	}
+}
+
+// withoutIssuer takes `iss` out of what comes back to the site.
+type withoutIssuer struct{ http.RoundTripper }
+
+func (o withoutIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(r.URL.Path, "/.gatehouse/") {
+		r = r.Clone(r.Context())
+		q := r.URL.Query()
+		q.Del("iss")
+		r.URL.RawQuery = q.Encode()
+	}
+	return o.RoundTripper.RoundTrip(r)
 }

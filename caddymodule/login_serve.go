@@ -41,6 +41,11 @@ func (g *Gate) checkCookie(w http.ResponseWriter, run *running, p *passage, r *h
 	}
 	p.byCookie = cause == nil
 	pass, err := g.gate.CheckCookie(r, raw, cause, now)
+	if p.byCookie && gate.IsRevoked(pass, err) && !p.renewed {
+		if younger := p.afresh(w, run, r, now); younger != "" {
+			pass, err = g.gate.CheckCookie(r, younger, nil, now)
+		}
+	}
 	if err == nil && pass.Claims != nil {
 		pass.SignIn = p.signIn
 	}
@@ -107,6 +112,29 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 		gateSignIns.WithLabelValues("renewed").Inc()
 	}
 	return next.Access, nil
+}
+
+// afresh is the token that a sign-in gets for one that was revoked, "" where there is
+// none. What an operator changes of an account takes its tokens back, and its sign-ins
+// go on.
+func (p *passage) afresh(w http.ResponseWriter, run *running, r *http.Request, now time.Time) string {
+	s, err := p.session(run, r)
+	l := run.logins[s.Client]
+	if err != nil || l == nil || l.Away {
+		return ""
+	}
+	next, err := l.Renew(w, fromPeer(r), p.brought, s.Lapsed(), now)
+	if errors.Is(err, login.ErrRefused) {
+		gateSignIns.WithLabelValues("not_renewed").Inc()
+		login.Forget(w, p.brought)
+		p.renewed = true // the answer takes a cookie away
+	}
+	if err != nil || next.Access == s.Access {
+		return ""
+	}
+	gateSignIns.WithLabelValues("renewed").Inc()
+	p.renewed = true
+	return next.Access
 }
 
 // silent is about a new token that cannot be had now, and says who is to blame.

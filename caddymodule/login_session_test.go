@@ -99,14 +99,39 @@ func TestTokenAtItsEndIsRenewedOnce(t *testing.T) {
 	}
 }
 
+// What an operator writes about an account takes its tokens back, and no script or form
+// of somebody who is signed in fails for it.
+func TestSignInOutlivesTheTokenThatAChangeTookBack(t *testing.T) {
+	for _, word := range []string{"", "optional", "shadow"} {
+		w := loginWorld(t)
+		w.load(loginGlobal, strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\t"+word+"\n", 1))
+		p := w.visitor()
+		p.signIn("https://app.example.com/.gatehouse/login?return=/", "alice")
+		old := p.cookies("app.example.com")[loginCookie]
+		w.must("", []string{"user", "set", "alice", "role=admin"})
+		a := p.do(http.MethodPost, "https://app.example.com/", "a=b", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors")
+		if a.status != http.StatusOK || a.seen(t).Get("X-Auth-Subject") != w.userID("alice") || a.header.Get("Cache-Control") != "private, no-store" {
+			t.Errorf("%q: a form after the change: %v", word, a)
+		}
+		if p.cookies("app.example.com")[loginCookie] == old {
+			t.Errorf("%q: the cookie is the old one", word)
+		}
+		if a := p.visit("https://app.example.com/"); a.seen(t).Get("X-Auth-Subject") == "" || a.header["Set-Cookie"] != nil {
+			t.Errorf("%q: the next page: %v", word, a)
+		}
+	}
+}
+
 func TestRefusedRenewalLeadsBackToTheSignIn(t *testing.T) {
 	w := loginWorld(t)
 	p := w.visitor()
 	p.signIn("https://app.example.com/", "alice")
+	old := p.cookies("app.example.com")[loginCookie]
 	w.must("", []string{"user", "freeze", "alice"})
-	if a := p.visit("https://app.example.com/"); a.status != http.StatusFound {
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusFound || p.cookies("app.example.com")[loginCookie] != "" {
 		t.Errorf("frozen: %v", a)
 	}
+	p.set("app.example.com", loginCookie, old)
 	p.age("app.example.com")
 	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Mode: cors"); a.status != http.StatusUnauthorized {
 		t.Errorf("a script: %v", a)

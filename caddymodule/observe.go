@@ -30,7 +30,7 @@ var (
 
 	gateRequests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "gatehouse", Subsystem: "gate", Name: "requests_total",
-		Help: "Requests judged by the gates: accepted, excepted (nothing was asked), anonymous (optional, and without a token), shadowed (would have been refused) or refused, and why.",
+		Help: "Requests judged by the gates: accepted, excepted (nothing was asked), anonymous (optional, and without a token), shadowed (would have been refused), refused, or sent_to_sign_in (refused, and a person who was sent to sign in), and why.",
 	}, []string{"outcome", "reason"})
 
 	// Looked up once: a look-up by labels costs more than the count.

@@ -33,8 +33,8 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 		return excepted, nil
 	case cause == nil:
 		pass, err := g.admit(r, raw, now, nil)
-		if g.optional && isOver(err) {
-			return anonymous, nil // a browser sends its cookies without meaning anything by it
+		if refusal, ok := errors.AsType[*Refusal](err); ok && g.optional && isOver(err) {
+			return &Pass{Lapsed: refusal}, nil // a browser sends its cookies without meaning anything by it
 		}
 		return pass, err
 	case g.optional && errors.Is(cause, oauth.ErrNoToken):
@@ -48,4 +48,17 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 func isOver(err error) bool {
 	refusal, ok := errors.AsType[*Refusal](err)
 	return ok && refusal.Status == http.StatusUnauthorized && refusal.Reason != StaleSignIn
+}
+
+// IsRevoked reports whether a judgement is about a token that was taken back before
+// its end: a younger one of the same sign-in may be good.
+func IsRevoked(p *Pass, err error) bool {
+	refusal, _ := errors.AsType[*Refusal](err)
+	if p != nil {
+		refusal = p.Lapsed
+		if p.Shadowed != nil {
+			refusal = p.Shadowed
+		}
+	}
+	return refusal != nil && refusal.Reason == oauth.RevokedToken
 }

@@ -45,7 +45,7 @@ func (g *Gate) Explain(r *http.Request, now time.Time) *Explanation {
 // ExplainCookie is Explain for CheckCookie.
 func (g *Gate) ExplainCookie(r *http.Request, raw string, cause error, now time.Time) *Explanation {
 	x := g.explain(r, raw, cause, now, func() (*Pass, error) { return g.CheckCookie(r, raw, cause, now) })
-	if cause == nil && x.Pass == anonymous {
+	if cause == nil && x.Pass != nil && x.Pass.Lapsed != nil {
 		x.Claims, x.Rules = nil, nil
 		x.rule("token", "", true, "the one of the cookie is over, so the request has none")
 	}

@@ -134,7 +134,7 @@ func (f *facts) ResolveName(name string) (any, bool) {
 	case "now":
 		return types.Timestamp{Time: f.now}, true
 	case "request.method":
-		return types.String(f.r.Method), true
+		return types.String(method(f.r)), true
 	case "request.host":
 		return types.String(Host(f.r)), true
 	case "request.path":
@@ -143,6 +143,17 @@ func (f *facts) ResolveName(name string) (any, bool) {
 		return types.String(f.peer(f.r)), true
 	}
 	return nil, false
+}
+
+// method is GET for every WebSocket: over HTTP/2 and HTTP/3 one is opened by CONNECT
+// (RFC 8441 §4, RFC 9220 §3), which is of the protocol and not of what is asked for.
+func method(r *http.Request) string {
+	if r.Method == http.MethodConnect {
+		if named := r.Header[":protocol"]; r.ProtoMajor == 3 && r.Proto == "websocket" || r.ProtoMajor == 2 && len(named) == 1 && named[0] == "websocket" {
+			return http.MethodGet
+		}
+	}
+	return r.Method
 }
 
 // Parent implements cel.Activation.

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -207,5 +208,35 @@ func BenchmarkExpression(b *testing.B) {
 				mustPass(b, g, r, s.now)
 			}
 		})
+	}
+}
+
+// Over HTTP/2 and HTTP/3 a WebSocket is opened by CONNECT, and rules about methods mean
+// the one of HTTP/1.1.
+func TestWebSocketIsReadByGetWhateverCarriesIt(t *testing.T) {
+	s := newScene(t)
+	raw := s.sign(t, "alice")
+	websocket := http.Header{":protocol": {"websocket"}}
+	for name, c := range map[string]struct {
+		method, proto string
+		major         int
+		header        http.Header
+		want          string
+	}{
+		"HTTP/3":                   {"CONNECT", "websocket", 3, nil, "GET"},
+		"HTTP/2":                   {"CONNECT", "HTTP/2.0", 2, websocket, "GET"},
+		"another protocol, HTTP/3": {"CONNECT", "connect-udp", 3, nil, "CONNECT"},
+		"another protocol, HTTP/2": {"CONNECT", "HTTP/2.0", 2, http.Header{":protocol": {"connect-udp"}}, "CONNECT"},
+		"a tunnel":                 {"CONNECT", "HTTP/2.0", 2, nil, "CONNECT"},
+		"said by a caller":         {"CONNECT", "HTTP/1.1", 1, websocket, "CONNECT"},
+		"a form":                   {"POST", "HTTP/3.0", 3, nil, "POST"},
+	} {
+		r := request(raw)
+		r.Method, r.Proto, r.ProtoMajor = c.method, c.proto, c.major
+		maps.Copy(r.Header, c.header)
+		g := s.gate(t, gate.Config{Expression: expression(t, `request.method == "`+c.want+`"`)})
+		if _, err := g.Check(r, s.now); err != nil {
+			t.Errorf("%s: not %s: %v", name, c.want, err)
+		}
 	}
 }

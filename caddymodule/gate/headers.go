@@ -178,6 +178,7 @@ type Pass struct {
 	Claims   *token.Claims // nil where the request passed without a token
 	Excepted bool          // nothing was asked
 	Shadowed *Refusal      // what a gate in the shadow would have said
+	Lapsed   *Refusal      // what is wrong with a token of a cookie, where none is needed
 	SignIn   string        // of the browser whose cookie has brought the token; its streams end with it
 
 	raw     string

@@ -61,7 +61,7 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 		return l.page(w, r, http.StatusServiceUnavailable, "unavailable", s.to, Outcome{Unavailable, err})
 	}
 	switch iss := form.Get("iss"); {
-	case iss != "" && iss != doors.Issuer: // RFC 9207 §2.4
+	case iss != doors.Issuer && (iss != "" || doors.SaysIssuer): // RFC 9207 §2.4
 		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{Reason: OtherIssuer})
 	case form.Get("error") != "" || form.Get("code") == "":
 		return l.page(w, r, http.StatusForbidden, "denied", s.to, Outcome{IssuerSaidNo, errors.New(known(form.Get("error")))})

@@ -30,6 +30,8 @@ type Doors struct {
 	Issuer    string // the `iss` of its answers
 	Authorize string
 	SignOut   string // "" where it has none
+
+	SaysIssuer bool // `iss` is in every one of its answers
 }
 
 // Tokens are what a code or a refresh token earned.

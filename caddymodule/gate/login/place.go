@@ -32,8 +32,20 @@ func Return(target string) string {
 		len(target) > 1 && (target[1] == '/' || target[1] == '\\'),
 		strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c >= 0x7f }),
 		u.Host != "" || u.Scheme != "",
-		strings.HasPrefix(u.Path, Paths):
+		strings.HasPrefix(u.Path, Paths), isDotted(u.Path):
 		return "/"
 	}
 	return target
+}
+
+// isDotted reports whether a browser goes to another path than the one that is
+// written: it takes dot segments out, escaped ones too, and reads \ as / (WHATWG URL,
+// 4.4).
+func isDotted(path string) bool {
+	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return strings.ContainsRune(path, '\\')
 }

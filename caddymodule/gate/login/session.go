@@ -63,6 +63,12 @@ func (s *Session) Due(now time.Time) bool {
 	return now.Unix() >= s.expires-left
 }
 
+// Lapsed is a session whose access token is over before its time.
+func (s Session) Lapsed() Session {
+	s.expires = 0
+	return s
+}
+
 // over reports whether the access token cannot be used any more.
 func (s *Session) over(now time.Time) bool { return now.Unix() >= s.expires }
 

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -44,6 +46,8 @@ type Registered struct {
 	// Strangers can have any code asked about, and refresh tokens are people's: the
 	// ones do not stand in the others' way.
 	codes, others chan struct{}
+	showing       sync.Mutex
+	strangers     strangers // and the addresses of whom codes were no good
 
 	mu      sync.Mutex // held while the document is fetched: who comes meanwhile needs it, too
 	known   Endpoints
@@ -58,6 +62,8 @@ type Endpoints struct {
 	EndOfSession,
 	token, revoke string
 	basic bool // the secret goes into the Authorization field
+
+	SaysIssuer bool // every answer to a browser has `iss` (RFC 9207 §3)
 }
 
 // Granted is an answer of the token endpoint.
@@ -88,7 +94,8 @@ func NewRegistered(c RegisteredConfig) (*Registered, error) {
 		return nil, err
 	}
 	return &Registered{
-		config: c, client: newClient(c.Roots, u.Scheme == "http"),
+		strangers: strangers{seed: maphash.MakeSeed()},
+		config:    c, client: newClient(c.Roots, u.Scheme == "http"),
 		codes: make(chan struct{}, sideBySide/2), others: make(chan struct{}, sideBySide/2),
 	}, nil
 }
@@ -153,6 +160,7 @@ func (r *Registered) read(members map[string]json.RawMessage, issuer *url.URL) (
 	if _, err := parseURL(e.EndOfSession); err != nil {
 		e.EndOfSession = ""
 	}
+	_ = json.Unmarshal(members["authorization_response_iss_parameter_supported"], &e.SaysIssuer) // false where it is absent
 	// OpenID Connect Discovery §3: client_secret_basic where nothing is said.
 	var methods []string
 	_ = json.Unmarshal(members["token_endpoint_auth_methods_supported"], &methods)
@@ -161,13 +169,23 @@ func (r *Registered) read(members map[string]json.RawMessage, issuer *url.URL) (
 }
 
 // Earn is a token request. An error in whose chain is ErrDenied is the issuer's
-// no, another says that it could not be asked.
-func (r *Registered) Earn(ctx context.Context, form url.Values, now time.Time) (g Granted, err error) {
+// no, another says that it could not be asked. from is the client's address; an
+// address whose codes are no good is not asked for again and again, for the issuer
+// counts them as this client's.
+func (r *Registered) Earn(ctx context.Context, from netip.Addr, form url.Values, now time.Time) (g Granted, err error) {
 	e, err := r.Endpoints(ctx, now)
 	if err != nil {
 		return g, err
 	}
+	if form.Has("code") && !r.admits(from, now) {
+		return g, fail(Refused, "token request: too many codes that were no good came from one address")
+	}
 	text, err := r.post(ctx, e.token, e.basic, form)
+	if form.Has("code") && !errors.Is(err, ErrDenied) {
+		r.showing.Lock()
+		r.strangers.giveBack(from)
+		r.showing.Unlock()
+	}
 	if err != nil {
 		return g, fmt.Errorf("token request: %w", err)
 	}
@@ -184,6 +202,17 @@ func (r *Registered) Earn(ctx context.Context, form url.Values, now time.Time) (
 	}
 	seconds, _ := answer.Expires.Int64() // 0 where it is absent
 	return Granted{answer.Access, answer.Refresh, answer.ID, time.Duration(min(max(0, seconds), 1<<31)) * time.Second}, nil
+}
+
+// admits takes one from an address, until its code turns out to be good.
+func (r *Registered) admits(from netip.Addr, now time.Time) bool {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	if !r.strangers.may(from, now) {
+		return false
+	}
+	r.strangers.charge(from, now)
+	return true
 }
 
 // Revoke ends a refresh token (RFC 7009), where the issuer can be told.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -89,7 +90,7 @@ func TestOnlyAnIssuersNoIsANo(t *testing.T) {
 	} {
 		d := newOffice(t)
 		d.token = c.answer
-		_, err := d.client(t, "").Earn(t.Context(), url.Values{"code": {"c"}}, time.Now())
+		_, err := d.client(t, "").Earn(t.Context(), netip.Addr{}, url.Values{"code": {"c"}}, time.Now())
 		failure, failed := errors.AsType[*remote.Failure](err)
 		if !failed || failure.Result != c.result || errors.Is(err, remote.ErrDenied) != c.denied || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
@@ -104,11 +105,11 @@ func TestSecretGoesWhereTheOperatorSays(t *testing.T) {
 	asked := false
 	other.token = func(w http.ResponseWriter, r *http.Request) { asked = true; granting(w, r) }
 	d.document["token_endpoint"] = other.URL + "/token"
-	_, err := d.client(t, "").Earn(t.Context(), url.Values{}, time.Now())
+	_, err := d.client(t, "").Earn(t.Context(), netip.Addr{}, url.Values{}, time.Now())
 	if failure, ok := errors.AsType[*remote.Failure](err); !ok || failure.Result != remote.Elsewhere || asked || !strings.Contains(err.Error(), "token_endpoint") {
 		t.Errorf("a document that names another host: %v, asked: %v", err, asked)
 	}
-	if _, err := d.client(t, other.URL+"/token").Earn(t.Context(), url.Values{}, time.Now()); err != nil || !asked {
+	if _, err := d.client(t, other.URL+"/token").Earn(t.Context(), netip.Addr{}, url.Values{}, time.Now()); err != nil || !asked {
 		t.Errorf("named by the operator: %v, asked: %v", err, asked)
 	}
 	d.document["issuer"] = other.URL
@@ -145,7 +146,7 @@ func TestClientProvesItselfAsTheIssuerWants(t *testing.T) {
 			}
 			granting(w, r)
 		}
-		g, err := d.client(t, "").Earn(t.Context(), url.Values{"code": {"c"}}, time.Now())
+		g, err := d.client(t, "").Earn(t.Context(), netip.Addr{}, url.Values{"code": {"c"}}, time.Now())
 		if err != nil || g.Access != "a" || g.Lifetime != time.Minute {
 			t.Errorf("%s: %v %v", name, g.Lifetime, err)
 		}
@@ -219,12 +220,12 @@ func TestMadeUpCodesDoNotStandInTheWayOfRenewal(t *testing.T) {
 	c := d.client(t, "")
 	var flood sync.WaitGroup
 	for range 60 {
-		flood.Go(func() { _, _ = c.Earn(t.Context(), url.Values{"code": {"made up"}}, time.Now()) })
+		flood.Go(func() { _, _ = c.Earn(t.Context(), netip.Addr{}, url.Values{"code": {"made up"}}, time.Now()) })
 	}
 	for range 16 {
 		<-waiting // as many as are asked about at a time
 	}
-	if _, err := c.Earn(t.Context(), url.Values{"refresh_token": {"r"}}, time.Now()); err != nil {
+	if _, err := c.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, time.Now()); err != nil {
 		t.Errorf("a renewal meanwhile: %v", err)
 	}
 	if len(waiting) > 0 {
@@ -232,4 +233,59 @@ func TestMadeUpCodesDoNotStandInTheWayOfRenewal(t *testing.T) {
 	}
 	close(hold)
 	flood.Wait()
+}
+
+// Codes that a stranger makes up are not shown to the issuer without end: it counts
+// them as this client's, and with the client's secret.
+func TestStrangersHaveFewCodesShown(t *testing.T) {
+	d := newOffice(t)
+	var shown atomic.Int32
+	d.token = func(w http.ResponseWriter, r *http.Request) {
+		if shown.Add(1); r.FormValue("code") == "made up" {
+			answering(http.StatusBadRequest, `{"error":"invalid_grant"}`)(w, r)
+			return
+		}
+		granting(w, r)
+	}
+	c, now := d.client(t, ""), time.Now()
+	stranger, person := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	earn := func(from netip.Addr, name, value string) error {
+		_, err := c.Earn(t.Context(), from, url.Values{name: {value}}, now)
+		return err
+	}
+	for range 200 {
+		_ = earn(stranger, "code", "made up")
+	}
+	if got := shown.Load(); got != 50 {
+		t.Errorf("%d of 200 codes were shown", got)
+	}
+	var failure *remote.Failure
+	if err := earn(stranger, "code", "c"); !errors.As(err, &failure) || failure.Result != remote.Refused || errors.Is(err, remote.ErrDenied) {
+		t.Errorf("one more: %v", err)
+	}
+	// Others are not held up, and whose codes are good comes as often as they like.
+	for range 200 {
+		if err := earn(person, "code", "c"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := earn(stranger, "refresh_token", "r"); err != nil {
+		t.Errorf("somebody who is signed in, of the same address: %v", err)
+	}
+	if now = now.Add(time.Second); earn(stranger, "code", "c") != nil {
+		t.Error("a second later the address is still kept out")
+	}
+}
+
+// RFC 9207 §3: whether an answer without `iss` is one of this issuer's.
+func TestDocumentSaysWhetherAnswersNameTheIssuer(t *testing.T) {
+	for says, want := range map[any]bool{nil: false, false: false, true: true, "true": false} {
+		d := newOffice(t)
+		if d.document["authorization_response_iss_parameter_supported"] = says; says == nil {
+			delete(d.document, "authorization_response_iss_parameter_supported")
+		}
+		if e, err := d.client(t, "").Endpoints(t.Context(), time.Now()); err != nil || e.SaysIssuer != want {
+			t.Errorf("%v: %v %v", says, e.SaysIssuer, err)
+		}
+	}
 }
