@@ -7,6 +7,7 @@
 # make lint     the linters of .golangci.yml and gofumpt
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    the Go benchmarks, then the binary beside plain Caddy
+# make bench-cluster   nodes on one PostgreSQL
 
 # Caddy's ACME server brings three databases that this program never opens.
 TAGS := nobadger,nomysql,nopgx
@@ -18,7 +19,7 @@ LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
-.PHONY: run build build-openssl test e2e vectors lint fuzz bench clean
+.PHONY: run build build-openssl test e2e vectors lint fuzz bench bench-cluster clean
 
 run: build
 	scripts/demo
@@ -56,6 +57,11 @@ fuzz:
 bench: build build-openssl
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./tokenissuer/... ./caddymodule/gate/...
 	bench/run
+
+# Three nodes on one PostgreSQL, beside one account and beside a million of them.
+bench-cluster: build
+	scripts/need pg_ctlcluster:postgresql
+	bench/run cluster
 
 clean:
 	rm -rf gatehouse gatehouse-openssl .run .cache

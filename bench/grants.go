@@ -39,7 +39,11 @@ func with(form url.Values, pairs ...string) url.Values {
 
 // refresh signs in once and then walks its own chain of refresh tokens.
 func refresh(s *server, c *http.Client) (earner, error) {
-	last, err := s.ask(c, s.form)
+	signIn := s.form
+	if s.person != nil {
+		signIn = s.person
+	}
+	last, err := s.ask(c, signIn)
 	return func() (answer, error) {
 		next, err := s.ask(c, url.Values{"grant_type": {"refresh_token"}, "client_id": {"app"}, "refresh_token": {last.RefreshToken}})
 		last = next

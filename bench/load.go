@@ -81,8 +81,10 @@ func send(s *server, use []string, pause time.Duration, o options, by ...string)
 	if err := os.WriteFile(file, []byte(strings.Join(use, "\n")+"\n"), 0o600); err != nil {
 		return result{}, err
 	}
-	argv := slices.Concat(by, []string{"wrk", "-t1", "-c" + strconv.Itoa(o.connections),
-		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), s.base + "/api/hello"})
+	argv := slices.Concat(by, []string{
+		"wrk", "-t1", "-c" + strconv.Itoa(o.connections),
+		fmt.Sprintf("-d%ds", max(1, int(o.duration.Seconds()+0.5))), "-s", filepath.Join(servers, "tokens.lua"), s.base + "/api/hello",
+	})
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "TOKENS="+file)
 	if pause > 0 {

@@ -25,11 +25,12 @@ type options struct {
 	tls         bool
 	tokens      int
 	cache       string
+	accounts    int
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|signin|start|memory [-targets A,B] [-modes A,B] [-tls] [-rounds N] [-duration D] [-connections N] [-rate N] [-gogc N] [-tokens N] [-cache SIZE]")
+		fmt.Fprintln(os.Stderr, "usage: bench proxy|token|signin|start|memory|cluster [-targets A,B] [-modes A,B] [-tls] [-rounds N] [-duration D] [-connections N] [-rate N] [-gogc N] [-tokens N] [-cache SIZE] [-accounts N]")
 		os.Exit(2)
 	}
 	var o options
@@ -44,6 +45,7 @@ func main() {
 	flags.BoolVar(&o.tls, "tls", false, "proxy: over HTTPS")
 	flags.IntVar(&o.tokens, "tokens", 1_000_000, "memory: how many tokens")
 	flags.StringVar(&o.cache, "cache", "400MiB", "memory: the gate's cache_size")
+	flags.IntVar(&o.accounts, "accounts", 1_000_000, "cluster: how many accounts there are at the end")
 	_ = flags.Parse(os.Args[2:]) // it exits by itself
 
 	interrupted := make(chan os.Signal, 1)
@@ -65,11 +67,12 @@ func main() {
 }
 
 var commands = map[string]func(options) error{
-	"proxy":  func(o options) error { return compare(o, proxy, strings.Split(o.modes, ",")) },
-	"token":  func(o options) error { return compare(o, token, []string{"token"}) },
-	"signin": signIns,
-	"start":  starts,
-	"memory": remember,
+	"proxy":   func(o options) error { return compare(o, proxy, strings.Split(o.modes, ",")) },
+	"token":   func(o options) error { return compare(o, token, []string{"token"}) },
+	"signin":  signIns,
+	"start":   starts,
+	"memory":  remember,
+	"cluster": cluster,
 }
 
 // compare measures all targets in every round, all of them running, in an order

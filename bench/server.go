@@ -247,21 +247,27 @@ func proc(pid int, name string) string {
 func (s *server) cpu() time.Duration {
 	ticks := int64(0)
 	for i, pid := range s.processes() {
-		text := proc(pid, "stat")
-		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-		if len(fields) < 15 {
-			continue
-		}
-		spent := fields[11:13]
-		if i == 0 {
-			spent = fields[11:15] // with what processes have spent that have ended
-		}
-		for _, field := range spent {
-			n, _ := strconv.ParseInt(field, 10, 64)
-			ticks += n
-		}
+		ticks += spent(pid, i == 0)
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on Linux
+}
+
+// spent is what a process has run, and those of its children that have ended.
+func spent(pid int, children bool) (ticks int64) {
+	text := proc(pid, "stat")
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 15 {
+		return 0
+	}
+	last := 13
+	if children {
+		last = 15
+	}
+	for _, field := range fields[11:last] {
+		n, _ := strconv.ParseInt(field, 10, 64)
+		ticks += n
+	}
+	return ticks
 }
 
 // memory is the resident memory now, in MiB, of all its processes. What they

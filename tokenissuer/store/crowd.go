@@ -26,11 +26,11 @@ var (
 	insertToken = writes(`
 INSERT INTO tokens (id, family, expires)
 SELECT $3, f.n, $4 ` + alive + `
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.family = f.n AND t.expires > $2 LIMIT 1 OFFSET $5)
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.family = f.n AND t.expires + 0 > $2 LIMIT 1 OFFSET $5)
 /*[ FOR SHARE OF f ]*/ ON CONFLICT DO NOTHING`)
 
 	crowd = writes(`
-SELECT count(*), coalesce(min(t.expires), 0) FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires > $2`)
+SELECT count(*), coalesce(min(t.expires), 0) FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires + 0 > $2`)
 )
 
 func (w PutToken) apply(ctx context.Context, t *transaction) error {

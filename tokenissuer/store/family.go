@@ -126,7 +126,7 @@ func (s *Store) Family(ctx context.Context, id string) (Family, error) {
 }
 
 var selectFamiliesOf = reads(`SELECT ` + familyColumns + ` FROM families f
-WHERE f.account = $1 AND f.revoked = 0 AND f.expires > $2 ORDER BY f.created, f.n`)
+WHERE f.account = $1 AND f.revoked = 0 AND f.expires + 0 > $2 ORDER BY f.created, f.n`)
 
 // FamiliesOf lists the living sign-ins of an account, the oldest first.
 func (s *Store) FamiliesOf(ctx context.Context, now time.Time, account string) ([]Family, error) {

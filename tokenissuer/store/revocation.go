@@ -33,7 +33,7 @@ var (
 
 	revokeFamily = writes(`
 INSERT INTO revoked_tokens (id, expires)
-SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires > $2
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires + 0 > $2
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
@@ -64,7 +64,7 @@ UPDATE families SET revoked = $3 WHERE session = $1 AND session <> '' AND ($2 = 
 	revokeSession = writes(`
 INSERT INTO revoked_tokens (id, expires)
 SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
-WHERE f.session = $1 AND f.session <> '' AND ($2 = '' OR f.client = $2) AND t.expires > $3
+WHERE f.session = $1 AND f.session <> '' AND ($2 = '' OR f.client = $2) AND t.expires + 0 > $3
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
@@ -102,7 +102,7 @@ UPDATE families SET revoked = $2 WHERE account = $1 AND revoked = 0 RETURNING se
 
 	revokeAccount = writes(`
 INSERT INTO revoked_tokens (id, expires)
-SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.account = $1 AND t.expires > $2
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.account = $1 AND t.expires + 0 > $2
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 
 	endSessionsOfAccount = writes(`DELETE FROM sessions WHERE account = $1`)
@@ -149,7 +149,7 @@ DELETE FROM session_clients WHERE client = $2 AND session IN (SELECT n FROM sess
 	revokeClientOf = writes(`
 INSERT INTO revoked_tokens (id, expires)
 SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
-WHERE f.account = $1 AND f.client = $2 AND t.expires > $3
+WHERE f.account = $1 AND f.client = $2 AND t.expires + 0 > $3
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 

@@ -93,7 +93,7 @@ func scanSession(row scanner) (Session, error) {
 var (
 	selectSession     = reads(`SELECT ` + sessionColumns + `WHERE hash = $1`)
 	selectSessionByID = reads(`SELECT ` + sessionColumns + `WHERE id = $1`)
-	selectSessionsOf  = reads(`SELECT ` + sessionColumns + `WHERE account = $1 AND expires > $2 ORDER BY seen DESC, n DESC`)
+	selectSessionsOf  = reads(`SELECT ` + sessionColumns + `WHERE account = $1 AND expires + 0 > $2 ORDER BY seen DESC, n DESC`)
 )
 
 // Session finds a browser session by its cookie, an expired one too.
