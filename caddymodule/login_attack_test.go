@@ -246,18 +246,20 @@ func TestTenTabsAtOnce(t *testing.T) {
 // F05, F06: what a stranger writes into an address leads nowhere else.
 func TestSignInLeadsToNoOtherSite(t *testing.T) {
 	w := loginWorld(t)
-	for _, target := range []string{"//evil.example.net", "/\\evil.example.net", "https://evil.example.net/", "https:evil", "/%09/evil", "javascript:alert(1)", "/.gatehouse/logout"} {
+	for target, want := range map[string]string{
+		"//evil.example.net": "/", "/\\evil.example.net": "/", "https://evil.example.net/": "/", "https:evil": "/", "javascript:alert(1)": "/",
+		"/.gatehouse/logout": "/", "/./.gatehouse/logout": "/", "/%09/evil": "/%09/evil",
+	} {
 		p := w.visitor()
-		p.signIn("https://app.example.com/.gatehouse/login?return="+url.QueryEscape(target), "alice")
-		// How it ended: on a page of this site, and signed in.
-		if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
-			t.Errorf("%s: %v", target, a)
+		a, way := p.signIn("https://app.example.com/.gatehouse/login?return="+url.QueryEscape(target), "alice")
+		if last := way[len(way)-1]; a.status != http.StatusOK || last != "https://app.example.com"+want {
+			t.Errorf("%s: %d by %q", target, a.status, way)
 		}
 	}
 	p := w.visitor()
-	a := p.do(http.MethodGet, "https://evil.example.net/", "", append([]string{"Host: app.example.com", "X-Forwarded-Host: evil.example.net"}, navigate...)...)
-	if a.header.Get("Location") != "" {
-		t.Errorf("another host: %v", a)
+	sent := p.visit("https://app.example.com/", "X-Forwarded-Host: evil.example.net", "Forwarded: host=evil.example.net")
+	if to, err := url.Parse(sent.header.Get("Location")); err != nil || to.Host != "auth.example.com" || to.Query().Get("redirect_uri") != "https://app.example.com/.gatehouse/callback" {
+		t.Errorf("another host in what a proxy says: %v", sent)
 	}
 	// The issuer knows the addresses of the site, and sends nobody anywhere else.
 	w.load(loginGlobal, strings.ReplaceAll(loginSites, "http://wiki.example.com", "http://evil.example.net"))

@@ -2,7 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,21 +45,27 @@ func TestCookiesOfASignInAreTheHostsAlone(t *testing.T) {
 	w := loginWorld(t)
 	p := w.visitor()
 	first := p.visit("https://app.example.com/")
-	page, way := p.follow(first.header.Get("Location"))
-	_, way = p.submit(way[len(way)-1], page, url.Values{"username": {"alice"}, "password": {herPassword}})
-	_ = way
-	for _, set := range first.header["Set-Cookie"] {
+	back := p.visit(p.toCallback("https://app.example.com/", "alice"))
+	if len(first.header["Set-Cookie"]) != 1 || first.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("sent away with %v", first.header)
+	}
+	if len(back.header["Set-Cookie"]) != 2 || !strings.HasPrefix(back.header["Set-Cookie"][0], loginCookie+"=") || back.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("come back with %v", back.header)
+	}
+	p.age("app.example.com")
+	renewed := p.visit("https://app.example.com/")
+	if len(renewed.header["Set-Cookie"]) != 1 {
+		t.Errorf("renewed with %v", renewed.header)
+	}
+	for _, set := range slices.Concat(first.header["Set-Cookie"], back.header["Set-Cookie"], renewed.header["Set-Cookie"]) {
 		for _, want := range []string{"__Host-gatehouse-", "; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
 			if !strings.Contains(set, want) {
 				t.Errorf("%s is without %s", set, want)
 			}
 		}
-		if strings.Contains(set, "Domain") || strings.Contains(set, "Max-Age") {
+		if strings.Contains(set, "Domain") || strings.Contains(set, "Max-Age") || strings.Contains(set, "Expires") {
 			t.Errorf("%s: for others, or for longer", set)
 		}
-	}
-	if len(first.header["Set-Cookie"]) != 1 || first.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("sent away with %v", first.header)
 	}
 }
 
