@@ -4,6 +4,9 @@ package sqlite
 
 import (
 	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 )
 
@@ -19,4 +22,18 @@ func named(info fs.FileInfo) uint64 {
 		return uint64(s.Nlink)
 	}
 	return 1
+}
+
+// otherOwner is whom a file belongs to that root had better not write in the place
+// of its owner, or "".
+func otherOwner(info fs.FileInfo) string {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 || s.Uid == 0 {
+		return ""
+	}
+	id := strconv.FormatUint(uint64(s.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id
 }

@@ -39,6 +39,9 @@ func BackUpStopped(ctx context.Context, path string) (*os.File, error) {
 	if _, err := os.Stat(path); err != nil {
 		return fail(errors.Unwrap(err))
 	}
+	if err := owned(path); err != nil {
+		return fail(err)
+	}
 	lock, err := acquire(ctx, path)
 	if err != nil {
 		return fail(err)
@@ -159,6 +162,9 @@ func restore(ctx context.Context, path, from string, now time.Time) (r Restored,
 	if r.Store, err = settled(path); err != nil {
 		return fail(err)
 	}
+	if err := owned(r.Store); err != nil {
+		return fail(err)
+	}
 	if same(r.Store, from) {
 		return fail(errors.New("is the backup itself"))
 	}
@@ -205,6 +211,19 @@ func settled(path string) (string, error) {
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
 	return filepath.Join(folder, filepath.Base(path)), err
+}
+
+// owned refuses root's help with the store of a server that runs as somebody else:
+// it could not open what root leaves there.
+func owned(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // none is there
+	}
+	if who := otherOwner(info); who != "" {
+		return fmt.Errorf("belongs to %s, who could not open what root writes: run this with sudo -u %s", who, who)
+	}
+	return nil
 }
 
 func same(a, b string) bool {

@@ -335,3 +335,25 @@ func TestRestoreThatWasKilledIsRunAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRootLeavesNothingThatTheServerCannotOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "issuer.db")
+	st := opened(t, path)
+	backup := backedUp(t, path)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		return // whoever else it is, the kernel says so
+	}
+	if err := os.Chown(path, 54321, -1); err != nil {
+		t.Fatal(err)
+	}
+	want := "store " + path + ": belongs to #54321, who could not open what root writes: run this with sudo -u #54321"
+	if _, err := sqlite.Restore(t.Context(), path, backup, now); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := sqlite.BackUpStopped(t.Context(), path); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
