@@ -13,12 +13,13 @@ var shared = map[string]bool{
 // whether it has answered a preflight. Credentials of the browser are never
 // allowed: no endpoint here needs a cookie.
 func (i *Issuer) cors(r *request, e *route) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || !shared[e.name] {
+	if !shared[e.name] {
 		return false
 	}
+	// Also to who names no origin: a cache would give that answer to a script.
 	h := r.w.Header()
 	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
 	if !i.origins[origin] {
 		return false
 	}

@@ -32,6 +32,11 @@ func TestScriptsOfRegisteredOriginsReadAnswers(t *testing.T) {
 		if a.header.Get("Access-Control-Allow-Credentials") != "" || a.header.Get("Vary") != "Origin" {
 			t.Errorf("%s: %v", path, a.header)
 		}
+		// What a cache keeps of an answer to nobody's script is no answer to a script.
+		a = s.send(http.MethodGet, path, "")
+		if a.header.Get("Access-Control-Allow-Origin") != "" || a.header.Get("Vary") != "Origin" {
+			t.Errorf("%s, without an origin: %v", path, a.header)
+		}
 	}
 	t.Run("C28: no other origin", func(t *testing.T) {
 		for _, origin := range []string{"https://evil.example", "https://spa.example.com.evil.example", "http://spa.example.com", "null", "https://SPA.example.com"} {
