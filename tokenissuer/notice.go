@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,6 +34,10 @@ func (c *codes) renewed(now time.Time, who store.Account, first bool, locale str
 	})
 }
 
+// perAccount is how many notices a mailbox gets: its owner knows by then, and whoever
+// has an account could go on for ever.
+var perAccount = Rate{20, time.Hour}
+
 // notify sends a notice to the mailbox of an account, by the first source that
 // carries any. An account without a mailbox gets none.
 func (c *codes) notify(doing string, now time.Time, who store.Account, locale string, write func(message.Message) message.Message) {
@@ -49,7 +54,17 @@ func (c *codes) notify(doing string, now time.Time, who store.Account, locale st
 			place = time.UTC
 		}
 		m := write(message.Message{ID: uuid.NewString(), To: who.Email, Locale: cmp.Or(locale, c.locale), Time: now.In(place)})
-		c.state.aside(doing, func() error { return sender.Send(context.Background(), m) })
+		quota := store.TakeQuota{Key: c.accounts.QuotaKey("notices to", who.ID), Most: perAccount.Count, Window: perAccount.Within}
+		c.state.aside(doing, func() error {
+			err := c.state.store.Apply(context.Background(), now, quota)
+			if errors.Is(err, store.ErrConflict) {
+				return nil // all of them were sent
+			}
+			if err != nil {
+				return err
+			}
+			return sender.Send(context.Background(), m)
+		})
 		return
 	}
 }

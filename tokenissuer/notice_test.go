@@ -1,6 +1,7 @@
 package tokenissuer_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,4 +107,25 @@ func TestMailboxIsToldOfANewPassword(t *testing.T) {
 	profile := b.follow(b.submit(b.follow(b.get("/portal/account")), "username", "bob", "password", "the first password"))
 	b.follow(b.submit(b.click(profile, "/portal/account/password"), "old_password", "the first password", "new_password", "a second password"))
 	told("bob@example.com", changed)
+}
+
+// Whoever has an account can change its password for ever, and not have mails sent
+// for ever.
+func TestNoticesToAMailboxAreBounded(t *testing.T) {
+	p := newPost(t)
+	s := start(t, p.accounts())
+	s.user("ann", mailbox)
+	now := password
+	for n := range 30 {
+		next := fmt.Sprintf("another long password of ann's, %d", n)
+		body := `{"old_password":"` + now + `","new_password":"` + next + `"}`
+		a := s.send(http.MethodPost, "/change_user_password", body, "Content-Type: application/json", "Authorization: Bearer "+s.access("ann", now))
+		now = next
+		if a.status != http.StatusOK {
+			t.Fatalf("change %d: %d %s", n, a.status, a.body)
+		}
+	}
+	if told := p.notices(t, 20); len(told) != 20 {
+		t.Errorf("%d mails", len(told))
+	}
 }
