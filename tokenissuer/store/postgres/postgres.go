@@ -120,9 +120,10 @@ func answers(ctx context.Context, db *sql.DB) error {
 		switch {
 		case err == nil:
 			return nil
+		case late.Err() != nil:
 		case judge(err) == store.Lost:
 			why = err
-		case late.Err() == nil:
+		default:
 			return err
 		}
 		select {
