@@ -121,9 +121,6 @@ func (a *App) buildLogins(run *running) (err error) {
 		}
 		g.login = l
 	}
-	if run.keys != nil && len(run.logins) == 0 {
-		a.logger.Warn("token_gate: token_from cookie is without effect: no gate has `login`, which sets the cookie")
-	}
 	return nil
 }
 

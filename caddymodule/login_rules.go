@@ -192,3 +192,15 @@ func (a *App) warnOfCallbacks() {
 		}
 	}
 }
+
+// warnOfCookies tells of gates that look for a cookie that nobody sets.
+func (a *App) warnOfCookies() {
+	if slices.ContainsFunc(a.gates, func(g *Gate) bool { return g.signIn.client != "" }) {
+		return
+	}
+	for _, g := range a.gates {
+		if g.from != fromHeader {
+			a.logger.Warn("token_gate: token_from cookie is without effect: no gate has `login`, which sets the cookie", zapAt(g.Lines.of("token_from", "cookie", g.At)))
+		}
+	}
+}

@@ -173,6 +173,7 @@ func (a *App) warnOfSites() {
 	}
 	a.warnOfNames()
 	a.warnOfSharedCookies()
+	a.warnOfCookies()
 	if !a.issuing {
 		return
 	}

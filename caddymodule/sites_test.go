@@ -45,6 +45,10 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "https://auth.example.com {\n token_issuer\n token_gate /a/* {\n answer\n }\n token_gate /b/* {\n answer\n }\n reverse_proxy /c 127.0.0.1:9\n}",
 			[]string{"token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to reverse_proxy behind it; take `answer` out", `"at":"Caddyfile:35"`},
 		},
+		"a cookie that nobody sets": {
+			"", "https://auth.example.com {\n token_issuer\n token_gate {\n token_from cookie\n }\n respond ok\n}",
+			[]string{"token_gate: token_from cookie is without effect: no gate has `login`", `"at":"Caddyfile:33"`},
+		},
 		"a gate behind forward_auth": {
 			"", "https://auth.example.com {\n token_issuer\n forward_auth 127.0.0.1:9 {\n uri /v\n }\n handle /api/* {\n token_gate\n respond ok\n }\n respond no\n}", nil,
 		},
