@@ -24,17 +24,25 @@ type contact struct {
 	path     string
 	now      string // "" where there is none
 	verified bool
+	reached  func(kind store.IdentifierKind, raw string) (string, bool)
 }
 
-func contactOf(who store.Account, kind store.IdentifierKind) contact {
+func (v *visit) contactOf(who store.Account, kind store.IdentifierKind) contact {
+	reached := v.p.o.Accounts.Reachable
 	if kind == store.ByPhone {
-		return contact{kind, phonePath, who.Phone, who.PhoneVerified}
+		return contact{kind, phonePath, who.Phone, who.PhoneVerified, reached}
 	}
-	return contact{kind, emailPath, who.Email, who.EmailVerified}
+	return contact{kind, emailPath, who.Email, who.EmailVerified, reached}
+}
+
+// is reports whether an address is the present one, however it is written.
+func (c contact) is(to string) bool {
+	stored, ok := c.reached(c.kind, to)
+	return to != "" && (to == c.now || ok && stored == c.now)
 }
 
 // confirmed reports whether an address is the present one, which nobody has proved.
-func (c contact) confirmed(to string) bool { return to == c.now && to != "" && !c.verified }
+func (c contact) confirmed(to string) bool { return c.is(to) && !c.verified }
 
 // contactTitle is what the page of an address is for.
 func (v *visit) contactTitle(c contact, to string) string {
@@ -65,7 +73,7 @@ func (v *visit) moving() (store.Account, contact, bool, error) {
 	if !v.fresh() {
 		return who, contact{}, false, v.signInAgain(path)
 	}
-	return who, contactOf(who, kind), true, nil
+	return who, v.contactOf(who, kind), true, nil
 }
 
 // contactPage asks for the new address.
@@ -123,7 +131,7 @@ func (v *visit) contact() error {
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), text})
 	case account.KindOf(to) != c.kind:
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.bad." + string(c.kind))})
-	case to == c.now && c.verified:
+	case c.is(to) && c.verified:
 		return v.showContact(http.StatusBadRequest, c, to, &problem{string(c.kind), v.words.T("contact.same")})
 	}
 	v.pending = pending{Request: Request{MaxAge: -1, Asked: v.now}, Expires: v.now.Add(pendingFor), Account: who.ID}
@@ -174,7 +182,7 @@ func (v *visit) contactCode() error {
 		return err
 	}
 	for try := 0; ; try++ {
-		done, err := c.verified && c.now == v.pending.Code.To, error(nil) // pressed twice
+		done, err := c.verified && c.is(v.pending.Code.To), error(nil) // pressed twice
 		if !done {
 			done, err = v.move(who, c)
 		}

@@ -30,7 +30,7 @@ func (v *visit) facts(who store.Account) (facts []fact) {
 		facts = append(facts, fact{Label: v.words.T("profile.username"), Value: who.Username})
 	}
 	for _, kind := range []store.IdentifierKind{store.ByEmail, store.ByPhone} {
-		c := contactOf(who, kind)
+		c := v.contactOf(who, kind)
 		f := fact{Label: v.words.T("profile." + string(kind)), Value: c.now}
 		if slices.Contains(v.p.addressable(), kind) {
 			if f.Unproved = c.now != "" && !c.verified; f.Unproved {
