@@ -68,9 +68,12 @@ func nameOf(a store.Account) string {
 	return a.ID
 }
 
-// told is the notice after a form that did something; the address names it.
+// told is the notice after a form that did something; the address names it. A link
+// from elsewhere to that address does not put it into our mouth; a browser from
+// before 2023 does not tell where it was led from.
 func (v *visit) told(notice string) string {
-	if v.form.Get("done") != "1" {
+	from := v.r.Header.Get("Sec-Fetch-Site")
+	if v.form.Get("done") != "1" || from != "" && from != "same-origin" {
 		return ""
 	}
 	return v.words.T("done." + notice)

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net/http"
 	"context"
 	"errors"
 	"fmt"
@@ -350,4 +351,21 @@ func TestProfileIsNotChangedWithoutEnd(t *testing.T) {
 	}
 	w.later(time.Hour)
 	p.send("POST", "/portal/account", form).sees("/portal/account", 200)
+}
+
+// What a page says of a deed is said after the deed: a link of another site, or in a
+// mail, cannot have it said.
+func TestNoticeIsNotPutIntoOurMouth(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.home("ann", right)
+	for _, from := range []string{"cross-site", "same-site", "none"} {
+		p.header = http.Header{"Sec-Fetch-Site": {from}}
+		for _, path := range []string{"/portal/account", "/portal/account/password", "/portal/account/apps", "/portal/account/browsers"} {
+			for _, notice := range []string{"is set", "are saved", "no access any more", "signed out."} {
+				if p.goes(path + "?done=1"); strings.Contains(p.body, notice) {
+					t.Errorf("%s from %s: %q", path, from, notice)
+				}
+			}
+		}
+	}
 }
