@@ -1,10 +1,10 @@
 package portal
 
 import (
-	"net/http"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"

@@ -227,7 +227,7 @@ func TestChangeOfAnAddressIsTold(t *testing.T) {
 	p.submits("/portal/account/email/code", "code", "9")
 	form := p.filled("/portal/account/email/code", "code", "1")
 	p.send("POST", "/portal/account/email/code", form)
-	p.send("POST", "/portal/account/email/code", form).sees("/portal/account", 200) // pressed twice
+	p.send("POST", "/portal/account/email/code", form).sees("/portal/account", 200)                                                 // pressed twice
 	p.goes("/portal/account/email").submits("/portal/account/email", "email", "NEW@example.com").sees("/portal/account/email", 400) // what it is already
 	p.goes("/portal/account/phone").submits("/portal/account/phone", "phone_number", "+8613800138000").submits("/portal/account/phone/code", "code", "2")
 	if want := []string{"ann@example.com new@example.com  zh-Hans", "new@example.com new@example.com +8613800138000 en"}; !slices.Equal(told, want) {
