@@ -3,7 +3,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -114,22 +114,23 @@ func answers(ctx context.Context, db *sql.DB) error {
 	defer cancel()
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
-	var why error // the last that was not our own impatience
+	var why error // the last that was not our own impatience, if there was another
 	for {
 		err := db.PingContext(late)
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case late.Err() != nil:
-		case judge(err) == store.Lost:
-			why = err
-		default:
+		}
+		impatient := pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded)
+		if !impatient && judge(err) != store.Lost {
 			return err
+		}
+		if why == nil || !impatient {
+			why = err
 		}
 		select {
 		case <-tick.C:
 		case <-late.Done():
-			return fmt.Errorf("does not answer: %w", cmp.Or(why, err))
+			return fmt.Errorf("does not answer: %w", why)
 		}
 	}
 }
