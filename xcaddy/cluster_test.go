@@ -30,6 +30,7 @@ type cluster struct {
 // first one's address, as a load balancer's would be.
 func newCluster(t *testing.T, n int, more string, skews ...string) *cluster {
 	t.Helper()
+	t.Parallel() // they wait more than they work
 	c := &cluster{T: t, db: postgrestest.Start(t)}
 	c.url = c.db.Database(t)
 	path := swift(t)
