@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/move"
+)
+
+func exportCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "export FILE [--force] [--stopped]",
+		Short: "Writes all records for another database; - is standard output",
+		Long: `Writes all records of the running instance, as they are at one moment, to a file that import
+reads into another database; - is standard output. What is answered after that moment is not in
+it: to move without losing a sign-in, stop the server and say --stopped, which reads the store
+that --config names. The file holds everything: accounts, password hashes and keys.`,
+		Args: oneArg("FILE"),
+	}
+	force, stopped := copyFlags(c)
+	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+		if args[0] == "-" {
+			moved, err := exportTo(ctx, c, *stopped, c.OutOrStdout())
+			if err == nil {
+				tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+			}
+			return err
+		}
+		var moved move.Moved
+		err := writeNew(args[0], *force, func(f *os.File) (err error) {
+			moved, err = exportTo(ctx, c, *stopped, f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+		return printMoved(c, moved)
+	})
+	return c
+}
+
+// exportTo writes an export, and has looked that it is whole.
+func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer) (move.Moved, error) {
+	if !stopped {
+		from, err := ask(c, http.MethodPost, adminBase+"/export", nil)
+		if err != nil {
+			return move.Moved{}, err
+		}
+		defer func() { _ = from.Close() }()
+		moved, err := move.Check(io.TeeReader(from, to))
+		return moved, brokenOff(err)
+	}
+	where, err := configured(ctx, c)
+	if err != nil {
+		return move.Moved{}, err
+	}
+	st, err := where.open(ctx)
+	if err != nil {
+		return move.Moved{}, err
+	}
+	moved, err := move.Export(ctx, st, to)
+	return moved, errors.Join(err, st.Close())
+}
+
+// brokenOff is err of reading what the server sends.
+func brokenOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the server broke off, and its log says why: %w", err)
+	}
+	return err
+}
+
+func importCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE [--config CADDYFILE]",
+		Short: "Stores an export in a database that has no records yet; - is standard input",
+		Long: `Stores all records of an export in the database that the configuration names, by default the
+Caddyfile of this folder, or nothing at all. No server may have been started on that database:
+it would have made keys of its own. - is standard input.`,
+		Args: oneArg("FILE"),
+		RunE: interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+			name, from := args[0], c.InOrStdin()
+			if name != "-" {
+				f, err := os.Open(name)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
+				}
+				defer func() { _ = f.Close() }()
+				from = f
+			}
+			where, err := configured(ctx, c)
+			if err != nil {
+				return err
+			}
+			st, err := where.open(ctx)
+			if err != nil {
+				return err
+			}
+			moved, err := move.Import(ctx, st, from)
+			if errors.Is(err, move.ErrNotEmpty) {
+				name = "store " + where.key()
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			if err := errors.Join(err, st.Close()); err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintln(c.ErrOrStderr(), "All of it is in "+where.key())
+			tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+			return printMoved(c, moved)
+		}),
+	}
+}
+
+func printMoved(c *cobra.Command, moved move.Moved) error {
+	answer, err := json.Marshal(moved)
+	if err != nil {
+		return err
+	}
+	return printAnswer(c, answer, func(out io.Writer, _ []byte) error {
+		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		_, _ = fmt.Fprintln(w, "TABLE\tROWS")
+		for _, name := range slices.Sorted(maps.Keys(moved.Rows)) {
+			_, _ = fmt.Fprintf(w, "%s\t%d\n", name, moved.Rows[name])
+		}
+		return w.Flush()
+	})
+}
