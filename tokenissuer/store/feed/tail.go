@@ -37,6 +37,8 @@ type Tail struct {
 	asOf   atomic.Int64 // everything that was committed before is in effect here
 	ahead  atomic.Int64 // the database's clock less ours
 	lost   bool         // the last look failed
+
+	compared bool // the clocks were
 }
 
 // NewTail takes a place in the changes: what is read from the store afterwards
@@ -144,7 +146,7 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	t.ahead.Store(int64(theirs.Sub(ours.Add(time.Since(began) / 2))))
+	t.compare(theirs.Sub(ours), time.Since(began))
 	now := ours.Add(t.Ahead())
 	for _, c := range changes {
 		t.store.Hear(now, c.Revoked)
@@ -160,6 +162,18 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		t.asOf.Store(int64(began.Sub(t.origin)))
 	}
 	return more, nil
+}
+
+// compare takes the clocks' difference from an answer: the database looked at its
+// clock some time between the question and then. What is known changes only as far
+// as that demands, so a look that had to wait for a connection tells nothing wrong.
+func (t *Tail) compare(most, took time.Duration) {
+	ahead := most - took/2
+	if t.compared {
+		ahead = min(max(t.Ahead(), most-took), most)
+	}
+	t.compared = true
+	t.ahead.Store(int64(ahead))
 }
 
 // anew reads everything that matters, as a start does.

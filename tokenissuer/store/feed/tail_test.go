@@ -231,6 +231,12 @@ func TestNodeKnowsHowFarBehindItIs(t *testing.T) {
 	n.within(patience, "it follows", func() bool { return n.tail.Behind() < 600*time.Millisecond })
 	s.Kill()
 	n.within(patience, "it is behind", func() bool { return n.tail.Behind() > 2*time.Second })
+	// A look waits for a server that is away: until it gave up, it could yet be answered.
+	n.within(patience, "the first is told", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.told) > 0
+	})
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
