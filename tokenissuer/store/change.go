@@ -22,13 +22,19 @@ type Change struct {
 // gaps are looked at until their transactions cannot be under way any more.
 type Cursor struct {
 	last int64
-	gaps map[int64]time.Time // when each was first seen
+	gaps map[int64]time.Duration // when each was first seen, as followed counts
+
+	followed time.Duration // how long the changes were looked at, without pauses
+	looked   time.Time     // the last time
 }
 
 const (
 	// underWay is longer than a transaction can take, with its retries in the network
 	// and a server that is slow to end it.
 	underWay = time.Minute
+
+	// pauseMost is what of the time between two looks counts as having looked.
+	pauseMost = 5 * time.Second
 
 	// mostChanges is how many rows a reader takes at once.
 	mostChanges = 500
@@ -138,14 +144,14 @@ func (s *Store) Position(ctx context.Context) (*Cursor, error) {
 	last, err := one(ctx, s, "the place in the changes", selectPosition, func(row scanner) (n int64, err error) {
 		return n, row.Scan(&n)
 	}, underWay.Milliseconds())
-	return &Cursor{last: last, gaps: map[int64]time.Time{}}, err
+	return &Cursor{last: last, gaps: map[int64]time.Duration{}}, err
 }
 
 // Changes are those that appeared since the cursor's place, which moves on. more
 // says that there are further ones. clock is the database's time; now is any clock
 // of the caller's that goes on steadily.
 func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes []Change, clock time.Time, more bool, err error) {
-	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, c.awaited(now), mostChanges)
+	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, slices.AppendSeq([]int64{}, maps.Keys(c.gaps)), mostChanges)
 	if err != nil {
 		return nil, time.Time{}, false, err
 	}
@@ -163,26 +169,32 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 	// Only when all could be read.
 	for _, row := range rows {
 		if row.n.Valid {
-			c.pass(row.n.Int64, now)
+			c.pass(row.n.Int64)
 		}
 	}
-	return changes, clock, len(rows) == mostChanges, nil
+	if more = len(rows) == mostChanges; !more {
+		c.giveUp(now)
+	}
+	return changes, clock, more, nil
 }
 
-// awaited are the gaps that may yet be filled.
-func (c *Cursor) awaited(now time.Time) []int64 {
-	maps.DeleteFunc(c.gaps, func(_ int64, seen time.Time) bool { return now.Sub(seen) > underWay }) // undone, or never used
-	return slices.AppendSeq([]int64{}, maps.Keys(c.gaps))
+// giveUp forgets the gaps that nothing can fill any more: what was undone, or never
+// used. A pause counts as little: whoever stood still, this process or the database,
+// goes on with what it was doing.
+func (c *Cursor) giveUp(now time.Time) {
+	c.followed += min(now.Sub(c.looked), pauseMost)
+	c.looked = now
+	maps.DeleteFunc(c.gaps, func(_ int64, seen time.Duration) bool { return c.followed-seen > underWay })
 }
 
 // mostGaps bounds what a jump of the numbers can cost: a server that comes back
 // after a crash leaves some out.
 const mostGaps = 10_000
 
-func (c *Cursor) pass(n int64, now time.Time) {
+func (c *Cursor) pass(n int64) {
 	delete(c.gaps, n)
 	for gap := max(c.last+1, n-mostGaps); gap < n; gap++ {
-		c.gaps[gap] = now
+		c.gaps[gap] = c.followed
 	}
 	c.last = max(c.last, n)
 }
