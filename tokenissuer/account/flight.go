@@ -16,8 +16,8 @@ import (
 //
 // Attempts above that do not fail, they wait for one in flight to land, so that
 // a program with one account and many workers is slowed and not locked out. The
-// reservation is in memory, which makes the bound exact on one node; with n
-// nodes on one store it is n times as many.
+// reservation is in memory, so n nodes on one store may look at n times as many;
+// they answer as many as one would, see lockout.remember.
 type flights struct {
 	mu    sync.Mutex
 	names map[store.Hash]*flight

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -78,7 +79,9 @@ func (l *lockout) left(ctx context.Context, st *store.Store, now time.Time) (int
 func locked() error { return oauth.Fail(oauth.InvalidGrant, oauth.AccountLocked) }
 
 // remember counts a failure. The caller may be gone by then, and a guess whose
-// sender hangs up before the answer counts all the same.
+// sender hangs up before the answer counts all the same. Where guesses at other
+// nodes have locked the name meanwhile, the answer is theirs: it says nothing about
+// the password.
 func (l *lockout) remember(ctx context.Context, st *store.Store, now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberFor)
 	defer cancel()
@@ -88,7 +91,11 @@ func (l *lockout) remember(ctx context.Context, st *store.Store, now time.Time) 
 			Key: key, Name: l.name, Most: l.source.Failures, Window: l.source.Lock, Lock: l.source.Lock,
 		})
 	}
-	return st.Apply(ctx, now, writes...)
+	err := st.Apply(ctx, now, writes...)
+	if errors.Is(err, store.ErrConflict) {
+		return locked()
+	}
+	return err
 }
 
 // clear is the writes that forget what a success disproves: the counters it was

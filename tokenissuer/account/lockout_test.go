@@ -215,6 +215,25 @@ func TestRaceOfGuessesIsBounded(t *testing.T) {
 	}
 }
 
+// Nodes that share a store look at more, and answer no more than one would.
+func TestGuessesOverNodesAreAnsweredAsOnOne(t *testing.T) {
+	w := newWorld(t, Options{Hashes: 8})
+	w.create(Create{Username: "alice", Password: right})
+	other := w
+	var err error
+	if other.Accounts, err = New(w.st, Options{Hashes: 8, Memory: 8, Passes: 1, Key: w.key}); err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	var here, there map[oauth.Reason]int
+	both.Go(func() { here = w.race(25, "alice", "wrong") })
+	both.Go(func() { there = other.race(25, "alice", "wrong") })
+	both.Wait()
+	if told := here[oauth.WrongCredentials] + there[oauth.WrongCredentials]; told != staff.Failures {
+		t.Errorf("%d guesses were answered, want %d: %v and %v", told, staff.Failures, here, there)
+	}
+}
+
 // A program with one account and fifty workers is no attack.
 func TestRaceOfTheOwnerSucceeds(t *testing.T) {
 	w := newWorld(t, Options{Hashes: 8})

@@ -109,11 +109,8 @@ func (a *Accounts) attempt(ctx context.Context, now time.Time, src Source, name 
 		}
 		return guard.left(ctx, a.store, now)
 	})
-	if refused, ok := errors.AsType[*oauth.Error](err); ok {
-		err = refused.About(account.ID)
-	}
 	if err != nil {
-		return proven{}, err
+		return proven{}, about(account, err)
 	}
 	p := proven{at: at, guard: guard, land: land}
 	defer func() {
@@ -127,11 +124,26 @@ func (a *Accounts) attempt(ctx context.Context, now time.Time, src Source, name 
 	}
 	if !p.right {
 		if err := guard.remember(ctx, a.store, now); err != nil {
-			return p, err
+			return p, about(account, err)
 		}
 		return p, oauth.Wrap(oauth.InvalidGrant, oauth.WrongCredentials, p.trouble).About(account.ID)
 	}
+	if a.store.Shared() {
+		// What other nodes counted since: the sixth guess is no good, right or wrong.
+		if _, err := guard.left(ctx, a.store, now); err != nil {
+			p.right = false
+			return p, about(account, err)
+		}
+	}
 	return p, nil
+}
+
+// about names the account in a refusal.
+func about(account store.Account, err error) error {
+	if refused, ok := errors.AsType[*oauth.Error](err); ok {
+		return refused.About(account.ID)
+	}
+	return err
 }
 
 // proof is what a look at a password found.

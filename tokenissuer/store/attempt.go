@@ -7,9 +7,9 @@ import (
 )
 
 // PutAttempt counts a failed sign-in under a key; once Failures within Window
-// reach Most, the key is locked for Lock. Failures while it is locked prolong
-// nothing, and when the lock ends counting starts anew. Never a conflict: the
-// table is of fixed size, and a full neighbourhood gives up its least entry.
+// reach Most, the key is locked for Lock; when the lock ends counting starts anew.
+// Conflict: it is locked, and this prolongs nothing. The table is of fixed size: a
+// full neighbourhood gives up its least entry.
 type PutAttempt struct {
 	Key    Hash
 	Name   Hash // what ClearName finds it by; Key itself for a name's own counter
@@ -40,16 +40,13 @@ INSERT INTO attempts (hash, neighbourhood, failures, since, until, expires, name
 VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $4 THEN CAST($6 AS BIGINT) ELSE 0 END,
 	CASE WHEN 1 >= $4 AND CAST($6 AS BIGINT) > CAST($5 AS BIGINT) THEN $6 ELSE $5 END, $7)
 ON CONFLICT (hash) DO UPDATE SET
-	failures = CASE WHEN attempts.expires <= $3 OR (attempts.until > 0 AND attempts.until <= $3) THEN 1
-		ELSE attempts.failures + 1 END,
-	since = CASE WHEN attempts.expires <= $3 OR (attempts.until > 0 AND attempts.until <= $3) THEN $3
-		ELSE attempts.since END,
-	until = CASE WHEN attempts.until > $3 THEN attempts.until
-		WHEN attempts.expires <= $3 OR attempts.until > 0 THEN CASE WHEN 1 >= $4 THEN $6 ELSE 0 END
+	failures = CASE WHEN attempts.expires <= $3 OR attempts.until > 0 THEN 1 ELSE attempts.failures + 1 END,
+	since = CASE WHEN attempts.expires <= $3 OR attempts.until > 0 THEN $3 ELSE attempts.since END,
+	until = CASE WHEN attempts.expires <= $3 OR attempts.until > 0 THEN CASE WHEN 1 >= $4 THEN $6 ELSE 0 END
 		WHEN attempts.failures + 1 >= $4 THEN $6 ELSE 0 END,
-	expires = CASE WHEN attempts.until > $3 THEN attempts.expires
-		WHEN attempts.expires <= $3 OR attempts.until > 0 THEN CASE WHEN 1 >= $4 AND $6 > $5 THEN $6 ELSE $5 END
-		WHEN attempts.failures + 1 >= $4 AND $6 > attempts.expires THEN $6 ELSE attempts.expires END`)
+	expires = CASE WHEN attempts.expires <= $3 OR attempts.until > 0 THEN CASE WHEN 1 >= $4 AND $6 > $5 THEN $6 ELSE $5 END
+		WHEN attempts.failures + 1 >= $4 AND $6 > attempts.expires THEN $6 ELSE attempts.expires END
+WHERE attempts.until <= $3`)
 
 	// The newcomer stays in any case, or a neighbourhood full of old counters
 	// would give its other names unlimited tries.
@@ -62,7 +59,7 @@ DELETE FROM attempts WHERE n IN (
 
 func (w PutAttempt) apply(ctx context.Context, t *transaction) error {
 	where := neighbourhood(w.Key)
-	err := t.may(ctx, countAttempt, w.Key[:], where, t.now, w.Most, millis(t.at.Add(w.Window)), millis(t.at.Add(w.Lock)), w.Name[:])
+	err := t.must(ctx, countAttempt, w.Key[:], where, t.now, w.Most, millis(t.at.Add(w.Window)), millis(t.at.Add(w.Lock)), w.Name[:])
 	if err != nil {
 		return err
 	}

@@ -189,11 +189,15 @@ func failuresLock(f *fixture) {
 		{10 * time.Minute, 1, 10 * time.Minute, 0}, // the window is over
 		{11 * time.Minute, 2, 10 * time.Minute, 0},
 		{12 * time.Minute, 3, 10 * time.Minute, 27 * time.Minute},
-		{13 * time.Minute, 4, 10 * time.Minute, 27 * time.Minute}, // prolongs nothing
-		{26 * time.Minute, 5, 10 * time.Minute, 27 * time.Minute},
+		{13 * time.Minute, 3, 10 * time.Minute, 27 * time.Minute}, // refused, and prolongs nothing
+		{26 * time.Minute, 3, 10 * time.Minute, 27 * time.Minute},
 		{27 * time.Minute, 1, 27 * time.Minute, 0}, // the lock is over
 	} {
-		f.apply(now.Add(step.at), fail)
+		if at := now.Add(step.at); f.attempt(at, fail.Key).Until.After(at) {
+			f.conflict("a failure while it is locked", at, fail)
+		} else {
+			f.apply(at, fail)
+		}
 		want := store.Attempt{Key: fail.Key, Failures: step.failures, Since: now.Add(step.since)}
 		if step.until > 0 {
 			want.Until = now.Add(step.until)
