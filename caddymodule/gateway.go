@@ -204,7 +204,7 @@ type passage struct {
 	brought  *login.Brought // our cookies, which nobody behind gets to see
 	byCookie bool           // the token came in one
 	signIn   string         // of that one
-	renewed  bool           // the answer sets it anew
+	renewed  bool           // the answer sets it anew or takes it away
 
 	// Of a request that another proxy asks about:
 	original *http.Request

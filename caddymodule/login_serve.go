@@ -103,13 +103,14 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 	switch {
 	case errors.Is(err, login.ErrRefused):
 		gateSignIns.WithLabelValues("not_renewed").Inc()
-		login.Forget(w, p.brought)
+		p.forget(w)
 		return "", oauth.ErrNoToken
 	case err != nil:
 		return "", silent(l, err)
 	}
-	if p.renewed = next.Access != s.Access; p.renewed {
+	if next.Access != s.Access {
 		gateSignIns.WithLabelValues("renewed").Inc()
+		p.privately(w)
 	}
 	return next.Access, nil
 }
@@ -126,15 +127,28 @@ func (p *passage) afresh(w http.ResponseWriter, run *running, r *http.Request, n
 	next, err := l.Renew(w, fromPeer(r), p.brought, s.Lapsed(), now)
 	if errors.Is(err, login.ErrRefused) {
 		gateSignIns.WithLabelValues("not_renewed").Inc()
-		login.Forget(w, p.brought)
-		p.renewed = true // the answer takes a cookie away
+		p.forget(w)
 	}
 	if err != nil || next.Access == s.Access {
 		return ""
 	}
 	gateSignIns.WithLabelValues("renewed").Inc()
-	p.renewed = true
+	p.privately(w)
 	return next.Access
+}
+
+// forget has the answer take the cookie away. Out of a cache it would sign out whoever
+// gets it.
+func (p *passage) forget(w http.ResponseWriter) {
+	login.Forget(w, p.brought)
+	p.privately(w)
+}
+
+// privately keeps the answer out of caches, whoever gives it: a backend, or Caddy where
+// this gate or another refuses.
+func (p *passage) privately(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", notShared)
+	p.renewed = true
 }
 
 // silent is about a new token that cannot be had now, and says who is to blame.
@@ -282,7 +296,9 @@ func (a *App) judgeFor(l *login.Login) func(*http.Request, int, string, string) 
 	}
 }
 
-// oneBrowser keeps an answer that sets a cookie out of caches: whoever gets it
+const notShared = "private, no-store"
+
+// oneBrowser keeps an answer that sets a cookie or takes it away out of caches: whoever gets it
 // from there would be somebody else.
 type oneBrowser struct {
 	*caddyhttp.ResponseWriterWrapper
@@ -297,7 +313,7 @@ func unshared(w http.ResponseWriter) http.ResponseWriter {
 func (w *oneBrowser) WriteHeader(status int) {
 	if !w.begun && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		w.begun = true
-		w.Header().Set("Cache-Control", "private, no-store")
+		w.Header().Set("Cache-Control", notShared)
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }

@@ -145,6 +145,61 @@ func TestRefusedRenewalLeadsBackToTheSignIn(t *testing.T) {
 	}
 }
 
+// An answer that sets the cookie, or takes it away, is for one browser: out of a cache it
+// would be somebody else's sign-in, or the end of it. Whoever gives it, with whatever words.
+func TestAnswerThatChangesTheCookieIsInNoCache(t *testing.T) {
+	const public = "public, max-age=3600"
+	site := `
+http://auth.example.com {
+	token_issuer
+}
+http://app.example.com {
+	header Cache-Control "` + public + `"
+	token_gate WORDS
+	token_gate /admin/* {
+		claim role admin
+	}
+	reverse_proxy unix/$DIR/backend
+}`
+	freeze := func(w *world) { w.must("", []string{"user", "freeze", "alice"}) }
+	for name, c := range map[string]struct {
+		words, path string
+		before      func(*world)
+		fresh       bool // the token has not ended yet
+		status      int
+	}{
+		"renewed":                         {words: "login", path: "/", status: http.StatusOK},
+		"renewed, refused":                {words: "login\nclaim role admin", path: "/", status: http.StatusForbidden},
+		"renewed, and refused by another": {words: "login", path: "/admin/x", status: http.StatusForbidden},
+		"taken away":                      {words: "login\noptional", path: "/", before: freeze, status: http.StatusOK},
+		"taken away, refused":             {words: "login", path: "/", before: freeze, status: http.StatusUnauthorized},
+		"revoked, taken away":             {words: "login\noptional", path: "/", before: freeze, fresh: true, status: http.StatusOK},
+		"revoked, taken away, refused":    {words: "login", path: "/", before: freeze, fresh: true, status: http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.backend(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Cache-Control", public) })
+			w.load(loginGlobal, strings.Replace(site, "WORDS", "{\n"+c.words+"\n}", 1))
+			w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
+			p := w.visitor()
+			p.signIn("https://app.example.com/.gatehouse/login?return=/", "alice")
+			if c.before != nil {
+				c.before(w)
+			}
+			if !c.fresh {
+				p.age("app.example.com")
+			}
+			a := p.do(http.MethodGet, "https://app.example.com"+c.path, "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors")
+			if a.status != c.status || a.header["Set-Cookie"] == nil || strings.Join(a.header["Cache-Control"], "; ") != "private, no-store" {
+				t.Errorf("%v", a)
+			}
+			if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"); strings.Contains(a.header.Get("Cache-Control"), "private") {
+				t.Errorf("without a change: %v", a)
+			}
+		})
+	}
+}
+
 // E10: signing out, and everything that was there before it.
 func TestSignedOutIsSignedOutEverywhere(t *testing.T) {
 	w := loginWorld(t)
