@@ -177,8 +177,8 @@ func (i inside) Earn(ctx context.Context, peer string, form url.Values) (login.T
 	return login.Tokens{Access: e.Access, Refresh: e.Refresh, Expires: e.Expires}, nil
 }
 
-func (i inside) Revoke(ctx context.Context, peer, refresh string) error {
-	return i.issuer.EndSignIn(ctx, i.client, addressOf(peer), refresh)
+func (i inside) Revoke(ctx context.Context, peer, token string) error {
+	return i.issuer.EndSignIn(ctx, i.client, addressOf(peer), token)
 }
 
 // judged tells the issuer's no from its silence.

@@ -240,6 +240,35 @@ func TestSignedOutIsSignedOutEverywhere(t *testing.T) {
 	}
 }
 
+// What a sign-in without a refresh token has is its access token, which ends with it: for a
+// copy that comes to another node, or after a restart, nobody remembers who has signed out.
+func TestSignedOutIsTheEndOfATokenWithoutRefresh(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	global := strings.Replace(loginGlobal, "authorization_code refresh_token", "authorization_code", 1)
+	w.load(strings.Replace(global, "logout tokens", "logout session", 1), strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\tforward token\n", 1))
+	w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
+	p := w.visitor()
+	p.signIn("https://app.example.com/", "alice")
+	copied, access := p.cookies("app.example.com")[loginCookie], w.accessOf(p, "app.example.com")
+	shown := func() answer {
+		return w.visitor().do(http.MethodGet, "https://app.example.com/", "", "Authorization: Bearer "+access)
+	}
+	if a := shown(); a.status != http.StatusOK {
+		t.Fatalf("before: %v", a)
+	}
+	if a := p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: same-origin"); a.status != http.StatusSeeOther {
+		t.Fatalf("signing out: %v", a)
+	}
+	if a := shown(); a.status != http.StatusUnauthorized {
+		t.Errorf("the token: %v", a)
+	}
+	p.set("app.example.com", loginCookie, copied)
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"); a.status != http.StatusUnauthorized {
+		t.Errorf("a copy of the cookie: %v", a)
+	}
+}
+
 // TestNobodyIsSignedOutByWhatAPageEmbeds (E10): a picture in somebody's comment, a script,
 // and a browser that fetches the link before it is followed.
 func TestNobodyIsSignedOutByWhatAPageEmbeds(t *testing.T) {

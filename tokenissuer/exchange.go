@@ -57,16 +57,16 @@ func (i *Issuer) earnInside(r *request, id string, values url.Values) (*minted, 
 	return i.earn(r, g, grant.Request{Client: c, Form: form, From: r.event.From, Now: r.now})
 }
 
-// EndSignIn revokes a refresh token with its whole family, for a gate of this
-// process.
-func (i *Issuer) EndSignIn(ctx context.Context, id string, from netip.Addr, refresh string) error {
+// EndSignIn revokes a refresh token with its whole family, or an access token alone, for
+// a gate of this process.
+func (i *Issuer) EndSignIn(ctx context.Context, id string, from netip.Addr, token string) error {
 	r := i.inside(ctx, from, "revoke")
 	err := func() error {
 		c, err := i.insider(r, id)
 		if err != nil {
 			return err
 		}
-		writes, err := i.revocation(r, c, refresh)
+		writes, err := i.revocation(r, c, token)
 		if err != nil {
 			return err
 		}

@@ -21,8 +21,8 @@ type Issuer interface {
 	// chain is ErrRefused is the issuer's no; another says that there is no answer now.
 	Earn(ctx context.Context, peer string, form url.Values) (Tokens, error)
 
-	// Revoke ends a refresh token and what was earned with it (RFC 7009).
-	Revoke(ctx context.Context, peer, refresh string) error
+	// Revoke ends a token (RFC 7009): a refresh token with what was earned with it.
+	Revoke(ctx context.Context, peer, token string) error
 }
 
 // Doors are the addresses of an issuer that people go to.

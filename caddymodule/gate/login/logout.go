@@ -28,12 +28,10 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 			l = began
 		}
 		until := time.Unix(s.expires, 0)
-		if s.refresh != "" {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
-			defer cancel()
-			if err := l.Issuer.Revoke(ctx, r.RemoteAddr, s.refresh); err != nil {
-				outcome = Outcome{Unavailable, err} // the cookie goes all the same
-				until = now.Add(unrevoked)
+		if err := l.revoke(r, &s); err != nil {
+			outcome = Outcome{Unavailable, err} // the cookie goes all the same
+			if longer := now.Add(unrevoked); longer.After(until) {
+				until = longer
 			}
 		}
 		l.Memory.end(s.flow, until, now)
@@ -54,6 +52,21 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 		goTo(w, http.StatusSeeOther, doors.SignOut)
 	}
 	return outcome
+}
+
+// revoke ends at the issuer what stands for a sign-in there: its refresh token, and of a
+// client that gets none the access token, where the issuer is one that can end it.
+func (l *Login) revoke(r *http.Request, s *Session) error {
+	token := s.refresh
+	if token == "" && !l.Away {
+		token = s.Access
+	}
+	if token == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	return l.Issuer.Revoke(ctx, r.RemoteAddr, token)
 }
 
 // meant reports whether a person asked for it: by a link of this site, or by
