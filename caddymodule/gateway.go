@@ -204,6 +204,7 @@ type passage struct {
 	brought  *login.Brought // our cookies, which nobody behind gets to see
 	byCookie bool           // the token came in one
 	signIn   string         // of that one
+	watched  bool           // the answer ends with the token, if it is a stream
 	renewed  bool           // the answer sets it anew or takes it away
 
 	// Of a request that another proxy asks about:
@@ -306,16 +307,18 @@ func (g *Gate) handOn(w http.ResponseWriter, r *http.Request, run *running, p *p
 		return next.ServeHTTP(w, r)
 	}
 	pass.Apply(r.Header)
-	first := p.pass == nil
 	p.pass = pass
-	switch {
-	case !first: // the gate before watches
+	if p.watched || g.Shadow { // by the gate before; in the shadow nothing is ended
 		return next.ServeHTTP(w, r)
-	case gate.IsStream(r):
-		return g.stream(w, r, run, p, next)
-	default:
-		return g.watch(w, r, run, p, next)
 	}
+	p.watched = true
+	if p.byCookie {
+		pass.SignIn = p.signIn // a gate in the shadow may have read it
+	}
+	if gate.IsStream(r) {
+		return g.stream(w, r, run, p, next)
+	}
+	return g.watch(w, r, run, p, next)
 }
 
 // check judges by this gate's rules what an earlier gate may have judged by its

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,17 +32,22 @@ func (p *visitor) events(host, accept string) *opened {
 // good, so what ends its streams is that the person has gone.
 func TestSigningOutEndsTheStreamsOfTheSignIn(t *testing.T) {
 	t.Setenv("PARTNER_SECRET", partnerSecret)
-	for name, here := range map[string]bool{"elsewhere": false, "here": true} {
+	for name, c := range map[string]struct{ here, shadow bool }{"elsewhere": {}, "here": {here: true}, "elsewhere, read by a gate in the shadow": {shadow: true}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.backend(endless)
 			alice, other := w.visitor(), w.visitor()
-			if here {
+			if c.here {
 				w.load(loginGlobal, loginSites)
 				w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
 			} else {
 				n := newNeighbour(w)
-				w.load("", n.sites())
+				sites := n.sites()
+				if c.shadow {
+					begin, end := strings.Index(sites, "\ttoken_gate"), strings.Index(sites, "\treverse_proxy")
+					sites = sites[:begin] + strings.Replace(sites[begin:end], "embedded off", "embedded off\n\t\tshadow", 1) + sites[begin:]
+				}
+				w.load("", sites)
 				n.goesAbroad(alice)
 				n.goesAbroad(other)
 			}

@@ -234,3 +234,34 @@ func TestReloadEndsTheStreamsOfAClientThatIsGone(t *testing.T) {
 		t.Error("the stream of a client that is still there ended")
 	}
 }
+
+// A gate in the shadow refuses nobody, so it ends nothing that it has let through either.
+// One behind it that is in earnest does, whichever of both has read the token.
+func TestShadowEndsNoStream(t *testing.T) {
+	for name, c := range map[string]struct {
+		gates string
+		ends  bool
+	}{
+		"a shadow alone":         {"token_gate {\nshadow\n}", false},
+		"a gate behind a shadow": {"token_gate {\nshadow\n}\ntoken_gate", true},
+		"a shadow behind a gate": {"token_gate\ntoken_gate {\nshadow\n}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.backend(endless)
+			w.load(h2cServer+oneIssuer, strings.Replace(streamSite, "token_gate\n", c.gates+"\n", 1))
+			token := w.token()
+			all := w.streams(5, name, token)
+			if a := w.post("/oauth2/revoke", url.Values{"token": {token}, "client_id": {"shop"}, "client_secret": {shopSecret}}); a.status != http.StatusOK {
+				t.Fatal(a)
+			}
+			if c.ends {
+				w.ended(all)
+				return
+			}
+			if !goesOn(all) || strings.Contains(w.logged(), "gate ended a stream") {
+				t.Error("a stream has ended")
+			}
+		})
+	}
+}
