@@ -297,3 +297,58 @@ http://app.example.com {
 		t.Errorf("%+v", x)
 	}
 }
+
+// TestExplanationHasTheHeadersThatTheGateSees: what request_header makes of a request in
+// front of a gate is judged, and what it does behind one is not. Each request is sent, too.
+func TestExplanationHasTheHeadersThatTheGateSees(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	route /socket/* {
+		request_header Authorization "Bearer {query.access_token}"
+		token_gate
+		reverse_proxy unix/$DIR/backend
+	}
+	route /deaf/* {
+		request_header -Authorization
+		token_gate
+		reverse_proxy unix/$DIR/backend
+	}
+	route /moved/* {
+		request_header Host other.example.com
+		@moved host other.example.com
+		token_gate @moved
+		reverse_proxy unix/$DIR/backend
+	}
+	route /behind/* {
+		header X-Frame-Options DENY
+		token_gate
+		request_header -Authorization
+		reverse_proxy unix/$DIR/backend
+	}
+}`)
+	good := w.token()
+	for _, c := range []struct{ address, token, want string }{
+		{"/socket/x?access_token=" + good, "", "passed"},
+		{"/socket/x?access_token=bad", good, "refused malformed_token"},
+		{"/socket/x", good, "refused bad_bearer_token"},
+		{"/deaf/x", good, "refused no_bearer_token"},
+		{"/moved/x", "", "refused no_bearer_token"},
+		{"/behind/x", good, "passed"},
+		{"/behind/x", "", "refused no_bearer_token"},
+	} {
+		x := w.explained(http.MethodGet, "http://app.example.com"+c.address, c.token)
+		if got := strings.TrimSpace(x.Decision + " " + x.Reason); got != c.want || len(x.Past) > 0 {
+			t.Errorf("%.20s: %s by %q, want %s", c.address, got, x.Past, c.want)
+		}
+		var lines []string
+		if c.token != "" {
+			lines = append(lines, "Authorization: Bearer "+c.token)
+		}
+		if a := w.get(c.address, lines...); (a.status == http.StatusOK) != (x.Decision == "passed") || x.Status != 0 && a.status != x.Status {
+			t.Errorf("%.20s: explained as %d, answered %v", c.address, x.Status, a)
+		}
+	}
+}

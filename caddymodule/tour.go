@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 
@@ -153,6 +154,10 @@ func (t *tour) handler(h caddyhttp.MiddlewareHandler) bool {
 		t.err = h.ServeHTTP(nowhere{}, t.r, goOn)
 	case *maphandler.Handler:
 		t.err = h.ServeHTTP(nowhere{}, t.r, goOn)
+	case *headers.Handler:
+		if h.Request != nil { // Authorization and Cookie are headers
+			h.Request.ApplyToRequest(t.r)
+		}
 	case caddy.Module:
 		name := h.CaddyModule().ID.Name()
 		if answers(h) {
@@ -171,7 +176,7 @@ var goOn = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error 
 
 // harmless are handlers that neither answer nor change what is judged, as far as it
 // is judged.
-var harmless = []string{"encode", "headers", "intercept", "log_append", "push", "request_body", "templates", "timeouts", "tracing", "copy_response", "copy_response_headers"}
+var harmless = []string{"encode", "intercept", "log_append", "push", "request_body", "templates", "timeouts", "tracing", "copy_response", "copy_response_headers"}
 
 func (t *tour) issuer(h *Issuer) bool {
 	run, err := h.app.lease(t.r.Context())
