@@ -12,10 +12,22 @@ func TestTwoClientsOfOneHostAreWarnedOf(t *testing.T) {
 	w := newWorld(t)
 	w.write("log", "")
 	more := strings.Replace(loginGlobal, "\t\tclient site {", "\t\tclient other {\n\t\t\ttype web\n\t\t\tsecret {env.SHOP_SECRET}\n\t\t\tgrants authorization_code\n\t\t\tredirect_uris https://app.example.com/.gatehouse/callback\n\t\t\tscopes openid\n\t\t}\n\t\tclient site {", 1)
-	gates := "\ntoken_gate /a/* {\nlogin {\nclient_id site\n}\n}\ntoken_gate /b/* {\nlogin {\nclient_id CLIENT\n}\n}\nrespond ok\n}"
+	login := func(matcher, client string) string {
+		return "token_gate " + matcher + " {\nlogin {\nclient_id " + client + "\n}\n}\n"
+	}
+	site := func(address, words string) string { return address + " {\n" + words + "respond ok\n}\n" }
+	const a, b = "@a host a.example.com\n", "@b host b.example.com\n"
 	for sites, want := range map[string]bool{
-		"http://app.example.com {" + strings.Replace(gates, "CLIENT", "other", 1): true,
-		"http://app.example.com {" + strings.Replace(gates, "CLIENT", "site", 1):  false,
+		site("http://app.example.com", login("/a/*", "site")+login("/b/*", "other")):                                                   true,
+		site("http://app.example.com", login("/a/*", "site")+login("/b/*", "site")):                                                    false,
+		site("http://app.example.com:8080", login("", "site")) + site("http://APP.example.com:8081", login("", "other")):               true,
+		site("http://app.example.com:8080", login("", "site")) + site("http://wiki.example.com:8081", login("", "other")):              false,
+		site("http://*.example.com", login("/a/*", "site")+login("/b/*", "other")):                                                     true,
+		site("http://*.example.com", a+b+login("@a", "site")+login("@b", "other")):                                                     false,
+		site("http://*.example.com", a+b+"handle @a {\n"+login("", "site")+"}\nhandle @b {\n"+login("", "other")+"}\n"):                false,
+		site("http://*.example.com", a+"handle @a {\nroute /x/* {\n"+login("", "site")+"}\n"+login("/y/*", "other")+"}\n"):             true,
+		site("http://:8080", login("/a/*", "site")+login("/b/*", "other")):                                                             true,
+		site("http://a.example.com http://b.example.com", a+login("@a", "site")) + site("http://b.example.com:81", login("", "other")): false,
 	} {
 		before := w.logged()
 		var config caddy.Config

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -188,6 +189,12 @@ func (a *App) warnOfCallbacks() {
 		for _, site := range g.spot.sites(g) {
 			if u, err := url.Parse(site.address); err == nil && !back[u.Hostname()] {
 				a.logger.Warn("token_gate: login: client "+g.signIn.client+" sends nobody back to "+u.Hostname()+"; add `redirect_uris https://"+u.Host+login.CallbackPath+"` to it, or nobody can sign in there", zapAt(g.Login.At))
+			}
+		}
+		for _, host := range g.spot.hosts(g) {
+			fits := func(name string) bool { return isHostOf(name, host) }
+			if strings.Contains(host, "*") && !slices.ContainsFunc(slices.Collect(maps.Keys(back)), fits) {
+				a.logger.Warn("token_gate: login: client "+g.signIn.client+" sends nobody back to a host of "+host+"; add `redirect_uris https://HOST"+login.CallbackPath+"` to it for each, or nobody can sign in there", zapAt(g.Login.At))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -231,26 +232,35 @@ func (g *Gate) folder() string {
 // sites are the addresses under which a gate can be reached, by the host matcher
 // of its site. One without a host, or with a wildcard, has none.
 func (s spot) sites(g *Gate) (all []site) {
-	if s.app == nil {
-		return nil
-	}
-	var within caddyhttp.MiddlewareHandler = g
-	if len(s.inner) > 0 {
-		within = s.inner[0].sub
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.app.Servers)) {
-		server := s.app.Servers[name]
-		for _, route := range server.Routes {
-			if slices.Contains(route.Handlers, within) {
-				for _, host := range hostsOf(route) {
-					for _, address := range siteAddresses(server, host) {
-						all = append(all, site{address, server})
-					}
-				}
+	for route, server := range s.routes(g) {
+		for _, host := range hostsOf(route) {
+			for _, address := range siteAddresses(server, host) {
+				all = append(all, site{address, server})
 			}
 		}
 	}
 	return all
+}
+
+// routes are those of servers that lead to a gate.
+func (s spot) routes(g *Gate) iter.Seq2[caddyhttp.Route, *caddyhttp.Server] {
+	var within caddyhttp.MiddlewareHandler = g
+	if len(s.inner) > 0 {
+		within = s.inner[0].sub
+	}
+	return func(yield func(caddyhttp.Route, *caddyhttp.Server) bool) {
+		if s.app == nil {
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.app.Servers)) {
+			server := s.app.Servers[name]
+			for _, route := range server.Routes {
+				if slices.Contains(route.Handlers, within) && !yield(route, server) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // site is an address of a gate, at the server that listens there; nil where the

@@ -75,6 +75,15 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"https://auth.example.com https://docs.example.com {\n token_issuer\n handle {\n token_gate {\n login\n }\n respond ok\n }\n}",
 			[]string{"token_gate: login: client people sends nobody back to docs.example.com; add `redirect_uris https://docs.example.com/.gatehouse/callback` to it", `"at":"Caddyfile:40"`},
 		},
+		"a sign-in that leads to no site of many": {
+			"client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://auth.example.com/.gatehouse/callback\n}\n",
+			"https://auth.example.com {\n token_issuer\n}\nhttps://*.shop.example.com {\n token_gate {\n login\n }\n respond ok\n}",
+			[]string{"token_gate: login: client people sends nobody back to a host of *.shop.example.com; add `redirect_uris https://HOST/.gatehouse/callback` to it for each", `"at":"Caddyfile:`},
+		},
+		"a sign-in that leads to one site of many": {
+			"client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://a.shop.example.com/.gatehouse/callback\n}\n",
+			"https://auth.example.com {\n token_issuer\n}\nhttps://*.shop.example.com {\n token_gate {\n login\n }\n respond ok\n}", nil,
+		},
 		"a gate in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
