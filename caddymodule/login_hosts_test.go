@@ -16,11 +16,11 @@ func TestTwoClientsOfOneHostAreWarnedOf(t *testing.T) {
 		return "token_gate " + matcher + " {\nlogin {\nclient_id " + client + "\n}\n}\n"
 	}
 	site := func(address, words string) string { return address + " {\n" + words + "respond ok\n}\n" }
-	const a, b = "@a host a.example.com\n", "@b host b.example.com\n"
+	const a, b, here = "@a host a.example.com\n", "@b host b.example.com\n", "bind 127.0.0.1\n"
 	for sites, want := range map[string]bool{
 		site("http://app.example.com", login("/a/*", "site")+login("/b/*", "other")):                                                   true,
 		site("http://app.example.com", login("/a/*", "site")+login("/b/*", "site")):                                                    false,
-		site("http://app.example.com:8080", login("", "site")) + site("http://APP.example.com:8081", login("", "other")):               true,
+		site("http://app.example.com:8080", here+login("", "site")) + site("http://APP.example.com:8081", here+login("", "other")):     true,
 		site("http://app.example.com:8080", login("", "site")) + site("http://wiki.example.com:8081", login("", "other")):              false,
 		site("http://*.example.com", login("/a/*", "site")+login("/b/*", "other")):                                                     true,
 		site("http://*.example.com", a+b+login("@a", "site")+login("@b", "other")):                                                     false,
