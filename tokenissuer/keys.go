@@ -2,7 +2,6 @@ package tokenissuer
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -21,6 +20,10 @@ const (
 // may be cached by those who fetched it just before.
 const lead = 2 * documentAge
 
+// yield is for how long a node leaves a key alone that another node's configuration
+// asked for. While nodes get a new configuration one after the other, none undoes it.
+const yield = 24 * time.Hour
+
 // Configure applies the rules of a new configuration: it reads the keys, seals
 // or opens them as the rules say, and makes the first one of an algorithm.
 func (s *State) Configure(ctx context.Context, rules KeyRules) error {
@@ -28,7 +31,7 @@ func (s *State) Configure(ctx context.Context, rules KeyRules) error {
 	defer s.keyLock.Unlock()
 	before := s.keyRules
 	s.keyRules = rules
-	if err := s.loadAndRotate(ctx, s.now()); err != nil {
+	if err := s.loadAndRotate(ctx, s.now(), true); err != nil {
 		s.keyRules = before
 		return err
 	}
@@ -42,7 +45,7 @@ func (s *State) reload(ctx context.Context) error { return s.rotate(ctx, s.now()
 func (s *State) rotate(ctx context.Context, now time.Time) error {
 	s.keyLock.Lock()
 	defer s.keyLock.Unlock()
-	return s.loadAndRotate(ctx, now)
+	return s.loadAndRotate(ctx, now, false)
 }
 
 // ErrAnnounced is of a rotation that is asked for while the one before is under
@@ -53,41 +56,43 @@ var ErrAnnounced = errors.New("already announced")
 func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 	s.keyLock.Lock()
 	defer s.keyLock.Unlock()
-	ring, newest, err := s.load(ctx)
+	had, err := s.load(ctx, false)
 	if err != nil {
 		return err
 	}
-	for _, k := range ring.List() {
+	for _, k := range had.ring.List() {
 		if now.Before(k.SignFrom) && k.Algorithm == token.Algorithm(s.keyRules.Algorithm) {
 			return fmt.Errorf("key %s is %w; it signs from %s", k.ID, ErrAnnounced, k.SignFrom.UTC().Format(time.RFC3339))
 		}
 	}
-	k, err := s.newKey(now, now.Add(lead))
+	k, err := s.newKey(had, now, now.Add(lead))
 	if err != nil {
 		return err
 	}
 	event := store.Event{At: now, Actor: "operator", Action: "key.rotate", Subject: k.ID}
-	if err := s.store.Apply(ctx, now, store.PutNextKey{Key: k, Newest: newest}, store.PutEvent{Event: event}); err != nil {
+	if err := s.store.Apply(ctx, now, store.PutNextKey{Key: k, Newest: had.newest}, store.PutEvent{Event: event}); err != nil {
 		return err
 	}
-	return s.loadAndRotate(ctx, now)
+	return s.loadAndRotate(ctx, now, false)
 }
 
 // loadAndRotate reads the keys, applies what is due and publishes the ring.
 // Another node may do the same at the same moment: then one of the two writes
-// conflicts, and what is there is read again.
-func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
+// conflicts, and what is there is read again. fresh says that the rules are new: then
+// nothing is taken over from the ring, and a key of their algorithm is made whatever
+// other nodes have.
+func (s *State) loadAndRotate(ctx context.Context, now time.Time, fresh bool) error {
 	for try := 0; ; try++ {
-		ring, newest, err := s.load(ctx)
+		had, err := s.load(ctx, fresh)
 		if err != nil {
 			return err
 		}
-		writes, err := s.due(ring, newest, now)
+		writes, err := s.due(had, now, fresh)
 		if err != nil {
 			return err
 		}
 		if len(writes) == 0 {
-			s.keys.Store(ring)
+			s.keys.Store(had.ring)
 			return nil
 		}
 		if err := s.store.Apply(ctx, now, writes...); err != nil && (!errors.Is(err, store.ErrConflict) || try > 2) {
@@ -97,20 +102,27 @@ func (s *State) loadAndRotate(ctx context.Context, now time.Time) error {
 }
 
 // due turns the schedule's next change into writes.
-func (s *State) due(ring *token.Ring, newest string, now time.Time) ([]store.Write, error) {
+func (s *State) due(had stock, now time.Time, fresh bool) ([]store.Write, error) {
 	// Longest is the longest any configuration allows, not the one of today: a key
 	// may have signed under another one.
 	schedule := token.Rotation{
-		Algorithm: token.Algorithm(s.keyRules.Algorithm), Period: max(0, s.keyRules.Rotation), Lead: lead, Longest: client.MaxTokenLifetime,
+		Algorithm: token.Algorithm(s.keyRules.Algorithm), Period: max(0, s.keyRules.Rotation), Lead: lead, Longest: client.MaxTokenLifetime, Yield: yield,
 	}
-	change := schedule.Next(ring.List(), now)
+	if fresh {
+		schedule.Yield = 0
+	}
+	if to, yes := schedule.Yields(had.ring.List(), now); yes && s.yielded != to.ID {
+		s.yielded = to.ID
+		s.report(fmt.Errorf("a node with signing_algorithm %s replaced the %s key of this one: give all nodes the same configuration", to.Algorithm, schedule.Algorithm))
+	}
+	change := schedule.Next(had.ring.List(), now)
 	var writes []store.Write
 	if !change.Make.IsZero() {
-		k, err := s.newKey(now, change.Make)
+		k, err := s.newKey(had, now, change.Make)
 		if err != nil {
 			return nil, err
 		}
-		writes = append(writes, store.PutNextKey{Key: k, Newest: newest})
+		writes = append(writes, store.PutNextKey{Key: k, Newest: had.newest})
 	}
 	for _, id := range change.Retire {
 		writes = append(writes, store.RetireKey{ID: id, Expires: change.Expires})
@@ -121,7 +133,11 @@ func (s *State) due(ring *token.Ring, newest string, now time.Time) ([]store.Wri
 	return writes, nil
 }
 
-func (s *State) newKey(now, signFrom time.Time) (store.Key, error) {
+// newKey makes a key. One in plain text does not come among sealed ones.
+func (s *State) newKey(had stock, now, signFrom time.Time) (store.Key, error) {
+	if had.sealed && s.keyRules.EncryptionKey == "" {
+		return store.Key{}, errNoSeal
+	}
 	k, err := token.Generate(token.Algorithm(s.keyRules.Algorithm))
 	if err != nil {
 		return store.Key{}, err
@@ -132,57 +148,4 @@ func (s *State) newKey(now, signFrom time.Time) (store.Key, error) {
 	}
 	record := store.Key{ID: k.ID, Use: useSigning, Algorithm: string(k.Algorithm), Material: der, Created: now, SignFrom: signFrom}
 	return s.sealed(record)
-}
-
-// load reads the signing keys, and the id of the one that was stored last.
-func (s *State) load(ctx context.Context) (ring *token.Ring, newest string, err error) {
-	records, err := s.store.Keys(ctx)
-	if err != nil {
-		return nil, "", fmt.Errorf("reading keys: %w", err)
-	}
-	if records, err = s.reseal(ctx, records); err != nil {
-		return nil, "", err
-	}
-	var keys []*token.Key
-	for _, r := range records {
-		if r.Use != useSigning {
-			continue
-		}
-		der, err := s.opened(r)
-		if err != nil {
-			return nil, "", err
-		}
-		k, err := s.keyRules.Crypto.ParseKey(r.ID, token.Algorithm(r.Algorithm), der)
-		if err != nil {
-			return nil, "", err
-		}
-		k.Created, k.SignFrom, k.Retired, k.Expires = r.Created, r.SignFrom, r.Retired, r.Expires
-		keys, newest = append(keys, k), r.ID
-	}
-	return token.NewRing(keys), newest, nil
-}
-
-// derivation returns a secret of 32 bytes that lives in the key table, made at
-// its first use.
-func (s *State) derivation(ctx context.Context, id string, now time.Time) ([]byte, error) {
-	for try := 0; ; try++ {
-		records, err := s.store.Keys(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading keys: %w", err)
-		}
-		for _, r := range records {
-			if r.Use == useDerive && r.ID == id {
-				return s.opened(r)
-			}
-		}
-		material := make([]byte, 32)
-		rand.Read(material) // never fails: it ends the process
-		record, err := s.sealed(store.Key{ID: id, Use: useDerive, Algorithm: "HKDF-SHA256", Material: material, Created: now, SignFrom: now})
-		if err != nil {
-			return nil, err
-		}
-		if err := s.store.Apply(ctx, now, store.PutKey{Key: record}); err != nil && (!errors.Is(err, store.ErrConflict) || try > 2) {
-			return nil, fmt.Errorf("storing the key %s: %w", id, err)
-		}
-	}
 }

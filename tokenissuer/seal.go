@@ -15,6 +15,8 @@ import (
 // ErrSealed is told to the operator: the store is fine, the option is not.
 var ErrSealed = errors.New("the keys of this store are sealed")
 
+var errNoSeal = fmt.Errorf("%w: set key_encryption_key", ErrSealed)
+
 // sealer returns the AEAD of the key-encryption key, nil where none is set.
 func (s *State) sealer() (cipher.AEAD, error) {
 	if s.keyRules.EncryptionKey == "" {
@@ -55,7 +57,7 @@ func (s *State) opened(k store.Key) ([]byte, error) {
 		return nil, err
 	}
 	if aead == nil {
-		return nil, fmt.Errorf("%w: set key_encryption_key", ErrSealed)
+		return nil, errNoSeal
 	}
 	plain, err := aead.Open(nil, nil, k.Material, []byte(k.Use+"\x00"+k.ID))
 	if err != nil {

@@ -30,6 +30,7 @@ type State struct {
 	login    []byte // seals what gates hand to browsers
 	keyLock  sync.Mutex
 	keyRules KeyRules
+	yielded  string // the id of another node's key that was told of
 
 	senders    atomic.Pointer[senders] // of the issuer that delivers; see Deliver
 	notices    chan struct{}           // somebody signed out: there may be something to deliver

@@ -58,7 +58,13 @@ func better(a, b *Key, alg Algorithm) bool {
 	if (a.Algorithm == alg) != (b.Algorithm == alg) {
 		return a.Algorithm == alg
 	}
-	return a.SignFrom.After(b.SignFrom)
+	return a.follows(b)
+}
+
+// follows orders keys by when they sign: of two, one follows the other.
+func (k *Key) follows(other *Key) bool {
+	at := k.SignFrom.Compare(other.SignFrom)
+	return at > 0 || at == 0 && k.ID > other.ID
 }
 
 func (k *Key) signs(now time.Time) bool {

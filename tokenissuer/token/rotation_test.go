@@ -82,13 +82,13 @@ func TestRotationKeepsItsPromisesForAYear(t *testing.T) {
 		made      int // keys in a year, at most
 		published int // at any moment, at most
 	}{
-		{"as configured by default", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour}, time.Minute, 13, 2},
-		{"asked once an hour", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour}, time.Hour, 13, 2},
-		{"asked every five days", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour}, 5 * day, 13, 2},
-		{"asked less often than it rotates", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour}, 45 * day, 9, 3},
-		{"tokens that live longer than keys sign", token.Rotation{token.ES256, 10 * day, day, 25 * day}, time.Hour, 37, 5},
-		{"announced for longer than a period", token.Rotation{token.ES256, 10 * day, 15 * day, time.Hour}, time.Hour, 26, 3},
-		{"off", token.Rotation{token.ES256, 0, day, time.Hour}, time.Hour, 1, 1},
+		{"as configured by default", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour, 0}, time.Minute, 13, 2},
+		{"asked once an hour", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour, 0}, time.Hour, 13, 2},
+		{"asked every five days", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour, 0}, 5 * day, 13, 2},
+		{"asked less often than it rotates", token.Rotation{token.ES256, 30 * day, day, 2 * time.Hour, 0}, 45 * day, 9, 3},
+		{"tokens that live longer than keys sign", token.Rotation{token.ES256, 10 * day, day, 25 * day, 0}, time.Hour, 37, 5},
+		{"announced for longer than a period", token.Rotation{token.ES256, 10 * day, 15 * day, time.Hour, 0}, time.Hour, 26, 3},
+		{"off", token.Rotation{token.ES256, 0, day, time.Hour, 0}, time.Hour, 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := &year{t: t, r: c.r, seen: map[string]time.Time{}, last: map[string]time.Time{}}
@@ -114,7 +114,7 @@ func TestRotationKeepsItsPromisesForAYear(t *testing.T) {
 
 // Another algorithm is announced as any new key is; until then the old one signs.
 func TestAlgorithmChangesWithoutAGap(t *testing.T) {
-	y := &year{t: t, r: token.Rotation{token.ES256, 30 * day, day, time.Hour}, seen: map[string]time.Time{}, last: map[string]time.Time{}}
+	y := &year{t: t, r: token.Rotation{token.ES256, 30 * day, day, time.Hour, 0}, seen: map[string]time.Time{}, last: map[string]time.Time{}}
 	now := testNow
 	for ; now.Before(testNow.Add(29*day + 12*time.Hour)); now = now.Add(time.Hour) {
 		y.tick(now)
@@ -141,7 +141,7 @@ func TestAlgorithmChangesWithoutAGap(t *testing.T) {
 
 // When every key was retired by hand, waiting for an announcement would be an outage.
 func TestRotationMakesAKeyAtOnceWhenNoneSigns(t *testing.T) {
-	r := token.Rotation{token.ES256, 30 * day, day, time.Hour}
+	r := token.Rotation{token.ES256, 30 * day, day, time.Hour, 0}
 	for name, keys := range map[string][]*token.Key{
 		"none":           nil,
 		"only retired":   {{ID: "a", Algorithm: token.ES256, SignFrom: testNow.Add(-day), Retired: testNow.Add(-time.Minute), Expires: testNow.Add(time.Hour)}},
@@ -187,5 +187,48 @@ func TestPublishedSetFollowsTheSchedule(t *testing.T) {
 	}
 	if k := token.NewRing(nil).Signing(token.ES256, testNow); k != nil {
 		t.Errorf("an empty ring signs with %v", k)
+	}
+}
+
+// Nodes get another algorithm one after the other, or one is forgotten: the key of
+// whoever was configured last signs, and nobody undoes it within the day.
+func TestNodesOfTwoAlgorithmsMakeNoKeysWithoutEnd(t *testing.T) {
+	const lead, longest, yield = 10 * time.Minute, day, day
+	older := token.Rotation{token.RS256, 30 * day, lead, longest, yield}
+	newer := token.Rotation{token.ES256, 30 * day, lead, longest, yield}
+	y := &year{t: t, r: older, seen: map[string]time.Time{}, last: map[string]time.Time{}}
+	y.tick(testNow)
+	changed := testNow.Add(time.Hour)
+	y.r = newer
+	y.r.Yield = 0 // its configuration is new
+	y.tick(changed)
+	for now := changed; now.Before(changed.Add(day)); now = now.Add(time.Minute) {
+		for n, r := range []token.Rotation{newer, older} {
+			y.r = r
+			y.tick(now.Add(time.Duration(n) * 20 * time.Second))
+			y.check(now.Add(time.Duration(n) * 20 * time.Second))
+		}
+	}
+	if len(y.seen) != 2 {
+		t.Errorf("%d keys were made", len(y.seen))
+	}
+	y.r = older
+	if k := y.signing(changed.Add(day)); k.Algorithm != token.ES256 {
+		t.Errorf("%s signs, which the newer configuration replaced", k.Algorithm)
+	}
+	if to, yes := older.Yields(y.keys, changed.Add(day)); !yes || to.Algorithm != token.ES256 {
+		t.Error("the older one is not told")
+	}
+}
+
+// Of two keys that sign from the same moment one retires the other, whoever asks.
+func TestNoTwoKeysRetireEachOther(t *testing.T) {
+	keys := []*token.Key{{ID: "a", Algorithm: token.RS256, SignFrom: testNow}, {ID: "b", Algorithm: token.ES256, SignFrom: testNow}}
+	retired := 0
+	for _, alg := range []token.Algorithm{token.RS256, token.ES256} {
+		retired += len(token.Rotation{Algorithm: alg, Lead: time.Minute, Longest: time.Hour}.Next(keys, testNow.Add(time.Second)).Retire)
+	}
+	if retired != 1 {
+		t.Errorf("%d of two keys retire", retired)
 	}
 }

@@ -1,0 +1,92 @@
+package tokenissuer
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+const operatorsSecret = "one key-encryption key of the operator"
+
+// startNode is a process's state on a shared database, with or without the option.
+func startNode(t *testing.T, url, kek string) *State {
+	t.Helper()
+	address, err := postgres.ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := postgres.Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := Config{SigningAlgorithm: "ES256"}.KeyRules(kek)
+	s, err := OpenState(t.Context(), st, rules, func(err error) { t.Errorf("told: %v", err) })
+	if err != nil {
+		t.Errorf("a node does not start: %v", err)
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+		return nil
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Nodes get key_encryption_key one after the other. Who has it not yet goes on with
+// the keys it knows, and makes none in plain text.
+func TestNodeGoesOnWhileOthersSealTheKeys(t *testing.T) {
+	url := postgrestest.URL(t)
+	late := startNode(t, url, "")
+	before := late.ring().List()
+	startNode(t, url, operatorsSecret)
+	// What it hears after the sealing has come behind it.
+	behind, _ := late.Behind()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if records, err := late.store.Keys(t.Context()); err != nil || len(records) == 0 || !records[0].Sealed {
+			t.Fatalf("%v: the keys are not sealed", err)
+		}
+		now, _ := late.Behind()
+		if now < behind { // it has looked since
+			break
+		}
+		if behind = now; time.Now().After(end) {
+			t.Fatalf("the changes are not followed any more, for %s", now)
+		}
+	}
+	if err := late.reload(t.Context()); err != nil {
+		t.Errorf("the keys that it knows: %v", err)
+	}
+	if after := late.ring().List(); len(after) != len(before) || after[0].ID != before[0].ID {
+		t.Errorf("it had %v, and has %v", before, after)
+	}
+	if err := late.rotateNow(t.Context(), late.now()); err == nil || !strings.Contains(err.Error(), "set key_encryption_key") {
+		t.Errorf("a new key in plain text among sealed ones: %v", err)
+	}
+	rules := Config{SigningAlgorithm: "ES256"}.KeyRules(operatorsSecret)
+	if err := late.Configure(t.Context(), rules); err != nil {
+		t.Errorf("it gets the option at last: %v", err)
+	}
+}
+
+func TestNodesThatStartTogetherSealTheKeys(t *testing.T) {
+	for range 3 {
+		url := postgrestest.URL(t)
+		startNode(t, url, "")
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() { startNode(t, url, operatorsSecret) })
+		}
+		all.Wait()
+	}
+}
