@@ -122,6 +122,7 @@ type App struct {
 	logger   *zap.Logger
 	issuing  bool // false where Caddy made the app for gates that trust others
 	resolved tokenissuer.Config
+	offer    *offer // what it has for the gates
 
 	resources map[wanted]*resource // by address; whole before the app says that it runs
 

@@ -62,7 +62,7 @@ func parseGate(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := b.read(p.words()); err != nil {
 		return nil, err
 	}
-	own, err := literalOffer(h)
+	own, err := offered(h)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,19 @@ func routeOf(h httpcaddyfile.Helper) caddy.ModuleMap {
 	return caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"*"})}
 }
 
+// offered is the literal offer of the file, read by the first of its gates.
+func offered(h httpcaddyfile.Helper) (*offer, error) {
+	const state = "token_gate offer" // among those of other directives
+	if own, read := h.State[state].(*offer); read {
+		return own, nil
+	}
+	own, err := literalOffer(h)
+	if err == nil && h.State != nil {
+		h.State[state] = own
+	}
+	return own, err
+}
+
 // literalOffer reads what the file's global option offers, as far as it is
 // written literally; nil where there is none.
 func literalOffer(h httpcaddyfile.Helper) (*offer, error) {
@@ -95,7 +108,7 @@ func literalOffer(h httpcaddyfile.Helper) (*offer, error) {
 		return nil, err
 	}
 	r := &reader{}
-	return &offer{config: app.translate(r), unknown: r.unknown}, nil
+	return newOffer(app.translate(r), r.unknown), nil
 }
 
 // gateParser parses the words of a gate that have several arguments.

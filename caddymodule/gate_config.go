@@ -34,7 +34,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	}
 	var own *offer
 	if g.app.issuing {
-		own = &offer{config: g.app.resolved}
+		own = g.app.offer
 	}
 	err := v.fulfillable(own)
 	if err != nil {

@@ -58,6 +58,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := r.firstMistake(a.resolved.Validate()); err != nil {
 		return err
 	}
+	a.offer = newOffer(a.resolved, nil)
 	var err error
 	if a.store, err = where.check(ctx); err != nil {
 		return placed("token_issuer: "+err.Error(), a.storeAt())

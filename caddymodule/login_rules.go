@@ -38,8 +38,8 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 	if mend := g.Login.idle(); mend != "" {
 		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_secret", "", g.Login.At))
 	}
-	for p := range own.unknown {
-		if slices.Contains([]string{"client", "grants", "redirect_uris", "scopes", "dialect"}, p.option) {
+	for _, option := range []string{"client", "grants", "redirect_uris", "scopes", "dialect"} {
+		if own.unknown[option] {
 			return nil // judged when the configuration is loaded
 		}
 	}
@@ -59,10 +59,8 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 // checkLoginClaims looks whether the tokens of who signs in say what the gate's lines
 // ask for. What an expression asks for may also be absent: it is only warned of.
 func (g *Gate) checkLoginClaims(own *offer, c tokenissuer.Client) error {
-	for p := range own.unknown {
-		if slices.Contains([]string{"claims", "access_token", "operator_attribute"}, p.option) {
-			return nil
-		}
+	if own.unknown["claims"] || own.unknown["access_token"] || own.unknown["operator_attribute"] {
+		return nil
 	}
 	says := append(own.claimsOf(c), standing...)
 	wrong := func(text string) error {

@@ -2,31 +2,40 @@ package caddymodule
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
 )
 
 // offer is what the embedded issuer can put into a token. A rule that asks for
 // anything else can never be fulfilled: it is a typo.
+//
+// All gates of a configuration ask one offer: of many clients there is much to say.
 type offer struct {
 	config  tokenissuer.Config
-	unknown map[place]bool // options whose placeholders have no value yet
+	unknown map[string]bool // options whose placeholders have no value yet, of any block
+
+	scopes, audiences, claims func() []string // sorted
+}
+
+func newOffer(config tokenissuer.Config, unknown map[place]bool) *offer {
+	o := &offer{config: config, unknown: map[string]bool{}}
+	for p := range unknown {
+		o.unknown[p.option] = true
+	}
+	o.scopes, o.audiences, o.claims = sync.OnceValue(o.allScopes), sync.OnceValue(o.allAudiences), sync.OnceValue(o.allClaims)
+	return o
 }
 
 // has reports whether a value can be had, and what could be had instead. While
 // an option is unknown, every value can.
 func (o *offer) has(value string, option string, values []string) bool {
-	for p := range o.unknown {
-		if p.option == option {
-			return true
-		}
-	}
-	return slices.Contains(values, value)
+	return o.unknown[option] || slices.Contains(values, value)
 }
 
-// scopes are those that tokens can have. Disabled clients count: who disables one
+// allScopes are those that tokens can have. Disabled clients count: who disables one
 // in an emergency must not be stopped by a gate that still names its scope.
-func (o *offer) scopes() (all []string) {
+func (o *offer) allScopes() (all []string) {
 	for _, c := range o.config.Clients {
 		all = append(all, c.Givable()...)
 	}
@@ -46,15 +55,15 @@ func (o *offer) registers(scope string) string {
 	return ""
 }
 
-func (o *offer) audiences() (all []string) {
+func (o *offer) allAudiences() (all []string) {
 	for _, c := range o.config.Clients {
 		all = append(append(all, c.ID), c.Audiences...)
 	}
 	return distinct(all)
 }
 
-// claims are those that an access token can have.
-func (o *offer) claims() []string {
+// allClaims are those that an access token can have.
+func (o *offer) allClaims() []string {
 	all := slices.Clone(standing)
 	for _, c := range o.config.Clients {
 		all = append(all, o.claimsOf(c)...)
@@ -86,8 +95,8 @@ func (o *offer) claimsOf(c tokenissuer.Client) (all []string) {
 // alone may be another client's, or another grant's. What cannot be told for sure
 // is possible.
 func (o *offer) together(g *Gate) bool {
-	for p := range o.unknown {
-		if slices.Contains([]string{"client", "audience", "scopes", "grants", "dialect", "claims", "access_token", "operator_attribute", "scope"}, p.option) {
+	for _, option := range []string{"client", "audience", "scopes", "grants", "dialect", "claims", "access_token", "operator_attribute", "scope"} {
+		if o.unknown[option] {
 			return true
 		}
 	}

@@ -38,7 +38,8 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]s
 			writes = append(writes, store.PutDelivery{Delivery: d})
 		}
 	}
-	if ending := i.endWithSession(); len(ending) > 0 {
+	// Those without a sign-in yet, too: a code may be on its way.
+	if ending := i.together.endingIDs; len(ending) > 0 {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: ending})
 	}
 	return writes, nil
@@ -63,19 +64,6 @@ func (i *Issuer) noticeTo(id string, now time.Time, account, session string) (st
 	return store.Delivery{
 		ID: uuid.NewString(), Client: c.ID, URI: c.BackchannelLogoutURI, Body: string(body), Next: now, Expires: now.Add(deliverFor),
 	}, true
-}
-
-// endWithSession are the clients whose sign-ins end with the browser session
-// they began in: also those without one yet, for a code may be on its way.
-func (i *Issuer) endWithSession() (ids []string) {
-	for _, g := range i.clients {
-		for _, c := range g.All() {
-			if c.EndsWithSession {
-				ids = append(ids, c.ID)
-			}
-		}
-	}
-	return ids
 }
 
 // notice signs a logout token (§2.4). It has no nonce, or it could pass for an

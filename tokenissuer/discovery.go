@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -58,7 +57,7 @@ func (i *Issuer) metadata(f family) metadata {
 		GrantTypes:        []string{oauth.GrantAuthorizationCode, oauth.GrantClientCredentials, oauth.GrantRefreshToken, oauth.GrantPassword},
 		SubjectTypes:      []string{"public"},
 		IDTokenAlgorithms: i.algorithms(),
-		Scopes:            i.scopes(f),
+		Scopes:            i.together.scopes[f],
 	}
 	m.ChallengeMethods = []string{oauth.S256}
 	if i.portal != nil {
@@ -91,21 +90,6 @@ func (i *Issuer) algorithms() []string {
 		}
 	}
 	return algs
-}
-
-// scopes are openid and those standard ones that a client may ask for. The
-// operator's own names are nobody's business.
-func (i *Issuer) scopes(f family) []string {
-	all := []string{"openid"}
-	if f == apiV1 {
-		all = append(all, idaas.personScope)
-	}
-	for _, s := range []string{"profile", "email", "phone", address} {
-		if slices.ContainsFunc(i.clients[f].All(), func(c *client.Client) bool { return c.Scopes.Has(s) }) {
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 // jwks is GET /oauth2/jwks (RFC 7517 §5).

@@ -51,7 +51,7 @@ func (i *Issuer) Identifiers() []string {
 
 // speaks reports whether a family's paths are served: the second one only
 // while a client needs it, for its paths may be a backend's.
-func (i *Issuer) speaks(f family) bool { return f == oauth2 || len(i.clients[f].All()) > 0 }
+func (i *Issuer) speaks(f family) bool { return f == oauth2 || i.clients[f].Len() > 0 }
 
 // client finds a client of either family.
 func (i *Issuer) client(id string) (*client.Client, bool) {

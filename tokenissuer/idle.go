@@ -15,6 +15,7 @@ import (
 func (c Config) Idle() (idle []*ConfigError) {
 	add := func(e ConfigError) { idle = append(idle, &e) }
 	c.idleTimes(add)
+	whole := c.withDefaults()
 	for _, s := range c.Sources {
 		named := func(r Client) bool { return slices.Contains(r.Sources, s.ID) }
 		if !slices.ContainsFunc(c.Clients, named) {
@@ -23,18 +24,18 @@ func (c Config) Idle() (idle []*ConfigError) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Scopes)) {
 		has := func(r Client) bool { return slices.Contains(r.Scopes, name) || slices.Contains(r.Givable(), name) }
-		if !slices.ContainsFunc(c.withDefaults().Clients, has) {
+		if !slices.ContainsFunc(whole.Clients, has) {
 			add(ConfigError{Option: "scope " + name, Mend: "without effect: no client has this scope"})
 		}
 	}
-	for _, r := range c.withDefaults().Clients {
+	for _, r := range whole.Clients {
 		can := r.Givable()
 		for _, s := range r.Scopes {
 			if !slices.Contains(can, s) {
 				add(ConfigError{Client: r.ID, Option: "scopes " + s, Mend: "without effect: no grant of the client gives it"})
 			}
 		}
-		if ways := c.withDefaults().waysIn(r); r.SignUp && !ways.codes && ways.names {
+		if ways := whole.waysIn(r); r.SignUp && !ways.codes && ways.names {
 			add(ConfigError{Client: r.ID, Option: "signup", Mend: "without effect but for user names with a password: an address is proven by a code, and no auth_source of the client sends one"})
 		}
 	}

@@ -23,6 +23,7 @@ type Issuer struct {
 	algorithm token.Algorithm
 	state     *State
 	clients   [families]*client.Registry
+	together  together
 	accounts  *account.Accounts
 	sources   map[string]account.Source
 	codes     *codes
@@ -90,6 +91,7 @@ func (i *Issuer) register() (err error) {
 			return err
 		}
 	}
+	i.askTogether()
 	return nil
 }
 

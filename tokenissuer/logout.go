@@ -177,9 +177,7 @@ func (i *Issuer) idaasLogout(r *request) error {
 		return err
 	}
 	var d departure
-	if asked := form.Get("redirect_url"); slices.ContainsFunc(i.clients[apiV1].All(), func(c *client.Client) bool {
-		return !c.Disabled && slices.Contains(c.LogoutRedirectURIs, asked)
-	}) {
+	if asked := form.Get("redirect_url"); i.together.leaving[asked] {
 		d.to = asked
 	}
 	if _, _, err := i.portal.SignOut(r.w, r.tagged(), r.now); err != nil {

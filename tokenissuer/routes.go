@@ -4,11 +4,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -74,13 +72,9 @@ func (i *Issuer) sendsCodes() bool { return len(i.codes.order) > 0 }
 
 func (i *Issuer) develops() bool { return i.codes.inbox != nil }
 
-func (i *Issuer) hasPeople() bool {
-	return slices.ContainsFunc(i.clients[oauth2].All(), (*client.Client).OfPeople)
-}
+func (i *Issuer) hasPeople() bool { return i.together.people }
 
-func (i *Issuer) signsUp() bool {
-	return slices.ContainsFunc(i.clients[oauth2].All(), func(c *client.Client) bool { return c.Type == client.Web && c.SignUp })
-}
+func (i *Issuer) signsUp() bool { return i.together.signUp }
 
 // endpoints finds a route by its path.
 var endpoints = func() map[string]*route {

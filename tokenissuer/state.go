@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -181,13 +182,15 @@ const (
 
 // upkeep rotates keys and sweeps what has expired, in small steps.
 func (s *State) upkeep(ctx context.Context) {
-	tick := time.NewTicker(upkeepEvery)
-	defer tick.Stop()
+	// Nodes that were started together should not do this together.
+	next := time.NewTimer(rand.N(upkeepEvery)) //nolint:gosec // chance, not a secret
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
+			next.Reset(upkeepEvery)
 			now := s.now()
 			if err := s.rotate(ctx, now); err != nil && ctx.Err() == nil {
 				s.report(fmt.Errorf("rotating keys: %w", err))

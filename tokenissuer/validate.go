@@ -138,13 +138,17 @@ func (s Source) validatePassword(wrong func(option, format string, a ...any)) {
 }
 
 func (c Config) validateClients(sources map[string]Source, fail func(ConfigError)) {
-	seen := map[string]bool{}
+	ids := make(map[string]bool, len(c.Clients)) // false: not come to yet
 	for _, r := range c.Clients {
-		if seen[r.ID] {
+		ids[r.ID] = false
+	}
+	attributes := slices.Concat(c.Attributes, c.OperatorAttributes)
+	for _, r := range c.Clients {
+		if ids[r.ID] {
 			fail(ConfigError{Client: r.ID, Option: "client", Mend: "this id is used twice"})
 		}
-		seen[r.ID] = true
-		for _, p := range r.Problems(slices.Concat(c.Attributes, c.OperatorAttributes)...) {
+		ids[r.ID] = true
+		for _, p := range r.Problems(attributes...) {
 			fail(ConfigError{Client: r.ID, Option: p.Option, Mend: p.Mend})
 		}
 		for _, s := range r.Sources {
@@ -158,7 +162,7 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 			}
 		}
 		for _, a := range r.Audiences {
-			if a != r.ID && slices.ContainsFunc(c.Clients, func(other Client) bool { return other.ID == a }) {
+			if _, isClient := ids[a]; isClient && a != r.ID {
 				fail(ConfigError{Client: r.ID, Option: "audience", Mend: fmt.Sprintf("%s is a client: whoever takes its tokens would take this one's", a)})
 			}
 		}

@@ -102,7 +102,11 @@ func (g *Registry) Client(id string) (*Client, bool) {
 	return c, ok
 }
 
-// All returns every client, in no order.
+// Len is how many clients there are.
+func (g *Registry) Len() int { return len(g.byID) }
+
+// All returns every client, in no order. It costs as much as there are: not for
+// requests.
 func (g *Registry) All() []*Client {
 	all := make([]*Client, 0, len(g.byID))
 	for _, c := range g.byID {

@@ -24,8 +24,10 @@ type transaction struct {
 	at      time.Time
 	now     int64 // at, as the database counts
 	revoked []Revocation
-	ended   []ending // see TellEnded
-	keys    bool     // one was written
+	ended   []ending        // see TellEnded
+	told    map[ending]bool // what was ended before, and told
+	seen    map[ending]bool // what is in ended
+	keys    bool            // one was written
 }
 
 // exec runs w and returns how many rows it touched.
@@ -87,8 +89,9 @@ func (t *transaction) may(ctx context.Context, w write, args ...any) error {
 	return err
 }
 
-// Apply makes all writes in their order, as one transaction, or none of them.
-// When it returns nil they are durable and every follower knows of them. now is
+// Apply makes all writes in their order, as one transaction, or none of them; what
+// of them would be too much for one has ended before it, see lighten. When it
+// returns nil they are durable and every follower knows of them. now is
 // the time of all its conditions. The error is ErrConflict or ErrUnavailable,
 // and says which write failed. A ctx that ends is heard until the turn of this
 // Apply has come.
@@ -99,7 +102,15 @@ func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error
 	if err := ctx.Err(); err != nil {
 		return failure("applying", err)
 	}
-	a := &application{now: now, writes: writes, err: errAborted}
+	told, err := s.lighten(ctx, now, writes)
+	if err != nil {
+		return err
+	}
+	return s.apply(ctx, &application{now: now, writes: writes, told: told, err: errAborted})
+}
+
+// apply makes one transaction of an application, alone or with others'.
+func (s *Store) apply(ctx context.Context, a *application) error {
 	if s.many != nil {
 		return s.alongside(ctx, a)
 	}
@@ -182,13 +193,13 @@ func (s *Store) transact(ctx context.Context, batch []*application) (retry bool,
 	defer func() { _ = tx.Rollback() }() // unless it was committed
 	good := 0
 	for _, a := range batch {
-		t := &transaction{tx: tx, stmts: s.write.stmts, taken: s.taken, at: a.now, now: millis(a.now)}
+		t := &transaction{tx: tx, stmts: s.write.stmts, taken: s.taken, at: a.now, now: millis(a.now), told: a.told}
 		if len(batch) == 1 {
 			err = t.all(ctx, a.writes)
 		} else {
 			err = t.amongOthers(ctx, a.writes)
 		}
-		a.revoked, a.conflict = t.revoked, nil
+		a.revoked, a.ended, a.conflict = t.revoked, t.ended, nil
 		switch {
 		case err == nil:
 			good++

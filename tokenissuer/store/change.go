@@ -55,18 +55,14 @@ type written struct {
 	Expires   int64  `json:"e"`
 }
 
-// The clock is the database's, which all of its processes share. Who listens is
-// woken when the transaction commits.
-const (
-	insertChange = `
+// The clock is the database's, which all of its processes share.
+const insertChange = `
 INSERT INTO changes (at, keys, revoked) VALUES (CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), $1, $2)`
-	wakeOthers = `SELECT pg_notify('gatehouse_' || current_schema(), '')`
-)
 
 // announce writes down what others have to know of this transaction. A single
 // process has no others.
 func (t *transaction) announce(ctx context.Context) error {
-	if t.many == nil || len(t.revoked) == 0 && !t.keys {
+	if t.many == nil || !t.announced() {
 		return nil
 	}
 	keys := flag(t.keys)
@@ -80,12 +76,13 @@ func (t *transaction) announce(ctx context.Context) error {
 			return fmt.Errorf("announcing: %w", err)
 		}
 		if rest, keys = rest[n:], 0; len(rest) == 0 {
-			break
+			return nil
 		}
 	}
-	_, err := t.tx.ExecContext(ctx, wakeOthers)
-	return err
 }
+
+// announced says whether others have something to read of this transaction.
+func (t *transaction) announced() bool { return len(t.revoked) > 0 || t.keys }
 
 func inWriting(revoked []Revocation) []written {
 	rows := make([]written, len(revoked))
@@ -105,9 +102,13 @@ type change struct {
 	revoked sql.NullString
 }
 
+// Every node asks this twice a second. What is new and what fills gaps are asked for
+// apart: as one condition they would let PostgreSQL read the changes of an hour in
+// their order, and leave out what is neither.
 var selectChanges = reads(`
 SELECT t.clock, c.n, c.keys, c.revoked FROM (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS clock) t
-LEFT JOIN (SELECT n, keys, revoked FROM changes WHERE n > $1 OR n = ANY($2) ORDER BY n LIMIT $3) c ON 1 = 1 ORDER BY c.n`)
+LEFT JOIN ((SELECT n, keys, revoked FROM changes WHERE n > $1 ORDER BY n LIMIT $3)
+UNION ALL SELECT n, keys, revoked FROM changes WHERE n = ANY($2)) c ON 1 = 1 ORDER BY c.n`)
 
 func scanChange(row scanner) (change, error) {
 	var c change
@@ -155,10 +156,14 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 	if err != nil {
 		return nil, time.Time{}, false, err
 	}
+	fresh := 0
 	for _, row := range rows {
 		clock = moment(row.clock)
 		if !row.n.Valid {
 			continue // nothing new but the time
+		}
+		if row.n.Int64 > c.last {
+			fresh++
 		}
 		read, err := row.read()
 		if err != nil {
@@ -172,7 +177,7 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 			c.pass(row.n.Int64)
 		}
 	}
-	if more = len(rows) == mostChanges; !more {
+	if more = fresh == mostChanges; !more {
 		c.giveUp(now)
 	}
 	return changes, clock, more, nil
@@ -204,10 +209,6 @@ func (c *Cursor) pass(n int64) {
 const dropChanges = `
 DELETE FROM changes WHERE n IN (
 	SELECT n FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1) ORDER BY at LIMIT $2)`
-
-func (s *Store) sweepChanges(ctx context.Context, most int) (removed int64, err error) {
-	return s.sweepMany(ctx, dropChanges, KeepChanges.Milliseconds(), most)
-}
 
 // Hear tells the followers what another process revoked.
 func (s *Store) Hear(now time.Time, revoked []Revocation) { s.tell(now, revoked) }

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // TellEnded stores a message to each client about each browser session that the
 // RevokeAccount and RevokeClientOf before it in the same Apply have taken from it:
@@ -49,9 +46,13 @@ func (t *transaction) end(ctx context.Context, w write, args ...any) error {
 		if err := rows.Scan(&e.session, &e.client, &expires); err != nil {
 			return err
 		}
-		if e.session != "" && expires > t.now && !slices.Contains(t.ended, e) {
-			t.ended = append(t.ended, e)
+		if e.session == "" || expires <= t.now || t.told[e] || t.seen[e] {
+			continue
 		}
+		if t.seen == nil {
+			t.seen = map[ending]bool{}
+		}
+		t.ended, t.seen[e] = append(t.ended, e), true
 	}
 	return rows.Err()
 }

@@ -39,7 +39,7 @@ func NewMany(db *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Cl
 		read:  reader{db: db},
 		taken: func(err error) bool { return judge(err) == Taken },
 		held:  held,
-		many:  &many{judge: judge, listen: listen, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
+		many:  &many{judge: judge, listen: listen, waker: waker{db: db}, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
 	}
 }
 
@@ -47,6 +47,7 @@ func NewMany(db *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Cl
 type many struct {
 	judge         func(error) Verdict
 	listen        Listen
+	waker         waker
 	writes, reads []string
 }
 
@@ -164,15 +165,19 @@ func (s *Store) attempt(ctx context.Context, a *application) (sure bool, err err
 		return true, err
 	}
 	defer func() { _ = tx.Rollback() }() // unless it was committed
-	t := &transaction{tx: tx, many: s.many, taken: s.taken, at: a.now, now: millis(a.now)}
+	t := &transaction{tx: tx, many: s.many, taken: s.taken, at: a.now, now: millis(a.now), told: a.told}
 	if err := t.all(ctx, a.writes); err != nil {
 		return true, err
 	}
 	if err := t.announce(ctx); err != nil {
 		return true, err
 	}
-	a.revoked = t.revoked
-	return false, tx.Commit()
+	a.revoked, a.ended = t.revoked, t.ended
+	err = tx.Commit()
+	if err == nil && t.announced() {
+		s.many.waker.wake()
+	}
+	return false, err
 }
 
 // ask runs a look-up and hands over its rows. It is asked again where it may be;
@@ -204,16 +209,41 @@ func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.R
 	return rows.Err()
 }
 
-// sweepMany is one step of a Sweep. To remove twice is to remove.
-func (s *Store) sweepMany(ctx context.Context, text string, args ...any) (removed int64, err error) {
-	err = s.many.again(ctx, func() (bool, error) {
+// Of many processes one sweeps at a time: the others would wait for the same rows, or
+// do it all again. Who has this row has the turn; nobody waits for it, and it is given
+// back with the transaction, whatever becomes of its process.
+const takeTurn = `SELECT floor FROM schema_floor FOR UPDATE SKIP LOCKED`
+
+// sweepMany is one transaction of a Sweep. To remove twice is to remove.
+func (s *Store) sweepMany(ctx context.Context, now time.Time, most int) (removed int, err error) {
+	err = s.many.again(ctx, func() (sure bool, err error) {
 		ctx, cancel := context.WithTimeout(ctx, transactionMost)
 		defer cancel()
-		result, err := s.write.db.ExecContext(ctx, text, args...)
-		if err == nil {
-			removed, err = result.RowsAffected()
+		tx, err := s.write.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+		if err != nil {
+			return true, err
 		}
-		return true, err
+		defer func() { _ = tx.Rollback() }() // unless it was committed
+		removed = 0
+		var floor int64
+		if err := tx.QueryRowContext(ctx, takeTurn).Scan(&floor); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				err = nil // it is another's
+			}
+			return true, err
+		}
+		removed, err = sweep(func(w write, after int64, most int) (int, error) {
+			return affected(tx.ExecContext(ctx, s.many.writes[w], after, most))
+		}, now, most)
+		if err == nil && removed < most {
+			var n int
+			n, err = affected(tx.ExecContext(ctx, dropChanges, KeepChanges.Milliseconds(), most-removed))
+			removed += n
+		}
+		if err != nil {
+			return true, err
+		}
+		return true, tx.Commit()
 	})
 	return removed, err
 }

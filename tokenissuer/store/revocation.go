@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -49,10 +50,15 @@ func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
 type RevokeSession struct {
 	ID      string
 	All     bool     // of every client
-	Clients []string // otherwise of these
+	Clients []string // otherwise of these, of whom few have something in it
 }
 
 var (
+	// A code that is being spent is still there to be seen, or its family is.
+	livingInSession = writes(`
+SELECT client FROM codes WHERE session = $1 AND session <> '' AND spent = 0
+UNION SELECT client FROM families WHERE session = $1 AND session <> '' AND revoked = 0`)
+
 	// Codes first: where writers run side by side, one that is being spent makes
 	// this wait, and its family is there to be ended.
 	endCodesOfSession = writes(`
@@ -72,9 +78,13 @@ func (w RevokeSession) apply(ctx context.Context, t *transaction) error {
 	if w.All {
 		return w.of(ctx, t, "")
 	}
-	for _, client := range w.Clients {
-		if client == "" {
-			continue // it would mean all
+	living, err := t.texts(ctx, livingInSession, w.ID)
+	if err != nil {
+		return err
+	}
+	for _, client := range living {
+		if client == "" || !slices.Contains(w.Clients, client) { // "" would mean all
+			continue
 		}
 		if err := w.of(ctx, t, client); err != nil {
 			return err
@@ -100,9 +110,11 @@ var (
 	endFamiliesOfAccount = writes(`
 UPDATE families SET revoked = $2 WHERE account = $1 AND revoked = 0 RETURNING session, client, expires`)
 
+	// What ended before took its tokens along then.
 	revokeAccount = writes(`
 INSERT INTO revoked_tokens (id, expires)
-SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.account = $1 AND t.expires + 0 > $2
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
+WHERE f.account = $1 AND (f.revoked = 0 OR f.revoked = $2) AND t.expires + 0 > $2
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 
 	endSessionsOfAccount = writes(`DELETE FROM sessions WHERE account = $1`)
@@ -149,7 +161,7 @@ DELETE FROM session_clients WHERE client = $2 AND session IN (SELECT n FROM sess
 	revokeClientOf = writes(`
 INSERT INTO revoked_tokens (id, expires)
 SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
-WHERE f.account = $1 AND f.client = $2 AND t.expires + 0 > $3
+WHERE f.account = $1 AND f.client = $2 AND (f.revoked = 0 OR f.revoked = $3) AND t.expires + 0 > $3
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
 )
 
@@ -232,6 +244,23 @@ func (t *transaction) revoke(ctx context.Context, w write, args ...any) error {
 		t.revoked = append(t.revoked, r)
 	}
 	return rows.Err()
+}
+
+// texts reads rows of one text.
+func (t *transaction) texts(ctx context.Context, w write, args ...any) (all []string, err error) {
+	rows, err := t.query(ctx, w, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
 }
 
 func scanRevokedToken(row scanner) (Revocation, error) {

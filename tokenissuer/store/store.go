@@ -39,6 +39,9 @@ func New(write, read *sql.DB, taken func(error) bool, held ...io.Closer) *Store 
 
 // Close waits for the transaction that is under way and closes the database.
 func (s *Store) Close() error {
+	if s.many != nil {
+		s.many.waker.close()
+	}
 	err := s.write.db.Close()
 	if s.read.db != s.write.db {
 		err = errors.Join(s.read.db.Close(), err)

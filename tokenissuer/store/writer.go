@@ -43,6 +43,8 @@ type application struct {
 	now      time.Time
 	writes   []Write
 	revoked  []Revocation
+	told     map[ending]bool // before this one
+	ended    []ending        // by it
 	conflict error
 	err      error
 	turn     chan bool // true: lead a batch; false: err is the answer

@@ -15,6 +15,11 @@ const (
 	// lost costs this much.
 	lookEvery = 500 * time.Millisecond
 
+	// restMost is how soon a look may follow another that a notification asked for: where
+	// somebody revokes all the time, a thousand nodes would ask the database a thousand
+	// times for each.
+	restMost = 50 * time.Millisecond
+
 	// listenAgain is how long to wait after the listener's connection ended.
 	listenAgain = time.Second
 
@@ -85,14 +90,31 @@ func (t *Tail) Run(ctx context.Context, keys func(context.Context) error) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		began := time.Now()
 		t.follow(ctx)
 		select {
 		case <-ctx.Done():
-			<-done
-			return
 		case <-woken:
+			pause(ctx, restMost-time.Since(began))
 		case <-tick.C:
 		}
+		if ctx.Err() != nil {
+			<-done
+			return
+		}
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
 	}
 }
 
@@ -106,12 +128,8 @@ func (t *Tail) listen(ctx context.Context, woken chan<- struct{}) {
 	}
 	for {
 		_ = t.store.Listen(ctx, wake) // looks go on without it, and say what is wrong
-		again := time.NewTimer(listenAgain)
-		select {
-		case <-ctx.Done():
-			again.Stop()
+		if pause(ctx, listenAgain); ctx.Err() != nil {
 			return
-		case <-again.C:
 		}
 	}
 }

@@ -84,6 +84,8 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"ClientOfAnAccountIsRevokedWithAllItHas", clientOfAccountRevoked},
 		{"WhatIsToldIsWhatEnded", endedIsTold},
 		{"EndAndSignInDoNotMissEachOther", endingRacesSignIn},
+		{"VeryManySignInsEndInSmallSteps", manyEnd},
+		{"VeryManySignInsOfAClientOrSessionEndInSmallSteps", manyOfOneEnd},
 		{"DeliveriesAreDueUntilTheyArrive", deliveriesDue},
 		{"FailuresLockAName", failuresLock},
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
@@ -103,6 +105,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"NothingIsLostByARestart", restartLosesNothing},
 		{"SweepRemovesWhatIsOverAndNothingElse", sweepRemoves},
 		{"SweepStopsAtMost", sweepStops},
+		{"SweepIsWholeThoughManyDoIt", manySweep},
 	}
 	for _, s := range stories {
 		t.Run(s.claim, func(t *testing.T) {

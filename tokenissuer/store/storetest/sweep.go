@@ -36,11 +36,11 @@ func (f *fixture) everything() {
 		store.PutClient{Client: store.Client{ID: "shop", Record: []byte("{}")}})
 }
 
-// sweptInAnHour of them: two tokens, refresh token, family, two revocations,
-// the codes that began no sign-in, session, one-time code, quota, two opaque
-// tokens, delivery, attempt. The code that began one stays another hour, for its
-// second use.
-const sweptInAnHour = 15
+// sweptInAnHour of them: two tokens, two revocations, the codes that began no
+// sign-in, session, one-time code, quota, two opaque tokens, delivery, attempt. The
+// sign-in stays ten minutes for what it gave last, and the code that began it another
+// hour, for its second use.
+const sweptInAnHour = 13
 
 func (f *fixture) swept(at time.Time, want int) {
 	f.Helper()
@@ -53,6 +53,8 @@ func sweepRemoves(f *fixture) {
 	f.everything()
 	f.swept(now.Add(time.Hour-time.Millisecond), 0)
 	f.swept(now.Add(time.Hour), sweptInAnHour)
+	f.swept(now.Add(70*time.Minute-time.Millisecond), 0)
+	f.swept(now.Add(70*time.Minute), 2)
 	absent(f.Family(f.Context(), "f"))(f, "the family")
 	absent(f.Refresh(f.Context(), hash("f", 0)))(f, "the refresh token")
 	absent(f.Session(f.Context(), hash("s")))(f, "the session")
@@ -86,13 +88,13 @@ func sweepStops(f *fixture) {
 		}
 		f.apply(now, writes...)
 	}
-	at := now.Add(time.Hour)
-	for _, want := range []int{700, 503, 0} { // 1,200 tokens, the refresh tokens and a family
+	at := now.Add(70 * time.Minute)
+	for _, want := range []int{700, 502, 0} { // 1,200 tokens, and a family with its refresh token
 		if n := must(f.Sweep(f.Context(), at, 700))(f); n != want {
 			f.Errorf("swept %d rows, want %d", n, want)
 		}
 	}
 	must(f.Family(f.Context(), "f"))(f)
 	must(f.Token(f.Context(), "long"))(f)
-	f.swept(now.Add(2*time.Hour), 2) // the token, and now the family
+	f.swept(now.Add(2*time.Hour), 3) // the token, and now the family
 }
