@@ -40,11 +40,13 @@ INSERT INTO deliveries (id, client, uri, body, tries, next, expires) SELECT 'd' 
 INSERT INTO password_history (account, hash, at) SELECT 'a' || i, '', 0 FROM generate_series(1, 20000) i;
 INSERT INTO clients (id, record, generation, updated) SELECT 'c' || i, '', 1, 0 FROM generate_series(1, 20000) i;
 INSERT INTO events (at, actor, action, subject, detail) SELECT $e + i * 1000, '', '', '', '' FROM generate_series(1, 20000) i;
+INSERT INTO changes (at, keys, revoked) SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - 3000000 + i * 140, 0, '[]' FROM generate_series(1, 20000) i;
 ANALYZE`
 
 // TestNothingReadsAWholeTable does what requests do beside the rows of many people.
-// The server counts how often a table was read from its beginning to its end; each
-// operation is done often enough for PostgreSQL to settle on a plan for all values.
+// The server counts how often a table was read from its beginning to its end, and how
+// many entries of each index; each operation is done often enough for PostgreSQL to
+// settle on a plan for all values.
 func TestNothingReadsAWholeTable(t *testing.T) {
 	text := postgrestest.URL(t)
 	st := open(t, text)
@@ -59,11 +61,12 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	if err := st.Close(); err != nil { // a connection tells what it has done when it ends
 		t.Fatal(err)
 	}
-	before := wholeReads(t, admin)
+	before, entries := wholeReads(t, admin), indexReads(t, admin)
 	st = open(t, text)
 	for i := range 12 {
 		people(t, st, i)
 	}
+	followed(t, st)
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +80,38 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	if read < 15 {
 		t.Errorf("the server counts for %d tables", read)
 	}
+	for index, n := range indexReads(t, admin) {
+		if n -= entries[index]; n > 12*500 {
+			t.Errorf("%d entries of the index %s were read", n, index)
+		}
+	}
+}
+
+// followed is what each node asks twice a second, beside the changes of an hour.
+func followed(t *testing.T, st *store.Store) {
+	t.Helper()
+	cursor, err := st.Position(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 12 {
+		for more := true; more; {
+			if _, _, more, err = st.Changes(t.Context(), cursor, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		revoked := store.RevokeToken{ID: fmt.Sprint("followed", cursor), Expires: now.Add(time.Hour)}
+		if err := st.Apply(t.Context(), now, revoked); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// indexReads is how many entries of each index were read by connections that have
+// ended.
+func indexReads(t *testing.T, admin *pgx.Conn) map[string]int {
+	t.Helper()
+	return counts(t, admin, `SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes`)
 }
 
 // people is one round of what they and their clients do.
@@ -145,7 +180,13 @@ func wholeReads(t *testing.T, admin *pgx.Conn) map[string]int {
 	if _, err := admin.Exec(t.Context(), `SELECT pg_stat_clear_snapshot()`); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := admin.Query(t.Context(), `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE n_live_tup > 1000`) // what is small is best read as a whole
+	return counts(t, admin, `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE n_live_tup > 1000`) // what is small is best read as a whole
+}
+
+// counts reads names with numbers.
+func counts(t *testing.T, admin *pgx.Conn, sql string) map[string]int {
+	t.Helper()
+	rows, err := admin.Query(t.Context(), sql)
 	if err != nil {
 		t.Fatal(err)
 	}
