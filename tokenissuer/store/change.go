@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,8 @@ type Change struct {
 // transactions commit, so a row can appear behind one that was read already: the
 // gaps are looked at until their transactions cannot be under way any more.
 type Cursor struct {
-	last int64
+	last int64                   // of the rows that were read, the highest
+	at   int64                   // its time: it is this row, and no other of that number; 0 for none
 	gaps map[int64]time.Duration // when each was first seen, as followed counts
 
 	followed time.Duration // how long the changes were looked at, without pauses
@@ -95,26 +97,39 @@ func inWriting(revoked []Revocation) []written {
 	return rows
 }
 
-// change is a row of the feed, or the database's clock alone.
+// change is a row of the feed, or what there is without one: the database's clock,
+// and the time of the row that was read last.
 type change struct {
-	clock   int64
-	n, keys sql.NullInt64
-	revoked sql.NullString
+	clock       int64
+	last        sql.NullInt64
+	n, at, keys sql.NullInt64
+	revoked     sql.NullString
 }
 
 // Every node asks this twice a second. What is new and what fills gaps are asked for
 // apart: as one condition they would let PostgreSQL read the changes of an hour in
 // their order, and leave out what is neither.
-var selectChanges = reads(`
-SELECT t.clock, c.n, c.keys, c.revoked FROM (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS clock) t
-LEFT JOIN ((SELECT n, keys, revoked FROM changes WHERE n > $1 ORDER BY n LIMIT $3)
-UNION ALL SELECT n, keys, revoked FROM changes WHERE n = ANY($2)) c ON 1 = 1 ORDER BY c.n`)
+var selectChanges = readsApart(`
+SELECT t.clock, t.copy, t.last, c.n, c.at, c.keys, c.revoked FROM (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS clock,
+	pg_is_in_recovery() AS copy, (SELECT at FROM changes WHERE n = $1) AS last) t
+LEFT JOIN ((SELECT n, at, keys, revoked FROM changes WHERE n > $1 ORDER BY n LIMIT $3)
+UNION ALL SELECT n, at, keys, revoked FROM changes WHERE n = ANY($2)) c ON 1 = 1 ORDER BY c.n`)
 
 func scanChange(row scanner) (change, error) {
 	var c change
-	err := row.Scan(&c.clock, &c.n, &c.keys, &c.revoked)
+	var copied bool
+	err := row.Scan(&c.clock, &copied, &c.last, &c.n, &c.at, &c.keys, &c.revoked)
+	if err == nil && copied {
+		err = errCopy
+	}
 	return c, err
 }
+
+// ErrWentBack is of a database that is not what it was: a row that was read is not
+// there any more. A standby took over that had not got it yet, or a backup was restored
+// under those who run. Numbers are given out a second time, so whoever goes on from his
+// place misses what gets them.
+var ErrWentBack = errors.New("a change that was read is gone")
 
 func (c change) read() (Change, error) {
 	var rows []written
@@ -136,21 +151,25 @@ func (c change) read() (Change, error) {
 // change is to be followed.
 func (s *Store) Shared() bool { return s.many != nil }
 
-var selectPosition = reads(`
-SELECT COALESCE(MAX(n), 0) FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1)`)
+var selectPosition = readsApart(`
+SELECT n, at FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1) ORDER BY n DESC LIMIT 1`)
 
 // Position is a place in the changes behind which nothing is missing for who reads
 // the records after this call.
 func (s *Store) Position(ctx context.Context) (*Cursor, error) {
-	last, err := one(ctx, s, "the place in the changes", selectPosition, func(row scanner) (n int64, err error) {
-		return n, row.Scan(&n)
+	c, err := one(ctx, s, "the place in the changes", selectPosition, func(row scanner) (*Cursor, error) {
+		c := &Cursor{gaps: map[int64]time.Duration{}}
+		return c, row.Scan(&c.last, &c.at)
 	}, underWay.Milliseconds())
-	return &Cursor{last: last, gaps: map[int64]time.Duration{}}, err
+	if errors.Is(err, ErrNotFound) {
+		return &Cursor{gaps: map[int64]time.Duration{}}, nil // before the first
+	}
+	return c, err
 }
 
 // Changes are those that appeared since the cursor's place, which moves on. more
 // says that there are further ones. clock is the database's time; now is any clock
-// of the caller's that goes on steadily.
+// of the caller's that goes on steadily. After ErrWentBack the cursor is of no use.
 func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes []Change, clock time.Time, more bool, err error) {
 	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, slices.AppendSeq([]int64{}, maps.Keys(c.gaps)), mostChanges)
 	if err != nil {
@@ -159,6 +178,9 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 	fresh := 0
 	for _, row := range rows {
 		clock = moment(row.clock)
+		if c.at != 0 && row.last.Int64 != c.at {
+			return nil, time.Time{}, false, ErrWentBack
+		}
 		if !row.n.Valid {
 			continue // nothing new but the time
 		}
@@ -174,7 +196,7 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 	// Only when all could be read.
 	for _, row := range rows {
 		if row.n.Valid {
-			c.pass(row.n.Int64)
+			c.pass(row.n.Int64, row.at.Int64)
 		}
 	}
 	if more = fresh == mostChanges; !more {
@@ -196,19 +218,22 @@ func (c *Cursor) giveUp(now time.Time) {
 // after a crash leaves some out.
 const mostGaps = 10_000
 
-func (c *Cursor) pass(n int64) {
+func (c *Cursor) pass(n, at int64) {
 	delete(c.gaps, n)
 	for gap := max(c.last+1, n-mostGaps); gap < n; gap++ {
 		c.gaps[gap] = c.followed
 	}
-	c.last = max(c.last, n)
+	if n > c.last {
+		c.last, c.at = n, at
+	}
 }
 
-// Everybody has read a change long before it goes. The time stands in a query of its
-// own, or the index would not be asked for it; and the few in an array, or all would be
-// read for them, whom PostgreSQL takes for a third of the table.
+// Everybody has read a change long before it goes, and the last one stays: where those
+// stand who have read all. The time stands in a query of its own, or the index would
+// not be asked for it; and the few in an array, or all would be read for them, whom
+// PostgreSQL takes for a third of the table.
 const dropChanges = `
-DELETE FROM changes WHERE n = ANY(ARRAY(
+DELETE FROM changes WHERE n < (SELECT MAX(n) FROM changes) AND n = ANY(ARRAY(
 	SELECT n FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1) ORDER BY at LIMIT $2))`
 
 // Hear tells the followers what another process revoked.

@@ -93,7 +93,7 @@ func scanKey(row scanner) (Key, error) {
 	return k, err
 }
 
-var selectKeys = reads(`
+var selectKeys = readsApart(`
 SELECT id, usage, algorithm, material, sealed, created, sign_from, retired, expires FROM keys ORDER BY n`)
 
 // Keys lists every key, in the order they were stored.

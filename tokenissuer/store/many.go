@@ -31,24 +31,38 @@ const (
 type Listen func(ctx context.Context, wake func()) error
 
 // NewMany makes a store of a pool whose connections write beside each other and
-// beside those of other processes. What else is held for the store is closed
-// after the pool.
-func NewMany(db *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Closer) *Store {
+// beside those of other processes, and of a small one to follow those. What else is
+// held for the store is closed after the pools.
+func NewMany(db, following *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Closer) *Store {
 	return &Store{
 		write: writer{db: db},
 		read:  reader{db: db},
 		taken: func(err error) bool { return judge(err) == Taken },
-		held:  held,
-		many:  &many{judge: judge, listen: listen, waker: waker{db: db}, writes: saidAloud(writeTexts), reads: saidAloud(readTexts)},
+		held:  append([]io.Closer{following}, held...),
+		many: &many{
+			judgeOther: judge, following: following, listen: listen, waker: waker{db: following},
+			writes: saidAloud(writeTexts), reads: saidAloud(readTexts),
+		},
 	}
 }
 
 // many is what a store needs whose writers are many.
 type many struct {
-	judge         func(error) Verdict
+	judgeOther    func(error) Verdict
+	following     *sql.DB
 	listen        Listen
 	waker         waker
 	writes, reads []string
+}
+
+// errCopy is of a server that follows another one, and may be behind it by any time.
+var errCopy = errors.New("the server is a standby")
+
+func (m *many) judge(err error) Verdict {
+	if errors.Is(err, errCopy) {
+		return Lost // the one that it follows is somewhere else
+	}
+	return m.judgeOther(err)
 }
 
 // hold is a statement that takes a row against other writers until the
@@ -191,7 +205,11 @@ func (s *Store) ask(ctx context.Context, q read, args []any, use func(*sql.Rows)
 }
 
 func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.Rows) error) (err error) {
-	conn, err := connect(ctx, s.read.db)
+	db := s.read.db
+	if apart[q] {
+		db = s.many.following
+	}
+	conn, err := connect(ctx, db)
 	if err != nil {
 		return err
 	}

@@ -280,8 +280,8 @@ func scanRevokedClient(row scanner) (Revocation, error) {
 }
 
 var (
-	selectRevokedTokens  = reads(`SELECT id, expires FROM revoked_tokens WHERE expires > $1`)
-	selectRevokedClients = reads(`SELECT id, not_before, expires FROM revoked_clients WHERE expires > $1`)
+	selectRevokedTokens  = readsApart(`SELECT id, expires FROM revoked_tokens WHERE expires > $1`)
+	selectRevokedClients = readsApart(`SELECT id, not_before, expires FROM revoked_clients WHERE expires > $1`)
 )
 
 // Revocations lists everything that must be refused at now and later.

@@ -16,7 +16,10 @@ type (
 	read  int
 )
 
-var writeTexts, readTexts []string
+var (
+	writeTexts, readTexts []string
+	apart                 = map[read]bool{} // those of readsApart
+)
 
 func writes(text string) write {
 	writeTexts = append(writeTexts, text)
@@ -26,6 +29,15 @@ func writes(text string) write {
 func reads(text string) read {
 	readTexts = append(readTexts, text)
 	return read(len(readTexts) - 1)
+}
+
+// readsApart is of what a process follows the others by. It has connections of its
+// own: requests that wait for each other must not keep the gates from hearing what was
+// revoked.
+func readsApart(text string) read {
+	q := reads(text)
+	apart[q] = true
+	return q
 }
 
 // reader prepares each statement when it is first asked for: a start should

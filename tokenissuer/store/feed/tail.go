@@ -136,13 +136,7 @@ func (t *Tail) listen(ctx context.Context, woken chan<- struct{}) {
 
 // follow reads what there is, and tells of the first failure and of the end.
 func (t *Tail) follow(ctx context.Context) {
-	var err error
-	if t.Behind() > awayMost {
-		err = t.anew(ctx)
-	}
-	for more := true; more && err == nil; {
-		more, err = t.look(ctx)
-	}
+	err := t.catchUp(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && !t.lost:
@@ -153,6 +147,37 @@ func (t *Tail) follow(ctx context.Context) {
 		t.report(errFollowing)
 	}
 }
+
+// catchUp reads from where this process stands, or everything where that says nothing
+// any more.
+func (t *Tail) catchUp(ctx context.Context) (err error) {
+	if t.Behind() > awayMost {
+		err = t.anew(ctx)
+	}
+	if err == nil {
+		err = t.rest(ctx)
+	}
+	if !errors.Is(err, store.ErrWentBack) {
+		return err
+	}
+	if err := t.anew(ctx); err != nil {
+		return err
+	}
+	t.report(errWentBack)
+	return t.rest(ctx)
+}
+
+// rest reads changes until there are no more.
+func (t *Tail) rest(ctx context.Context) (err error) {
+	for more := true; more && err == nil; {
+		more, err = t.look(ctx)
+	}
+	return err
+}
+
+// errWentBack is for who runs the database: it lost what it had answered.
+var errWentBack = errors.New("the database is not what it was: a change that was read is gone, as after a failover to a standby that was behind, " +
+	"or a backup that was restored under running nodes; everything was read again, and what was answered last may be lost")
 
 // errFollowing is no failure: it tells who read of one that it is over.
 var errFollowing = errors.New("the changes of other nodes are followed again")

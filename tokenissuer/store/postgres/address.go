@@ -83,12 +83,44 @@ func ParseAddress(text string) (*Address, error) {
 		}
 	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectMost)
+	if err := primary(config, u.Query().Get(whichServer)); err != nil {
+		return nil, err
+	}
+	if err := inOneSchema(config); err != nil {
+		return nil, err
+	}
 	a := &Address{name: name(config)}
 	a.way.Store(w)
 	return a, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+const whichServer = "target_session_attrs"
+
+// primary has every connection be one to a server that is written to. Its copies are
+// behind it by any time: who looked there would miss what was revoked, and would not
+// know that it does.
+func primary(config *pgx.ConnConfig, which string) error {
+	switch which {
+	case "":
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	case "primary", "read-write":
+	default:
+		return errors.New(whichServer + ": expected primary, which is the default, or read-write: a node needs a server that it can write to")
+	}
+	return nil
+}
+
+// inOneSchema refuses what would have addresses of two schemas be taken for one.
+func inOneSchema(config *pgx.ConnConfig) error {
+	for _, name := range []string{"search_path", "role"} {
+		if strings.Contains(strings.ToLower(config.RuntimeParams["options"]), name) {
+			return fmt.Errorf("options: %s is to be a parameter of its own, %s=its_name", name, name)
+		}
+	}
+	return nil
+}
 
 // mistake says what pgx found, unless a secret of the address may be in it.
 func mistake(err error, u *url.URL) error {
@@ -121,11 +153,14 @@ func name(config *pgx.ConnConfig) string {
 		}
 	}
 	u := url.URL{Scheme: "postgres", User: url.User(config.User), Path: "/" + config.Database}
-	name := strings.Replace(u.String(), "@/", "@"+strings.Join(hosts, ",")+"/", 1)
-	if schema := config.RuntimeParams["search_path"]; schema != "" {
-		name += "?search_path=" + url.QueryEscape(schema)
+	which := url.Values{}
+	for _, name := range []string{"role", "search_path"} { // "$user" is the role
+		if value := config.RuntimeParams[name]; value != "" {
+			which.Set(name, value)
+		}
 	}
-	return name
+	u.RawQuery = which.Encode()
+	return strings.Replace(u.String(), "@/", "@"+strings.Join(hosts, ",")+"/", 1)
 }
 
 // GoString is String, for %#v.

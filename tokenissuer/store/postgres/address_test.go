@@ -14,6 +14,7 @@ func TestAddressIsNamedWithoutItsPassword(t *testing.T) {
 		"postgres://app@a.example:1,b.example:2/gatehouse?target_session_attrs=read-write": "postgres://app@a.example:1,b.example:2/gatehouse",
 		"postgres:///gatehouse?host=/run/postgresql&user=app&password=secret":              "postgres://app@/run/postgresql:5432/gatehouse",
 		"postgres://app@[::1]/gatehouse?search_path=issuer&pool_max_conns=4":               "postgres://app@[::1]:5432/gatehouse?search_path=issuer",
+		"postgres://app@[::1]/gatehouse?role=issuer&options=-cjit%3Doff":                   "postgres://app@[::1]:5432/gatehouse?role=issuer",
 	} {
 		a, err := ParseAddress(text)
 		if err != nil {
@@ -56,6 +57,24 @@ func TestNoErrorShowsThePassword(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "ter2") || strings.Contains(err.Error(), "\n") || len(err.Error()) < 10 {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestAddressOfMoreThanOnePlaceIsRefused: copies that lag, and schemas that would be
+// taken for one another.
+func TestAddressOfMoreThanOnePlaceIsRefused(t *testing.T) {
+	for query, want := range map[string]string{
+		"target_session_attrs=any":             "target_session_attrs: expected primary",
+		"target_session_attrs=standby":         "target_session_attrs: expected primary",
+		"target_session_attrs=prefer-standby":  "target_session_attrs: expected primary",
+		"target_session_attrs=read-only":       "target_session_attrs: expected primary",
+		"options=-csearch_path%3Dissuer":       "options: search_path is to be a parameter of its own, search_path=its_name",
+		"options=-c%20Search_Path%3Dissuer":    "options: search_path is to be",
+		"options=-c%20jit%3Doff%20-crole%3Dit": "options: role is to be",
+	} {
+		if _, err := ParseAddress("postgres://app@a.example,b.example/x?" + query); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", query, err, want)
 		}
 	}
 }

@@ -90,7 +90,7 @@ INSERT INTO departments (n) VALUES (1);`)
 		})
 	}
 	wg.Wait()
-	db := parsed(t, text).open()
+	db := parsed(t, text).open("")
 	defer func() { _ = db.Close() }()
 	var applied, departments, accounts int
 	err := db.QueryRow(`SELECT (SELECT count(*) FROM schema_versions WHERE version_id > 0), (SELECT count(*) FROM departments),
@@ -103,7 +103,7 @@ INSERT INTO departments (n) VALUES (1);`)
 // TestNodeWaitsForTheUpgradeOfAnother, and sees what it has made.
 func TestNodeWaitsForTheUpgradeOfAnother(t *testing.T) {
 	text := postgrestest.URL(t)
-	other := parsed(t, text).open()
+	other := parsed(t, text).open("")
 	defer func() { _ = other.Close() }()
 	conn, err := other.Conn(t.Context())
 	if err != nil {
@@ -147,7 +147,7 @@ CREATE TABLE departments (n BIGINT PRIMARY KEY);`)
 	// Later, when no older node is left, what they needed goes.
 	contracted := next(t, `SELECT 1;`, `ALTER TABLE accounts DROP COLUMN nickname;
 UPDATE schema_floor SET floor = `+fmt.Sprint(newer.target())+`;`)
-	db := parsed(t, text).open()
+	db := parsed(t, text).open("")
 	defer func() { _ = db.Close() }()
 	if err := contracted.upgrade(t.Context(), db, newer.target()); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestDatabaseThatDoesNotSuitIsRefused(t *testing.T) {
 	t.Cleanup(func() { postgrestest.Exec(t, latin, "DROP DATABASE latin_of_tests") })
 	for text, want := range map[string]string{
 		foreign:  "has the tables of another program",
-		readOnly: "cannot be written: it is a standby",
+		readOnly: "cannot be written: the server or its user is set to read only",
 		regexp.MustCompile(`/t[a-z0-9]+\?`).ReplaceAllString(latin, "/latin_of_tests?"): "has the encoding LATIN1, expected UTF8",
 		postgrestest.With(postgrestest.URL(t), "search_path", "nowhere"):                "no schema has been selected to create in",
 		strings.Replace(foreign, "/t", "/no-such-", 1):                                  "does not exist",

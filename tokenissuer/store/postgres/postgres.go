@@ -30,7 +30,7 @@ func Open(ctx context.Context, a *Address) (*store.Store, error) {
 }
 
 func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
-	db := a.open()
+	db := a.open("")
 	err := answers(ctx, db)
 	if err == nil {
 		err = suits(ctx, db)
@@ -42,7 +42,9 @@ func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	a.pool.Store(db)
-	return store.NewMany(db, judge, a.listen), nil
+	following := a.open(" following")
+	size(following, followingMost)
+	return store.NewMany(db, following, judge, a.listen), nil
 }
 
 const (
@@ -52,11 +54,19 @@ const (
 	connectionIdle = 5 * time.Minute
 )
 
-// open makes the pool of a store. Each connection is made in the way of its time.
-func (a *Address) open() *sql.DB {
+// followingMost is how many connections a process follows the others by: for their
+// changes, and for the keys that it looks at by itself.
+const followingMost = 2
+
+// open makes a pool of a store, whose connections call themselves ours and what for.
+// Each is made in the way of its time.
+func (a *Address) open(what string) *sql.DB {
 	w := a.way.Load()
 	db := stdlib.OpenDB(*w.config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 		*config = *a.way.Load().config.Copy()
+		if what != "" {
+			config.RuntimeParams["application_name"] = application + what
+		}
 		return nil
 	}), stdlib.OptionShouldPing(doubtful))
 	size(db, w.connections)
@@ -130,6 +140,9 @@ func answers(ctx context.Context, db *sql.DB) error {
 		select {
 		case <-tick.C:
 		case <-late.Done():
+			if errors.Is(why, pgconn.ErrStandbyConnection) {
+				return fmt.Errorf("cannot be written: it is a standby; name all servers, such as db1.example.com,db2.example.com: %w", why)
+			}
 			return fmt.Errorf("does not answer: %w", why)
 		}
 	}
@@ -153,7 +166,7 @@ func suits(ctx context.Context, db *sql.DB) error {
 	case encoding != "UTF8":
 		return fmt.Errorf("has the encoding %s, expected UTF8; make it with: createdb --encoding UTF8 --template template0", encoding)
 	case readOnly == "on":
-		return errors.New("cannot be written: it is a standby, or its user is set to read only; name all servers and add target_session_attrs=read-write")
+		return errors.New("cannot be written: the server or its user is set to read only")
 	}
 	return nil
 }
