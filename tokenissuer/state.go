@@ -222,8 +222,19 @@ func (s *State) sweep(ctx context.Context, now time.Time) error {
 	}
 }
 
-// alive reports whether the store answers at all.
+// silentMost is how long a shared store may not have answered for this node to be
+// healthy: a look comes twice a second, and waits two seconds for a server that is away.
+const silentMost = 5 * time.Second
+
+// alive reports whether the store answers at all. Whoever asks must not wait behind
+// requests that wait for each other, nor have the store do work for each asking.
 func (s *State) alive(ctx context.Context) error {
+	if s.changes != nil {
+		if behind := s.changes.Behind(); behind > silentMost {
+			return fmt.Errorf("%w: it last answered %s ago", store.ErrUnavailable, behind.Round(time.Second))
+		}
+		return nil
+	}
 	_, err := s.store.Family(ctx, "")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

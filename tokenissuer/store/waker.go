@@ -8,7 +8,11 @@ import (
 )
 
 // wakeOthers tells those who listen that there are changes.
-const wakeOthers = `SELECT pg_notify('gatehouse_' || current_schema(), '')`
+const wakeOthers = `SELECT pg_notify(` + Channel + `, '')`
+
+// Channel is SQL for the name on which the processes of a schema wake each other. The
+// schema's own can be too long to have something before it.
+const Channel = `'gatehouse_' || (SELECT oid FROM pg_namespace WHERE nspname = current_schema())`
 
 const (
 	// wakeEvery is how often one process wakes the others at most: each time costs the

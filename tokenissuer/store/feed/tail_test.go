@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -137,6 +139,44 @@ func TestRevocationReachesOtherNodes(t *testing.T) {
 	a.within(patience, "shop's tokens revoked", func() bool { return a.revoked.Revoked("x", "shop", time.Now().Add(-time.Minute).Unix()) })
 }
 
+// TestNodesOfASchemaWakeEachOther, and nobody else, whatever its name.
+func TestNodesOfASchemaWakeEachOther(t *testing.T) {
+	url := postgrestest.URL(t)
+	woken := make(chan string, 10)
+	schemas := []string{strings.Repeat("s", 63), strings.Repeat("ß", 31), "Quoted\"one\""}
+	var stores []*store.Store
+	for _, schema := range schemas {
+		quoted := pgx.Identifier{schema}.Sanitize()
+		postgrestest.Exec(t, url, `CREATE SCHEMA `+quoted)
+		n := startNode(t, postgrestest.With(url, "search_path", quoted))
+		stores = append(stores, n.st)
+		listening := make(chan bool, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() {
+			first := true
+			_ = n.st.Listen(ctx, func() {
+				if first { // it listens from here on
+					first = false
+					listening <- true
+					return
+				}
+				woken <- schema
+			})
+		})
+		t.Cleanup(func() { cancel(); done.Wait() })
+		<-listening
+	}
+	for i, st := range stores {
+		if err := st.Apply(t.Context(), time.Now(), store.RevokeToken{ID: "t", Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-woken; got != schemas[i] {
+			t.Errorf("%s woke %s", schemas[i], got)
+		}
+	}
+}
+
 func TestChangedKeysAreReadAgain(t *testing.T) {
 	url := postgrestest.URL(t)
 	a, b := startNode(t, url), startNode(t, url)
@@ -222,6 +262,34 @@ func TestLostListenerLosesNothing(t *testing.T) {
 	}
 	if ended < 2 {
 		t.Errorf("%d listeners were ended: the test tested nothing", ended)
+	}
+}
+
+// TestRequestsThatWaitDoNotKeepRevocationsOut: who has all connections that requests
+// share, because somebody holds a row, has not the gates.
+func TestRequestsThatWaitDoNotKeepRevocationsOut(t *testing.T) {
+	url := postgrestest.URL(t)
+	a, b := startNode(t, postgrestest.With(url, "pool_max_conns", "1")), startNode(t, url)
+	held, release, ended := make(chan bool), make(chan bool), make(chan error)
+	go func() {
+		ended <- a.st.Snapshot(t.Context(), func(*sql.Tx) error {
+			close(held)
+			<-release
+			return nil
+		})
+	}()
+	<-held
+	b.revoke("t1")
+	a.within(patience, "t1 revoked", a.knows("t1"))
+	if _, err := a.st.Keys(t.Context()); err != nil {
+		t.Errorf("keys that another node has changed: %v", err)
+	}
+	if revoked, err := a.st.Revocations(t.Context(), time.Now()); err != nil || len(revoked) != 1 {
+		t.Errorf("what is read anew: %v, %v", revoked, err)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

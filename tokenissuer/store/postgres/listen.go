@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // A connection that says nothing for so long is asked whether it is there: a cut
@@ -26,7 +28,7 @@ func (a *Address) listen(ctx context.Context, wake func()) error {
 		_ = conn.Close(late)
 	}()
 	var channel string
-	if err := conn.QueryRow(ctx, `SELECT 'gatehouse_' || current_schema()`).Scan(&channel); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT `+store.Channel).Scan(&channel); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{channel}.Sanitize()); err != nil {

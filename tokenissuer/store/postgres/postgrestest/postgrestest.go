@@ -136,6 +136,20 @@ func Exec(tb testing.TB, address, sql string) {
 	}
 }
 
+// Ask is the answer to a question that has one, as text.
+func Ask(tb testing.TB, address, sql string) (answer string) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(tb.Context(), `SELECT CAST(x AS TEXT) FROM (`+sql+`) AS t (x)`).Scan(&answer); err != nil {
+		tb.Fatalf("%s: %v", sql, err)
+	}
+	return answer
+}
+
 func (s *Server) admins(tb testing.TB, sql string) {
 	tb.Helper()
 	if err := s.exec(tb.Context(), sql); err != nil {
