@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
@@ -202,4 +204,34 @@ func TestOpenWayToTheDatabaseIsWarnedOf(t *testing.T) {
 			t.Errorf("%s: the password is in the log", address)
 		}
 	}
+}
+
+// TestHeldTableStopsWhatNeedsIt and nothing else: neither what a load balancer asks,
+// nor a gate.
+func TestHeldTableStopsWhatNeedsIt(t *testing.T) {
+	text := postgrestest.URL(t)
+	t.Setenv("DATABASE_OF_TEST", postgrestest.With(text, "pool_max_conns", "1"))
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(manyNodes, oneSite)
+	token := w.token()
+	operator, err := pgx.Connect(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = operator.Close(context.Background()) }()
+	if _, err := operator.Exec(t.Context(), "BEGIN; LOCK TABLE families"); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan answer)
+	go func() {
+		stopped <- w.post("/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"phone"}, "refresh_token": {strings.Repeat("x", 128)}})
+	}()
+	if a := w.get("/health"); a.status != http.StatusOK {
+		t.Errorf("while a table is held: %v", a)
+	}
+	if a := w.get("/", "Authorization: Bearer "+token); a.status != http.StatusOK {
+		t.Errorf("while a table is held: %v", a)
+	}
+	<-stopped
 }
