@@ -18,7 +18,7 @@ const backlog = `
 INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
 SELECT 'f' || i, 'a' || i, 'c', '', '', '', 0, 0, CASE WHEN i % 2 = 0 THEN $past - i ELSE $future + i END, 0, '', '' FROM generate_series(1, 20000) i;
 INSERT INTO refresh_tokens (family, position, hash, spent) SELECT n, p, decode(md5(n || '/' || p), 'hex'), 0 FROM families CROSS JOIN generate_series(0, 2) p;
-INSERT INTO changes (at, keys, revoked) SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - i * 8000, 0, '[]' FROM generate_series(1, 10000) i;
+INSERT INTO changes (at, keys, revoked) SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - (10001 - i) * 8000, 0, '[]' FROM generate_series(1, 10000) i;
 INSERT INTO events (at, actor, action, subject, detail) SELECT $past - CAST(500 AS BIGINT) * 86400000, '', '', '', '' FROM generate_series(1, 5000) i;
 ANALYZE`
 
