@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -272,13 +271,13 @@ func showClient(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 	return nil, fmt.Errorf("client %q: %w", r.PathValue("id"), tokenissuer.ErrNotFound)
 }
 
-func listKeys(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.KeyList(time.Now()), nil }
+func listKeys(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.KeyList(i.Now()), nil }
 
 func rotateKeys(i *tokenissuer.Issuer, r *http.Request) (any, error) {
 	if err := i.RotateKeys(r.Context()); err != nil {
 		return nil, err
 	}
-	return i.KeyList(time.Now()), nil
+	return i.KeyList(i.Now()), nil
 }
 
 // Interface guard

@@ -264,7 +264,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	pass, err := g.check(w, run, p, r)
 	run.release() // the backend's time is not the state's
 	if err != nil {
-		if g.login != nil && g.turn(w, r, p, err) {
+		if g.login != nil && g.turn(w, r, run, p, err) {
 			return nil
 		}
 		return g.refuse(w, r, err)

@@ -135,8 +135,8 @@ func (a *App) loginOf(run *running, s signIn) *login.Login {
 		return l
 	}
 	l := &login.Login{Key: key, Client: s.client, Keys: run.keys, Memory: run.earned}
-	if l.Judge = a.judgeFor(l); s.foreign != "" {
-		l.Issuer, l.Away = outside{s.asked, s.foreign, s.client}, true
+	if l.Judge = a.judgeFor(l, run.now); s.foreign != "" {
+		l.Issuer, l.Away = outside{s.asked, s.foreign, s.client, run.now}, true
 	} else {
 		l.Issuer = inside{run.issuer, s.client}
 	}

@@ -84,10 +84,11 @@ func (s *signIn) ask(v *Gate) error {
 type outside struct {
 	asked          *remote.Registered
 	issuer, client string
+	now            func() time.Time
 }
 
 func (o outside) Doors(ctx context.Context, _ string) (login.Doors, error) {
-	e, err := o.asked.Endpoints(ctx, time.Now())
+	e, err := o.asked.Endpoints(ctx, o.now())
 	if err != nil {
 		return login.Doors{}, err
 	}
@@ -111,7 +112,7 @@ func (o outside) Doors(ctx context.Context, _ string) (login.Doors, error) {
 const unsaid = 5 * time.Minute
 
 func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.Tokens, error) {
-	now := time.Now()
+	now := o.now()
 	g, err := o.asked.Earn(ctx, addressOf(peer), form, now)
 	if errors.Is(err, remote.ErrDenied) {
 		return login.Tokens{}, errors.Join(login.ErrRefused, err)
@@ -129,7 +130,7 @@ func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.
 }
 
 func (o outside) Revoke(ctx context.Context, _, refresh string) error {
-	return o.asked.Revoke(ctx, refresh, time.Now())
+	return o.asked.Revoke(ctx, refresh, o.now())
 }
 
 // loginKeyFile is where gates without an issuer of their own keep the key of the

@@ -181,7 +181,7 @@ func (p *passage) session(run *running, r *http.Request) (s login.Session, err e
 // turn answers a person whose request is refused: who is not known is sent to
 // sign in, and who may not do this gets a page that says so. false: it is no
 // person, or nothing that a sign-in would mend.
-func (g *Gate) turn(w http.ResponseWriter, r *http.Request, p *passage, err error) bool {
+func (g *Gate) turn(w http.ResponseWriter, r *http.Request, run *running, p *passage, err error) bool {
 	refusal, ok := errors.AsType[*gate.Refusal](err)
 	if !ok || g.shown(p, r) && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
 		return false
@@ -191,7 +191,7 @@ func (g *Gate) turn(w http.ResponseWriter, r *http.Request, p *passage, err erro
 	switch refusal.Status {
 	case http.StatusUnauthorized:
 		g.refused(r, refusal, "sent_to_sign_in")
-		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to, MaxAge: g.compiled.MaxAge}, time.Now())
+		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to, MaxAge: g.compiled.MaxAge}, run.now())
 		g.signedIn(r, outcome)
 	case http.StatusForbidden:
 		g.refused(r, refusal, "refused")
@@ -276,8 +276,9 @@ func fromPeer(r *http.Request) *http.Request {
 }
 
 // judgeFor says whether a gate knows a caller by a token of this login. A gate
-// that another configuration had is one that this one has.
-func (a *App) judgeFor(l *login.Login) func(*http.Request, int, string, string) bool {
+// that another configuration had is one that this one has. now is the time by which
+// tokens count.
+func (a *App) judgeFor(l *login.Login, now func() time.Time) func(*http.Request, int, string, string) bool {
 	return func(r *http.Request, n int, to, access string) bool {
 		u, err := url.ParseRequestURI(to)
 		if err != nil {
@@ -290,7 +291,7 @@ func (a *App) judgeFor(l *login.Login) func(*http.Request, int, string, string) 
 				continue
 			}
 		}
-		_, err = a.gates[n].gate.CheckCookie(&probe, access, nil, time.Now())
+		_, err = a.gates[n].gate.CheckCookie(&probe, access, nil, now())
 		refusal, refused := errors.AsType[*gate.Refusal](err)
 		return !refused || refusal.Status != http.StatusUnauthorized
 	}

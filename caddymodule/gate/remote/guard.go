@@ -24,6 +24,7 @@ type guard struct {
 	counted   time.Time
 	strangers strangers // the share of each address in them
 	waiting   int       // of those questions
+	questions uint64    // that were put
 
 	known, unseen streak
 	down          bool
@@ -33,7 +34,29 @@ type guard struct {
 // issuer may choke on what strangers make up.
 type streak struct {
 	failures int
+	last     uint64 // the question that was put last when one was counted
 	rest     time.Time
+}
+
+// count takes the failure of a question, by its number; last is that of the newest.
+// Those that were under way together are one: a moment's stall is no pattern,
+// however many it met.
+func (s *streak) count(question, last uint64, now time.Time) (rests bool) {
+	if question <= s.last {
+		return false
+	}
+	s.last = last
+	s.failures++
+	over := s.failures - strikes
+	if over < 0 {
+		return false
+	}
+	rest := restMost
+	if over < 4 {
+		rest = min(restLeast<<over, restMost)
+	}
+	s.rest = now.Add(rest)
+	return true
 }
 
 func (g *guard) streak(proven bool) *streak {
@@ -56,6 +79,7 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 	}
 	switch {
 	case proven:
+		g.questions++
 		return nil
 	case !g.strangers.may(from, now):
 		return fail(Refused, "too many unknown tokens came from one address")
@@ -67,11 +91,12 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 	g.strangers.charge(from, now)
 	g.allowance--
 	g.waiting++
+	g.questions++
 	return nil
 }
 
-// settle notes how a question ended.
-func (g *guard) settle(result Result, from netip.Addr, proven bool, now time.Time) (down, back bool) {
+// settle notes how a question ended, by its number.
+func (g *guard) settle(question uint64, result Result, from netip.Addr, proven bool, now time.Time) (down, back bool) {
 	if !proven {
 		g.waiting--
 	}
@@ -81,17 +106,10 @@ func (g *guard) settle(result Result, from netip.Addr, proven bool, now time.Tim
 	}
 	if result == OK || result == Inactive {
 		back, g.down = g.down, false
-		g.known, g.unseen = streak{}, streak{}
+		g.known, g.unseen = streak{last: g.known.last}, streak{last: g.unseen.last}
 		return false, back
 	}
-	s := g.streak(proven)
-	s.failures++
-	if over := s.failures - strikes; over >= 0 {
-		rest := restMost
-		if over < 4 {
-			rest = min(restLeast<<over, restMost)
-		}
-		s.rest = now.Add(rest)
+	if g.streak(proven).count(question, g.questions, now) {
 		down, g.down = !g.down, true
 	}
 	return down, false

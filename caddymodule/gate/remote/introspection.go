@@ -76,6 +76,7 @@ type Introspection struct {
 // call is one question, for all who ask it meanwhile.
 type call struct {
 	from   netip.Addr    // whose request began it
+	number uint64        // of the question
 	done   chan struct{} // closed when the rest is there
 	answer Answer
 	err    error
@@ -148,7 +149,7 @@ func (i *Introspection) join(raw string, digest token.Digest, from netip.Addr, p
 	if err := i.admit(from, proven, now); err != nil {
 		return nil, err
 	}
-	c := &call{done: make(chan struct{}), from: from}
+	c := &call{done: make(chan struct{}), from: from, number: i.questions}
 	i.calls[digest] = c
 	// Not with the request's context: others may wait for the same answer.
 	go i.ask(c, raw, digest, proven, now)
@@ -175,7 +176,7 @@ func (i *Introspection) ask(c *call, raw string, digest token.Digest, proven boo
 	}
 	i.mu.Lock()
 	delete(i.calls, digest)
-	e.Down, e.Back = i.settle(e.Result, c.from, proven, now)
+	e.Down, e.Back = i.settle(c.number, e.Result, c.from, proven, now)
 	i.mu.Unlock()
 	close(c.done)
 	i.observe(e)

@@ -326,6 +326,33 @@ func TestEndpointThatFailsIsLeftAloneForAMoment(t *testing.T) {
 	}
 }
 
+// A stall that met many questions is no reason to ask nobody for longer than it took.
+func TestStallThatManyMeetIsOneFailure(t *testing.T) {
+	begun, stalled := make(chan struct{}, 12), make(chan struct{})
+	d := newDesk(t, func(w http.ResponseWriter, _ *http.Request) {
+		begun <- struct{}{}
+		<-stalled
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	var all sync.WaitGroup
+	for n := range 12 {
+		all.Go(func() {
+			if _, err := d.ask(fmt.Sprint("known", n), true, now); !silent(err) {
+				t.Error(err)
+			}
+		})
+	}
+	for range 12 {
+		<-begun
+	}
+	close(stalled)
+	all.Wait()
+	d.answers(says(good))
+	if _, err := d.ask("known", true, now.Add(time.Second)); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}
+
 func TestConfigurationOfIntrospectionHidesItsSecret(t *testing.T) {
 	c := remote.IntrospectionConfig{Issuer: "https://a.example", URL: "https://a.example/i", ClientID: "gate", ClientSecret: clientSecret}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,21 +48,7 @@ type Registered struct {
 	showing       sync.Mutex
 	strangers     strangers // and the addresses of whom codes were no good
 
-	mu      sync.Mutex // held while the document is fetched: who comes meanwhile needs it, too
-	known   Endpoints
-	fetched time.Time
-	failure error // of the last fetch, where nothing is known
-	failed  time.Time
-}
-
-// Endpoints are an issuer's, of its document.
-type Endpoints struct {
-	Authorize string // where browsers are sent, so it may be on another host
-	EndOfSession,
-	token, revoke string
-	basic bool // the secret goes into the Authorization field
-
-	SaysIssuer bool // every answer to a browser has `iss` (RFC 9207 §3)
+	document document
 }
 
 // Granted is an answer of the token endpoint.
@@ -82,7 +67,6 @@ func (g Granted) GoString() string { return g.String() }
 var ErrDenied = errors.New("the issuer says no")
 
 const (
-	documentFor = time.Hour       // a document counts, and longer while no other can be had
 	askingMost  = 8 * time.Second // one question, with the document where that is needed
 	grantedMost = 64 << 10        // bytes of an answer
 )
@@ -98,74 +82,6 @@ func NewRegistered(c RegisteredConfig) (*Registered, error) {
 		config:    c, client: newClient(c.Roots, u.Scheme == "http"),
 		codes: make(chan struct{}, sideBySide/2), others: make(chan struct{}, sideBySide/2),
 	}, nil
-}
-
-// Endpoints are the issuer's, fetched once an hour. The error is a *Failure.
-func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.known.Authorize != "" && now.Sub(r.fetched) < documentFor {
-		return r.known, nil
-	}
-	if now.Before(r.failed) {
-		return Endpoints{}, r.failure // who came while it was fetched does not ask again, each in turn
-	}
-	// Not with the request's context: others wait for the same document.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askingMost)
-	defer cancel()
-	began := time.Now()
-	members, issuer, err := metadataOf(ctx, r.client, r.config.Issuer)
-	if err == nil {
-		var e Endpoints
-		if e, err = r.read(members, issuer); err == nil {
-			r.known, r.fetched, r.failure = e, now, nil
-			return e, nil
-		}
-	}
-	if r.known.Authorize != "" {
-		r.fetched = now.Add(time.Minute - documentFor) // what was known goes on counting
-		return r.known, nil
-	}
-	r.failure, r.failed = err, now.Add(time.Since(began))
-	return Endpoints{}, err
-}
-
-// read takes the endpoints of a document. The client's secret goes to the issuer's
-// host, or to where the operator says.
-func (r *Registered) read(members map[string]json.RawMessage, issuer *url.URL) (e Endpoints, err error) {
-	text := func(name string) (s string) {
-		_ = json.Unmarshal(members[name], &s) // "" is absent
-		return s
-	}
-	e = Endpoints{
-		Authorize: text("authorization_endpoint"), EndOfSession: text("end_session_endpoint"),
-		token: text("token_endpoint"), revoke: text("revocation_endpoint"),
-	}
-	if r.config.TokenEndpoint != "" {
-		e.token = r.config.TokenEndpoint
-	}
-	if _, err := parseURL(e.Authorize); err != nil {
-		return e, fail(Malformed, "discovery: authorization_endpoint: %s", err)
-	}
-	at, err := parseURL(e.token)
-	switch {
-	case err != nil:
-		return e, fail(Malformed, "discovery: token_endpoint: %s", err)
-	case r.config.TokenEndpoint == "" && !sameHost(at, issuer):
-		return e, fail(Elsewhere, "discovery: the token endpoint is on another host, %q; if that is right, name the address as token_endpoint", at.Host)
-	}
-	if to, err := parseURL(e.revoke); err != nil || !sameHost(to, at) {
-		e.revoke = ""
-	}
-	if _, err := parseURL(e.EndOfSession); err != nil {
-		e.EndOfSession = ""
-	}
-	_ = json.Unmarshal(members["authorization_response_iss_parameter_supported"], &e.SaysIssuer) // false where it is absent
-	// OpenID Connect Discovery §3: client_secret_basic where nothing is said.
-	var methods []string
-	_ = json.Unmarshal(members["token_endpoint_auth_methods_supported"], &methods)
-	e.basic = len(methods) == 0 || slices.Contains(methods, "client_secret_basic")
-	return e, nil
 }
 
 // Earn is a token request. An error in whose chain is ErrDenied is the issuer's

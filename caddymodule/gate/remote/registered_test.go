@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -165,6 +166,45 @@ func TestEndpointsOutliveAnIssuerThatIsDown(t *testing.T) {
 	d.Close()
 	if later, err := c.Endpoints(t.Context(), now.Add(24*time.Hour)); err != nil || later != first {
 		t.Errorf("%v %v", later, err)
+	}
+}
+
+// An hour later the document is fetched beside people, who do not wait for it, and a
+// caller who has gone waits for nothing.
+func TestNobodyWaitsForADocumentThatIsKnown(t *testing.T) {
+	t.Parallel()
+	d := newOffice(t)
+	fetched, silent := make(chan struct{}, 100), make(chan struct{})
+	defer close(silent)
+	var hangs atomic.Bool
+	well := d.Config.Handler
+	d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hangs.Load() {
+			well.ServeHTTP(w, r)
+			return
+		}
+		fetched <- struct{}{}
+		<-silent
+	})
+	c, now := d.client(t, ""), time.Now()
+	known, err := c.Endpoints(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs.Store(true)
+	for range 50 { // while it hangs: nobody's answer depends on it
+		if later, err := c.Endpoints(t.Context(), now.Add(61*time.Minute)); err != nil || later != known {
+			t.Fatalf("%v %v", later, err)
+		}
+	}
+	<-fetched
+	if n := len(fetched); n != 0 {
+		t.Errorf("%d more fetches", n)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := d.client(t, "").Endpoints(gone, now); err == nil || t.Context().Err() != nil {
+		t.Errorf("a caller who has gone got %v", err)
 	}
 }
 
