@@ -216,15 +216,21 @@ func (w *world) admin(method, path, body string, lines ...string) (int, string) 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.dir, "admin"))
 	}}}
-	r, err := http.NewRequestWithContext(w.Context(), method, "http://127.0.0.1"+path, strings.NewReader(body))
-	if err != nil {
-		w.Fatal(err)
+	ask := func() (*http.Response, error) {
+		r, err := http.NewRequestWithContext(w.Context(), method, "http://127.0.0.1"+path, strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range lines {
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Set(name, value)
+		}
+		return client.Do(r)
 	}
-	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Set(name, value)
+	response, err := ask()
+	for try := 0; err != nil && try < 5; try++ { // dropped by the admin endpoint from before a reload
+		response, err = ask()
 	}
-	response, err := client.Do(r)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -197,7 +196,7 @@ func TestBrowserWithoutCookiesDoesNotGoRound(t *testing.T) {
 	w := loginWorld(t)
 	p := w.visitor()
 	back := p.toCallback("https://app.example.com/", "alice")
-	p.set("app.example.com", "__Host-gatehouse-flow", "")
+	p.forgetFlows("app.example.com")
 	a := p.visit(back)
 	if a.status != http.StatusBadRequest || !strings.Contains(a.body, "Cookies are needed") {
 		t.Fatalf("came back without: %v", a)
@@ -222,24 +221,6 @@ func TestBrowserWithoutCookiesDoesNotGoRound(t *testing.T) {
 	}
 	if a.status != http.StatusForbidden || !strings.Contains(a.body, "The sign-in does not hold") {
 		t.Errorf("lost the session again and again: %v", a)
-	}
-}
-
-func TestTenTabsAtOnce(t *testing.T) {
-	w := loginWorld(t)
-	p := w.visitor()
-	p.signIn("https://wiki.example.com/", "alice") // the portal knows her
-	var tabs sync.WaitGroup
-	for range 10 {
-		tabs.Go(func() {
-			if a, way := p.follow("https://app.example.com/tab"); a.status != http.StatusOK {
-				t.Errorf("by %s: %v", strings.Join(way, "\n"), a)
-			}
-		})
-	}
-	tabs.Wait()
-	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
-		t.Errorf("afterwards: %v", a)
 	}
 }
 

@@ -136,8 +136,9 @@ func TestFailedWebhookIsTriedAgainWithTheSameKey(t *testing.T) {
 }
 
 func TestHangingWebhookIsAskedOnceAndEndsByTheTimeout(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int32
-	hook := service(t, message.WebhookConfig{Timeout: 150 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) {
+	hook := service(t, message.WebhookConfig{Timeout: time.Second}, func(_ http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -149,9 +150,11 @@ func TestHangingWebhookIsAskedOnceAndEndsByTheTimeout(t *testing.T) {
 	clean(t, shown(e))
 }
 
+// The third try would be half a second after the first.
 func TestRetriesEndWithTheTime(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int32
-	hook := service(t, message.WebhookConfig{Timeout: 250 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+	hook := service(t, message.WebhookConfig{Timeout: 450 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusBadGateway)
 	})

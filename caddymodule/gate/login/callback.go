@@ -13,10 +13,9 @@ import (
 // callback is where the issuer sends people back to (RFC 6749 §4.1.2).
 //
 // A browser without our cookie gets a page and no redirect, or one that keeps no
-// cookies would go round for ever. One that began another sign-in since, as tabs
-// that are opened together do, begins once more: the code was made for a state
-// that is not this browser's, and a code that somebody else's browser was given
-// would sign this person in as them.
+// cookies would go round for ever. One that has another's begins once more: the
+// code was made for a state that is not this browser's, and a code that somebody
+// else's browser was given would sign this person in as them.
 func (l *Login) callback(w http.ResponseWriter, r *http.Request, b *Brought, others map[string]*Login, now time.Time) Outcome {
 	form, err := oauth.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -26,7 +25,7 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request, b *Brought, oth
 	if err != nil {
 		return l.page(w, r, http.StatusBadRequest, "foreign", "/", Outcome{ForeignState, err})
 	}
-	f, ok := readFlow(b)
+	f, ok := readFlow(b, s.browser)
 	if !ok {
 		return l.page(w, r, http.StatusBadRequest, "cookies", s.to, Outcome{Reason: NoCookies})
 	}
@@ -85,7 +84,7 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 	if !setSession(w, b, session.seal(l.Keys.session, Host(r))) {
 		return l.page(w, r, http.StatusForbidden, "unfit", s.to, Outcome{Reason: TooLarge})
 	}
-	set(w, flowCookie, f.String())
+	f.settle(w, b)
 	// 303: nothing of this request is sent on (RFC 9700 §4.12).
 	goTo(w, http.StatusSeeOther, s.to)
 	return Outcome{}

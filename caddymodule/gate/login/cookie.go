@@ -2,6 +2,7 @@ package login
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,7 +13,7 @@ import (
 const (
 	cookiePrefix  = "__Host-gatehouse-"
 	sessionCookie = cookiePrefix + "login" // and …-1, …-2 where one is too small
-	flowCookie    = cookiePrefix + "flow"
+	flowCookie    = cookiePrefix + "flow"  // and …-XXXX, one for each of the sign-ins that began together
 )
 
 const (
@@ -22,22 +23,28 @@ const (
 
 	// maxChunks keeps them all under the 16 KiB of headers that Caddy reads.
 	maxChunks = 3
+
+	// maxFlows is past the tabs that people open at once. Those beyond it begin anew.
+	maxFlows = 64
 )
 
 // Brought is what a request brought along in our cookies. They are read before
 // the gate takes them out of the request.
 type Brought struct {
 	chunks [maxChunks]string
-	flow   string
+	flow   named
+	more   []named // further ones of that kind
 	any    bool
 	tossed bool // a cookie came twice: somebody else has set one of them
 }
+
+type named struct{ name, value string }
 
 // Any reports whether a session is among them.
 func (b *Brought) Any() bool { return b != nil && b.any }
 
 // HasFlow reports whether a sign-in was begun in this browser.
-func (b *Brought) HasFlow() bool { return b.flow != "" }
+func (b *Brought) HasFlow() bool { return b.flow.value != "" }
 
 // String keeps the cookies out of logs.
 func (Brought) String() string { return "cookies of a sign-in" }
@@ -45,7 +52,7 @@ func (Brought) String() string { return "cookies of a sign-in" }
 // GoString keeps them out of %#v.
 func (b Brought) GoString() string { return b.String() }
 
-// Read finds our cookies. It allocates nothing.
+// Read finds our cookies. It allocates nothing, but where sign-ins began together.
 func Read(h http.Header) (b Brought) {
 	for _, line := range h["Cookie"] {
 		for line != "" {
@@ -71,16 +78,29 @@ func (b *Brought) keep(name, value string) {
 		to = &b.chunks[1]
 	case sessionCookie + "-2":
 		to = &b.chunks[2]
-	case flowCookie:
-		to = &b.flow
 	default:
+		if name == flowCookie || strings.HasPrefix(name, flowCookie+"-") {
+			b.keepFlow(named{name, value})
+		}
 		return
 	}
 	if *to != "" {
 		b.tossed = true
 		return
 	}
-	*to, b.any = value, b.any || to != &b.flow
+	*to, b.any = value, true
+}
+
+func (b *Brought) keepFlow(c named) {
+	twice := func(other named) bool { return other.name == c.name }
+	switch {
+	case b.flow.value == "":
+		b.flow = c
+	case twice(b.flow) || slices.ContainsFunc(b.more, twice):
+		b.tossed = true
+	case len(b.more) < maxFlows-1:
+		b.more = append(b.more, c)
+	}
 }
 
 // sealed are the parts of the session, in their order: the first begins with

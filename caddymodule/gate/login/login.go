@@ -103,11 +103,9 @@ func (l *Login) Begin(w http.ResponseWriter, r *http.Request, b *Brought, wish W
 }
 
 func (l *Login) begin(w http.ResponseWriter, r *http.Request, b *Brought, wish Wish, try int, now time.Time) Outcome {
-	f, known := readFlow(b)
+	f, known := readFlow(b, "")
 	if !known {
-		// Kept for as long as the browser runs: with one for each sign-in, tabs that begin
-		// together would spoil each other's.
-		f = flow{browser: random(browserBytes)}
+		f = newFlow()
 	}
 	if f.loops(now) || try > mostTries {
 		return l.page(w, r, http.StatusForbidden, "loop", wish.To, Outcome{Reason: Loop})
@@ -121,7 +119,7 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request, b *Brought, wish W
 		gate: wish.Gate, try: try, expires: now.Add(stateFor).Unix(),
 	}
 	if !known {
-		set(w, flowCookie, f.String())
+		set(w, f.name, f.String())
 	}
 	goTo(w, http.StatusFound, withQuery(doors.Authorize, l.ask(r, &s, wish)))
 	return Outcome{}

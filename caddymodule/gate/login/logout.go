@@ -37,9 +37,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 		l.Memory.end(s.flow, until, now)
 	}
 	clearSession(w, b)
-	if f, ok := readFlow(b); ok {
+	if f, ok := readFlow(b, ""); ok {
 		f.done = 0 // who comes back now goes round nothing
-		set(w, flowCookie, f.String())
+		f.settle(w, b)
 	}
 	doors, err := l.Issuer.Doors(r.Context(), home(r))
 	switch {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -58,46 +57,6 @@ func random(bytes int) string {
 	b := make([]byte, bytes)
 	rand.Read(b) // never fails: it ends the process
 	return encoding.EncodeToString(b)
-}
-
-// flow is the cookie that ties states to a browser. It also counts how often
-// this browser was signed in a moment ago: a session that does not hold would
-// begin again without end. Who changes the count cheats nobody else.
-type flow struct {
-	browser string
-	done    int
-	last    int64
-}
-
-const browserBytes = 16
-
-func readFlow(b *Brought) (f flow, ok bool) {
-	if b.tossed {
-		return f, false
-	}
-	browser, rest, _ := strings.Cut(b.flow, ".")
-	if raw, err := encoding.DecodeString(browser); err != nil || len(raw) != browserBytes {
-		return f, false
-	}
-	done, last, _ := strings.Cut(rest, ".")
-	return flow{browser, int(number(done)), number(last)}, true
-}
-
-func (f *flow) String() string {
-	return f.browser + "." + strconv.FormatInt(int64(f.done), 36) + "." + strconv.FormatInt(f.last, 36)
-}
-
-// loops reports whether this browser was signed in again and again just now.
-func (f *flow) loops(now time.Time) bool {
-	return f.done >= mostTries && now.Unix()-f.last < int64(loopWindow/time.Second)
-}
-
-// again counts a sign-in that ended well.
-func (f *flow) again(now time.Time) {
-	if now.Unix()-f.last >= int64(loopWindow/time.Second) {
-		f.done = 0
-	}
-	f.done, f.last = f.done+1, now.Unix()
 }
 
 // challenge is code_challenge by S256 (RFC 7636 §4.2).

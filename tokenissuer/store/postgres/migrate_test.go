@@ -112,7 +112,7 @@ func TestNodeWaitsForTheUpgradeOfAnother(t *testing.T) {
 	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock($1)`, int64(turn)); err != nil {
 		t.Fatal(err)
 	}
-	late, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	late, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := open(late, parsed(t, text), current()); err == nil || !strings.Contains(err.Error(), "waiting for the upgrade by another process") {
 		t.Errorf("while another upgrades: %v", err)
