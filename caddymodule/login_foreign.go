@@ -15,21 +15,24 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/message"
 )
 
-// idle says which word is for a foreign issuer alone, or "".
-func (l *Login) idle() string {
+// line is where a word of the block stands, or the block where it is without it.
+func (l *Login) line(word, value string) string { return l.Lines.of(word, value, l.At) }
+
+// idle says that a word is for a foreign issuer alone.
+func (l *Login) idle() error {
 	switch {
 	case l.ClientSecret != "":
-		return "client_secret is without effect: the embedded issuer takes the word of this process"
+		return placed("token_gate: login: client_secret is without effect: the embedded issuer takes the word of this process", l.line("client_secret", ""))
 	case l.TokenEndpoint != "":
-		return "token_endpoint is without effect: the embedded issuer is asked without a network"
+		return placed("token_gate: login: token_endpoint is without effect: the embedded issuer is asked without a network", l.line("token_endpoint", ""))
 	}
-	return ""
+	return nil
 }
 
 // checkForeignLogin says what is wrong with a login at an issuer elsewhere.
 func (g *Gate) checkForeignLogin(own *offer) error {
 	l := g.Login
-	wrong := func(word, text string) error { return placed("token_gate: login: "+text, l.Lines.of(word, "", l.At)) }
+	wrong := func(word, text string) error { return placed("token_gate: login: "+text, l.line(word, "")) }
 	var known []string
 	for _, i := range g.Issuer {
 		known = append(known, i.Issuer)

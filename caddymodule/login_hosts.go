@@ -25,7 +25,7 @@ func (a *App) warnOfSharedCookies() {
 			}
 			if before.client != g.signIn.client || before.foreign != g.signIn.foreign {
 				a.logger.Warn("token_gate: login: another gate of "+orElse(host, "every host")+" signs people in to client "+before.client+
-					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away; use one client for both, or a host for each", zapAt(g.Login.At))
+					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
 				break
 			}
 		}

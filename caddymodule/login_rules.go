@@ -35,8 +35,8 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 	if g.Login.Issuer != "" || own == nil {
 		return g.checkForeignLogin(own)
 	}
-	if mend := g.Login.idle(); mend != "" {
-		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_secret", "", g.Login.At))
+	if err := g.Login.idle(); err != nil {
+		return err
 	}
 	for _, option := range []string{"client", "grants", "redirect_uris", "scopes", "dialect"} {
 		if own.unknown[option] {
@@ -48,7 +48,7 @@ func (g *Gate) checkLogin(own *offer, wrong func(word, value, format string, a .
 	}
 	c, mend := g.loginClient(own)
 	if mend != "" {
-		return placed("token_gate: login: "+mend, g.Login.Lines.of("client_id", "", g.Login.At))
+		return placed("token_gate: login: "+mend, g.Login.line("client_id", ""))
 	}
 	if err := g.checkLoginClient(c); err != nil {
 		return err
@@ -63,16 +63,16 @@ func (g *Gate) checkLoginClaims(own *offer, c tokenissuer.Client) error {
 		return nil
 	}
 	says := append(own.claimsOf(c), standing...)
-	wrong := func(text string) error {
-		return placed("token_gate: login: the access tokens of client "+c.ID+" "+text, g.Login.At)
+	wrong := func(at, text string) error {
+		return placed("token_gate: login: the access tokens of client "+c.ID+" "+text, at)
 	}
 	for _, rule := range g.Claim {
 		if !hasPlaceholder(rule.Name) && !slices.Contains(says, rule.Name) {
-			return wrong("do not say " + rule.Name + ", so nobody who signs in would pass; add it to the client's claims")
+			return wrong(rule.At, "do not say "+rule.Name+", so nobody who signs in would pass; add it to the client's claims")
 		}
 	}
 	if g.MaxAge != "" && !slices.Contains(says, "auth_time") {
-		return wrong("do not say when a person signed in, which max_age asks for; write `access_token at+jwt` in the client")
+		return wrong(g.Lines.of("max_age", "", g.At), "do not say when a person signed in, which max_age asks for; write `access_token at+jwt` in the client")
 	}
 	g.signIn.missing = slices.DeleteFunc(g.claimsOfExpression(), func(name string) bool { return slices.Contains(says, name) })
 	return nil
@@ -114,28 +114,32 @@ func (g *Gate) loginClient(own *offer) (c tokenissuer.Client, mend string) {
 	for _, c := range able {
 		ids = append(ids, c.ID)
 	}
-	return c, "several clients could be meant; name one as `audience`: expected " + list(ids)
+	return c, "several clients could be meant; name one as `client_id` in the block of login: expected " + list(ids)
 }
 
 // checkLoginClient looks whether signing in to a client can open the gate.
 func (g *Gate) checkLoginClient(c tokenissuer.Client) error {
-	wrong := func(text string) error { return placed("token_gate: login: "+text, g.Login.At) }
+	wrong := func(at, text string) error { return placed("token_gate: login: "+text, at) }
 	if !slices.ContainsFunc(c.RedirectURIs, isCallback) {
-		return wrong("client " + c.ID + " would not send people back; add `redirect_uris https://YOUR-SITE" + login.CallbackPath + "` to it, one for each site")
+		return wrong(g.Login.line("client_id", ""), "client "+c.ID+" would not send people back; add `redirect_uris https://YOUR-SITE"+login.CallbackPath+"` to it, one for each site")
 	}
 	if len(g.Audience) > 0 && !slices.Contains(g.Audience, c.ID) {
-		return wrong("the tokens of client " + c.ID + " are for " + c.ID + "; add it to audience")
+		return wrong(g.Lines.of("audience", g.Audience[0], g.At), "the tokens of client "+c.ID+" are for "+c.ID+"; add it to audience")
 	}
 	can, _ := c.GivableTo()
 	g.signIn.client = c.ID
 	if slices.Contains(can, "openid") {
 		g.signIn.scopes = []string{"openid"}
 	}
-	for _, s := range slices.Concat(g.Scope, g.Login.Scope) {
+	for n, s := range slices.Concat(g.Scope, g.Login.Scope) {
 		switch {
 		case hasPlaceholder(s) || slices.Contains(g.signIn.scopes, s):
 		case !slices.Contains(can, s):
-			return wrong("who signs in to client " + c.ID + " cannot get scope " + s + "; add it to the client's scopes" + didYouMean(s, can))
+			at := g.Lines.of("scope", s, g.At)
+			if n >= len(g.Scope) {
+				at = g.Login.line("scope", s)
+			}
+			return wrong(at, "who signs in to client "+c.ID+" cannot get scope "+s+"; add it to the client's scopes"+didYouMean(s, can))
 		default:
 			g.signIn.scopes = append(g.signIn.scopes, s)
 		}
@@ -149,15 +153,15 @@ func (g *Gate) warnOfLogin() {
 		return
 	}
 	if len(g.signIn.missing) > 0 {
-		g.logger.Warn("token_gate: login: the expression asks for what the access tokens of client "+g.signIn.client+" do not say: "+list(g.signIn.missing)+"; add it to the client's claims, unless the expression holds without", zapAt(g.Login.At))
+		g.logger.Warn("token_gate: login: the expression asks for what the access tokens of client "+g.signIn.client+" do not say: "+list(g.signIn.missing)+"; add it to the client's claims, unless the expression holds without", zapAt(g.Lines.of("expression", "", g.At)))
 	}
 	for _, c := range g.app.resolved.Clients {
 		if c.ID == g.signIn.client && c.Disabled {
-			g.logger.Warn("token_gate: login: client "+c.ID+" is disabled: nobody can sign in to it", zapAt(g.Login.At))
+			g.logger.Warn("token_gate: login: client "+c.ID+" is disabled: nobody can sign in to it", zapAt(g.Login.line("client_id", "")))
 		}
 		if c.ID == g.signIn.client && !c.HasGrant(oauth.GrantRefreshToken) {
 			g.logger.Warn("token_gate: login: client "+c.ID+" has no grant refresh_token: people are sent to sign in anew whenever an access token ends, and a form that is posted then is lost",
-				zapAt(g.Login.At))
+				zapAt(g.Login.line("client_id", "")))
 		}
 	}
 }
@@ -186,7 +190,7 @@ func (a *App) warnOfCallbacks() {
 		}
 		for _, site := range g.spot.sites(g) {
 			if u, err := url.Parse(site.address); err == nil && !back[u.Hostname()] {
-				a.logger.Warn("token_gate: login: client "+g.signIn.client+" sends nobody back to "+u.Hostname()+"; add `redirect_uris https://"+u.Host+login.CallbackPath+"` to it, or nobody can sign in there", zapAt(g.Login.At))
+				a.logger.Warn("token_gate: login: client "+g.signIn.client+" sends nobody back to "+u.Hostname()+"; add `redirect_uris https://"+u.Host+login.CallbackPath+"` to it, or nobody can sign in there", zapAt(g.Login.line("client_id", "")))
 			}
 		}
 		for _, host := range g.spot.hosts(g) {

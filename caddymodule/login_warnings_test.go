@@ -11,10 +11,10 @@ import (
 func TestLoginThatCannotOpenItsGateIsWarnedOf(t *testing.T) {
 	w := newWorld(t)
 	w.write("log", "")
-	for name, c := range map[string]struct{ client, gate, want string }{
-		"all is well":          {"claims role", "expression `claims.role == \"admin\"`", ""},
-		"a claim of no token":  {"", "expression `claims.role == \"admin\"`", "the expression asks for what the access tokens of client site do not say: role; add it"},
-		"a client that is off": {"disabled", "", "token_gate: login: client site is disabled: nobody can sign in to it"},
+	for name, c := range map[string]struct{ client, gate, want, at string }{
+		"all is well":          {"claims role", "expression `claims.role == \"admin\"`", "", ""},
+		"a claim of no token":  {"", "expression `claims.role == \"admin\"`", "the expression asks for what the access tokens of client site do not say: role; add it", "40"},
+		"a client that is off": {"disabled", "", "token_gate: login: client site is disabled: nobody can sign in to it", "38"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.logged()
@@ -48,7 +48,7 @@ func TestLoginThatCannotOpenItsGateIsWarnedOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			log := strings.TrimPrefix(w.logged(), before)
-			if told := strings.Contains(log, "token_gate: login: "); told != (c.want != "") || !strings.Contains(log, c.want) || told && !strings.Contains(log, `"at":"Caddyfile:37"`) {
+			if told := strings.Contains(log, "token_gate: login: "); told != (c.want != "") || !strings.Contains(log, c.want) || told && !strings.Contains(log, `"at":"Caddyfile:`+c.at+`"`) {
 				t.Errorf("%s", log)
 			}
 		})

@@ -242,6 +242,14 @@ func (s spot) sites(g *Gate) (all []site) {
 	return all
 }
 
+// serving are the servers in which a gate stands.
+func (s spot) serving(g *Gate) (all []*caddyhttp.Server) {
+	for _, server := range s.routes(g) {
+		all = append(all, server)
+	}
+	return all
+}
+
 // routes are those of servers that lead to a gate.
 func (s spot) routes(g *Gate) iter.Seq2[caddyhttp.Route, *caddyhttp.Server] {
 	var within caddyhttp.MiddlewareHandler = g

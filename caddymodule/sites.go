@@ -174,6 +174,8 @@ func (a *App) warnOfSites() {
 	a.warnOfNames()
 	a.warnOfSharedCookies()
 	a.warnOfCookies()
+	a.warnOfProxies()
+	a.warnOfWays()
 	if !a.issuing {
 		return
 	}

@@ -13,6 +13,9 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 	w := newWorld(t)
 	w.write("log", "")
 	const page = "client page {\n type spa\n grants authorization_code\n redirect_uris https://app.example.com/a https://page.example.com/b http://127.0.0.1/c\n}\n"
+	const people = "client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://auth.example.com/.gatehouse/callback\n}\n"
+	const sockets = "servers {\n trusted_proxies_unix\n}\n"
+	const proxied = "servers {\n trusted_proxies static private_ranges\n}\n"
 	for name, c := range map[string]struct {
 		global, site string
 		want         []string
@@ -42,7 +45,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 		"an issuer behind files":          {"", "https://auth.example.com {\n route {\n file_server\n token_issuer\n }\n}", []string{"directive token_issuer: no request gets here: file_server"}},
 		"a gate behind some of the files": {"", "https://auth.example.com {\n token_issuer\n route {\n file_server {\n pass_thru\n }\n token_gate\n }\n}", nil},
 		"a backend behind a gate that answers": {
-			"", "https://auth.example.com {\n token_issuer\n token_gate /a/* {\n answer\n }\n token_gate /b/* {\n answer\n }\n reverse_proxy /c 127.0.0.1:9\n}",
+			sockets, "https://auth.example.com {\n token_issuer\n token_gate /a/* {\n answer\n }\n token_gate /b/* {\n answer\n }\n reverse_proxy /c 127.0.0.1:9\n}",
 			[]string{"token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to reverse_proxy behind it; take `answer` out", `"at":"Caddyfile:35"`},
 		},
 		"a cookie that nobody sets": {
@@ -59,7 +62,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "https://auth.example.com {\n token_issuer\n route {\n handle /a/* {\n respond a\n }\n handle {\n respond b\n }\n token_gate\n }\n}",
 			[]string{"token_gate: no request gets here: static_response before it answers every one"},
 		},
-		"a gate that answers in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /gate {\n token_gate {\n answer\n }\n }\n reverse_proxy 127.0.0.1:9\n}", nil},
+		"a gate that answers in its own handle": {sockets, "https://auth.example.com {\n token_issuer\n handle /gate {\n token_gate {\n answer\n }\n }\n reverse_proxy 127.0.0.1:9\n}", nil},
 		"a name without an address": {
 			"", "https://*.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n respond ok\n}",
 			[]string{"token_gate: resource_name: without effect: the site has no address for its metadata; name what the gate guards", `"at":"Caddyfile:33"`},
@@ -71,7 +74,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 		},
 		"one name of one thing": {"", "https://auth.example.com {\n token_issuer\n token_gate {\n resource_name Shop\n }\n token_gate @x {\n resource_name Shop\n }\n @x method POST\n respond ok\n}", nil},
 		"a sign-in that leads to another site": {
-			"client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://auth.example.com/.gatehouse/callback\n}\n",
+			people,
 			"https://auth.example.com https://docs.example.com {\n token_issuer\n handle {\n token_gate {\n login\n }\n respond ok\n }\n}",
 			[]string{"token_gate: login: client people sends nobody back to docs.example.com; add `redirect_uris https://docs.example.com/.gatehouse/callback` to it", `"at":"Caddyfile:40"`},
 		},
@@ -84,14 +87,47 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"client people {\n type web\n secret {env.SHOP_SECRET}\n grants authorization_code refresh_token\n redirect_uris https://a.shop.example.com/.gatehouse/callback\n}\n",
 			"https://auth.example.com {\n token_issuer\n}\nhttps://*.shop.example.com {\n token_gate {\n login\n }\n respond ok\n}", nil,
 		},
-		"a gate in its own handle": {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
+		"a sign-in in plain text": {
+			people, "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n login\n }\n respond ok\n}",
+			[]string{"token_gate: login: this site is plain HTTP, where no cookie counts and nobody is sent to sign in; give it an https address, or name", `"at":"Caddyfile:40"`},
+		},
+		"a cookie in plain text": {
+			people, "https://auth.example.com {\n token_issuer\n token_gate {\n login\n }\n respond ok\n}\nhttp://other.example.com {\n bind 127.0.0.1\n token_gate {\n token_from cookie\n }\n}",
+			[]string{"token_gate: token_from cookie: this site is plain HTTP, where no cookie counts; give it an https address", `"at":"Caddyfile:46"`},
+		},
+		"a sign-in in plain text and over TLS":   {people, "http://auth.example.com https://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n login\n }\n respond ok\n}", nil},
+		"a sign-in behind a proxy that ends TLS": {proxied + people, "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n login\n }\n respond ok\n}", nil},
+		"a question that nobody may ask": {
+			"", "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n answer request\n }\n}",
+			[]string{"token_gate: answer: no proxy is believed here, so each that asks is answered 400 untrusted_proxy; name it in `trusted_proxies` of", `"at":"Caddyfile:34"`},
+		},
+		"a question over a socket": {
+			proxied, "http://auth.example.com {\n token_issuer\n token_gate {\n answer\n }\n}", []string{"token_gate: answer: no proxy is believed here"},
+		},
+		"a question of a proxy that is believed": {proxied, "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n answer\n }\n}", nil},
+		"a sign-in that comes back to another handle": {
+			people, "https://auth.example.com {\n token_issuer\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n handle {\n respond other\n }\n}",
+			[]string{"token_gate: login: https://auth.example.com/.gatehouse/callback does not get to this gate, so nobody can sign in; take the gate out of the `handle`", `"at":"Caddyfile:40"`},
+		},
+		"a sign-in on a site of one path": {
+			people, "https://auth.example.com {\n token_issuer\n}\nhttps://auth.example.com/wiki/* {\n token_gate {\n login\n }\n respond ok\n}",
+			[]string{"https://auth.example.com/.gatehouse/callback does not get to this gate"},
+		},
+		"sign-ins of which one is come back to": {
+			people, "https://auth.example.com {\n token_issuer\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n handle {\n token_gate /x {\n login\n }\n respond other\n }\n}", nil,
+		},
+		"a sign-in in a handle for others": {people, "https://auth.example.com {\n token_issuer\n @in remote_ip 10.0.0.0/8\n handle @in {\n route {\n token_gate /wiki/* {\n login\n }\n }\n respond ok\n }\n}", nil},
+		"a sign-in behind a rewrite":       {people, "https://auth.example.com {\n token_issuer\n rewrite /.gatehouse/* /wiki{uri}\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n}", nil},
+		"a gate in its own handle":         {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.logged()
-			global := oneIssuer
-			if c.global != "" {
-				global = strings.Replace(oneIssuer, "client shop {", c.global+"client shop {", 1)
+			servers, clients := "", c.global
+			if strings.HasPrefix(c.global, "servers") {
+				servers, clients, _ = strings.Cut(c.global, "}\n")
+				servers += "}\n"
 			}
+			global := servers + strings.Replace(oneIssuer, "client shop {", clients+"client shop {", 1)
 			var config caddy.Config
 			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, c.site), &config); err != nil {
 				t.Fatal(err)
