@@ -71,6 +71,12 @@ func (g *Gate) compile() (gate.Config, error) {
 		return c, err
 	}
 	g.warnOfLogin()
+	if own != nil && v.Embedded != "off" && len(v.Issuer) == 0 && len(v.signIn.missing) == 0 {
+		if unsaid := own.unsaid(v); len(unsaid) > 0 {
+			g.logger.Warn("token_gate: expression: it asks for what no token says that the gate's other lines let through: "+list(unsaid)+
+				"; tokens of clients that act for themselves say nothing of people; add it to the claims of a client, unless the expression holds without", zapAt(v.Lines.of("expression", "", v.At)))
+		}
+	}
 	if g.Shadow && v.Forward != "" && v.Forward != "token" {
 		g.logger.Warn("token_gate: forward "+v.Forward+": without effect in the shadow, where every request keeps its Authorization; it begins when `shadow` is taken out", zapAt(v.Lines.of("forward", "", v.At)))
 	}

@@ -95,6 +95,35 @@ func (o *offer) claimsOf(c tokenissuer.Client) (all []string) {
 // alone may be another client's, or another grant's. What cannot be told for sure
 // is possible.
 func (o *offer) together(g *Gate) bool {
+	return o.undecided(g) || slices.ContainsFunc(o.config.Clients, func(c tokenissuer.Client) bool { return o.gives(c, g) })
+}
+
+// unsaid are the claims that the gate's expression asks for and that no token says
+// which has all else that is demanded; nil where that cannot be told.
+func (o *offer) unsaid(g *Gate) []string {
+	names := g.claimsOfExpression()
+	if len(names) == 0 || o.undecided(g) {
+		return nil
+	}
+	var least []string
+	for _, c := range o.config.Clients {
+		if !o.gives(c, g) {
+			continue
+		}
+		lacking := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return o.gives(c, g, name) })
+		if len(lacking) == 0 {
+			return nil
+		}
+		if least == nil || len(lacking) < len(least) {
+			least = lacking
+		}
+	}
+	return least
+}
+
+// undecided reports whether a client that is not known yet may give what a gate asks
+// for.
+func (o *offer) undecided(g *Gate) bool {
 	for _, option := range []string{"client", "audience", "scopes", "grants", "dialect", "claims", "access_token", "operator_attribute", "scope"} {
 		if o.unknown[option] {
 			return true
@@ -105,26 +134,26 @@ func (o *offer) together(g *Gate) bool {
 			return true // for a client that is not in the configuration
 		}
 	}
-	if slices.ContainsFunc(g.Audience, hasPlaceholder) || slices.ContainsFunc(g.Claim, func(c ClaimRule) bool { return hasPlaceholder(c.Name) }) {
-		return true
-	}
-	return slices.ContainsFunc(o.config.Clients, func(c tokenissuer.Client) bool { return o.gives(c, g) })
+	return slices.ContainsFunc(g.Audience, hasPlaceholder) || slices.ContainsFunc(g.Claim, func(c ClaimRule) bool { return hasPlaceholder(c.Name) })
 }
 
-// gives reports whether a token of one client can have all that a gate demands.
-func (o *offer) gives(c tokenissuer.Client, g *Gate) bool {
+// gives reports whether a token of one client can have all that a gate demands, with
+// further claims.
+func (o *offer) gives(c tokenissuer.Client, g *Gate, further ...string) bool {
 	lacks := func(demanded, given []string) bool {
 		return slices.ContainsFunc(demanded, func(d string) bool { return !slices.Contains(given, d) })
 	}
-	var claims []string
-	ofPeople := false // no account, no attribute
+	claims := slices.Clone(further)
 	for _, rule := range g.Claim {
 		claims = append(claims, rule.Name)
-		ofPeople = ofPeople || slices.Contains(o.config.OperatorAttributes, rule.Name)
 	}
 	if g.MaxAge != "" {
-		claims, ofPeople = append(claims, "auth_time"), true
+		claims = append(claims, "auth_time")
 	}
+	// Without an account there is no attribute, and no time of its sign-in.
+	ofPeople := slices.ContainsFunc(claims, func(name string) bool {
+		return name == "auth_time" || slices.Contains(o.config.OperatorAttributes, name)
+	})
 	if lacks(claims, append(o.claimsOf(c), standing...)) {
 		return false
 	}
