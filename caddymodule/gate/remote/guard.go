@@ -68,7 +68,8 @@ func (g *guard) streak(proven bool) *streak {
 
 // admit lets a question pass. That about a new token costs, first its address and
 // then all, and is given back where the token is good: only those that are not use
-// the allowances up.
+// the allowances up. Of what all have, the last is for addresses that owe little, and
+// the very last for those whose tokens were good.
 func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 	if now.Before(g.streak(proven).rest) {
 		return fail(Refused, "it did not answer a moment ago")
@@ -83,7 +84,7 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 		return nil
 	case !g.strangers.may(from, now):
 		return fail(Refused, "too many unknown tokens came from one address")
-	case g.allowance < 1:
+	case g.allowance < 1+g.strangers.kept(from, now):
 		return fail(Refused, "too many unknown tokens were asked about")
 	case g.waiting == unseenMost:
 		return fail(Refused, "too many unknown tokens are being asked about")
@@ -99,6 +100,9 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 func (g *guard) settle(question uint64, result Result, from netip.Addr, proven bool, now time.Time) (down, back bool) {
 	if !proven {
 		g.waiting--
+	}
+	if result == OK {
+		g.strangers.remember(from, now)
 	}
 	if result == OK && !proven {
 		g.allowance = min(g.allowance+1, burst)

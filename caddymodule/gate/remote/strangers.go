@@ -9,6 +9,12 @@ import (
 const (
 	addressBurst = 50                     // tokens of one address that turn out to be no good, at once
 	addressEvery = 500 * time.Millisecond // and from then on
+
+	// What has to be left of the allowance of all for an address to take from it.
+	keptForKnown  = 50.0 // for those whose tokens were good
+	keptForOthers = 2.0  // for each that an address owes: who owes less goes first
+
+	knownFor = 24 * time.Hour // since a good one
 )
 
 // strangers are what each address may still ask about, by GCRA in a table of fixed
@@ -17,6 +23,13 @@ const (
 type strangers struct {
 	seed   maphash.Seed
 	places [1 << 12]stranger
+	known  [1 << 12]acquaintance // apart, for strangers can have no good tokens
+}
+
+// acquaintance is an address that had a good token.
+type acquaintance struct {
+	who   uint64
+	until int64 // in nanoseconds since 1970
 }
 
 // stranger is an address that has asked about tokens that are no good.
@@ -45,6 +58,31 @@ func (s *strangers) place(from netip.Addr) (uint64, *stranger) {
 func (s *strangers) may(from netip.Addr, now time.Time) bool {
 	who, p := s.place(from)
 	return p == nil || p.who != who || time.Duration(p.tat-now.UnixNano()) <= (addressBurst-1)*addressEvery
+}
+
+// kept is how much of the allowance of all is not for an address. One that knows
+// only bad tokens can so keep out nobody who has brought fewer of them, and however
+// many addresses there are, none whose tokens were good.
+func (s *strangers) kept(from netip.Addr, now time.Time) float64 {
+	who, p := s.place(from)
+	if p == nil {
+		return 0 // all would be the same one
+	}
+	kept := keptForKnown
+	if k := &s.known[who%uint64(len(s.known))]; k.who == who && now.UnixNano() < k.until {
+		kept = 0
+	}
+	if owed := p.tat - now.UnixNano(); p.who == who && owed > 0 {
+		kept += keptForOthers * float64(owed) / float64(addressEvery)
+	}
+	return kept
+}
+
+// remember notes that a token of an address was good.
+func (s *strangers) remember(from netip.Addr, now time.Time) {
+	if who, p := s.place(from); p != nil {
+		s.known[who%uint64(len(s.known))] = acquaintance{who, now.Add(knownFor).UnixNano()}
+	}
 }
 
 // charge takes one from an address.

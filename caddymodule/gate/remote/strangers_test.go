@@ -96,6 +96,53 @@ func TestFloodFromManyAddresses(t *testing.T) {
 	}
 }
 
+// TestStrangersOfManyAddressesKeepOutNobodyElse (J01): ten addresses, each within its
+// own share, could use up what all have. Whoever brings no bad tokens comes first, and
+// where there are too many addresses for that, those whose tokens were good do.
+func TestStrangersOfManyAddressesKeepOutNobodyElse(t *testing.T) {
+	for name, c := range map[string]struct {
+		addresses int
+		newcomers bool // are let in, too
+	}{"ten": {10, true}, "a hundred": {100, false}, "ten thousand": {10_000, false}} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, some)
+			ask := func(raw string, from netip.Addr, at time.Time) error {
+				_, err := d.Introspect(t.Context(), raw, token.Sum(raw), from, false, at)
+				return err
+			}
+			known := netip.MustParseAddr("192.0.2.1")
+			if err := ask("good of yesterday", known, now); err != nil {
+				t.Fatal(err)
+			}
+			refused, bad := 0, 0
+			for tick := range 60 * 20 { // twenty times a second, for a minute
+				at := now.Add(time.Duration(tick) * 50 * time.Millisecond)
+				for range 15 {
+					if bad++; ask(fmt.Sprint("bad", bad), within(bad%c.addresses, 1), at) == nil {
+						t.Fatal("it opens")
+					}
+				}
+				if tick%10 != 9 {
+					continue
+				}
+				if err := ask(fmt.Sprint("good", tick), known, at); err != nil {
+					t.Fatalf("after %v: an address whose token was good: %v", at.Sub(now), err)
+				}
+				if ask(fmt.Sprint("good and new", tick), within(1<<24+tick, 1), at) != nil {
+					refused++
+				}
+			}
+			if c.newcomers && refused > 0 {
+				t.Errorf("%d new addresses were kept out", refused)
+			}
+			if n := d.asked.Load(); n > 200+60*20+2*120+1 {
+				t.Errorf("%d questions", n)
+			}
+			t.Logf("%d questions for %d bad tokens; %d of 120 new addresses were kept out", d.asked.Load(), bad, refused)
+		})
+	}
+}
+
 // TestTokensThatItsIssuerChokesOn: an endpoint that answers strange tokens with an
 // error is not one that is down, as long as it answers about those that were good.
 func TestTokensThatItsIssuerChokesOn(t *testing.T) {
