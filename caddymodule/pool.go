@@ -101,6 +101,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 		return nil, errors.Join(err, st.Close())
 	}
 	s.state.Follow(s.endStreams)
+	s.earned.Share(s.state.EndForeign, s.state.ForeignEnded)
 	s.followNodes()
 	return s, nil
 }

@@ -43,6 +43,7 @@ func (g *Gate) stream(w http.ResponseWriter, r *http.Request, run *running, p *p
 func (s *shared) endStreams(r store.Revocation) {
 	if r.Token != "" {
 		s.streams.EndToken(r.Token)
+		s.streams.EndSignIn(r.Token) // of an issuer elsewhere; ids of both are random
 		return
 	}
 	s.streams.EndClient(r.Client, r.NotBefore)

@@ -197,14 +197,14 @@ func TestRevocationEndsOpenStreamsWithinASecond(t *testing.T) {
 		}
 		all.Wait()
 	}
-	ann, ben := w.streams(25, "ann", anns), w.streams(25, "ben", bens)
+	ann, ben := w.streams(50, "ann", anns), w.streams(25, "ben", bens)
 
 	begun := time.Now()
 	if status, text := w.admin(http.MethodPost, "/token_issuer/users/ann/freeze", "", "Content-Type: application/json"); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
 	took := w.ended(ann).Sub(begun)
-	t.Logf("25 streams ended %v after their account was frozen, beside %d other tokens", took, cached)
+	t.Logf("50 streams ended %v after their account was frozen, beside %d other tokens", took, cached)
 	if took > time.Second {
 		t.Errorf("the last stream ended after %v", took)
 	}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -23,6 +24,7 @@ type watched struct {
 	begun  bool
 	finish func()                   // of a stream; nil where it is none
 	client *http.ResponseController // of a stream
+	cancel context.CancelCauseFunc  // of the request; nil where deadlines do it
 
 	mu    sync.Mutex
 	cause error
@@ -35,6 +37,14 @@ type watched struct {
 func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
 	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, run: run, pass: p.pass}
 	defer answer.leave(r)
+	if r.ProtoMajor == 3 {
+		// A deadline of an HTTP/3 stream lets the request's context be, and who waits for the
+		// backend's next event does not see it. With the other protocols it does, and a
+		// context for each request need not be made.
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		answer.cancel, r = cancel, r.WithContext(ctx)
+	}
 	return next.ServeHTTP(answer, r)
 }
 
@@ -86,8 +96,8 @@ func (w *watched) begin() {
 	}
 }
 
-// end lets nothing pass any more, in both directions: over HTTP/1.1 and HTTP/2 that
-// ends the request's context at once, over HTTP/3 with the next event.
+// end lets nothing pass any more, in both directions, and ends the request's context:
+// over HTTP/1.1 and HTTP/2 by that.
 func (w *watched) end(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,6 +110,9 @@ func (w *watched) end(cause error) {
 	// What cannot be set is not needed: HTTP/2 ends with the first of them.
 	_ = w.client.SetWriteDeadline(now)
 	_ = w.client.SetReadDeadline(now)
+	if w.cancel != nil {
+		w.cancel(cause)
+	}
 }
 
 // leave gives up what a stream held.

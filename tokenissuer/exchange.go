@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/client"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // Earned is what a gate of this process keeps of a person's sign-in.
@@ -75,6 +76,15 @@ func (i *Issuer) EndSignIn(ctx context.Context, id string, from netip.Addr, toke
 	i.told(r, err)
 	return named(err)
 }
+
+// EndForeign lets every node know that a sign-in of a gate's at another issuer is over.
+// It is kept beside the revoked tokens until a time when nothing of it counts any more.
+func (s *State) EndForeign(ctx context.Context, signIn string, until time.Time) error {
+	return s.store.Apply(ctx, s.now(), store.RevokeToken{ID: signIn, Expires: until})
+}
+
+// ForeignEnded reports whether a node has said EndForeign of a sign-in.
+func (s *State) ForeignEnded(signIn string) bool { return s.revoked.Revoked(signIn, "", 0) }
 
 // inside is a request that no HTTP brought.
 func (i *Issuer) inside(ctx context.Context, from netip.Addr, endpoint string) *request {

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go/http3"
 )
@@ -220,5 +222,39 @@ func echoed(t *testing.T, conn io.ReadWriter, who string) {
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
 		t.Errorf("heard %q, %v; want %q", got, err, want)
+	}
+}
+
+// A stream of which the backend has nothing to say ends with its token all the same,
+// whether the caller asked for a stream or not.
+func TestSilentStreamsEndWithTheirTokenInEveryProtocol(t *testing.T) {
+	w := newWitness(t)
+	for protocol, by := range w.transports() {
+		for _, accept := range []string{"text/event-stream", "*/*"} {
+			alice := w.earn(byPassword("phone")).Access
+			response := w.send(by, "/events", http.Header{"Accept": {accept}, "Authorization": {"Bearer " + alice}})
+			body := bufio.NewReader(response.Body)
+			if line, err := body.ReadString('\n'); err != nil || line != "data: first\n" || response.Proto != protocol {
+				t.Fatalf("%s: %s: %q, %v", protocol, response.Status, line, err)
+			}
+			ended := make(chan struct{})
+			go func() {
+				_, _ = io.Copy(io.Discard, body)
+				close(ended)
+			}()
+			begun := time.Now()
+			w.post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {alice}})
+			select {
+			case <-ended:
+				t.Logf("%s, %s: ended %v after its token was revoked", protocol, accept, time.Since(begun))
+			case <-time.After(patience / 2):
+				t.Errorf("%s, %s: goes on", protocol, accept)
+			}
+			select {
+			case w.finish <- struct{}{}: // the backend may go
+			case <-time.After(patience / 2):
+				t.Errorf("%s, %s: the backend never came", protocol, accept)
+			}
+		}
 	}
 }

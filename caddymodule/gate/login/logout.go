@@ -35,6 +35,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 			}
 		}
 		l.Memory.end(s.flow, until, now)
+		if err := l.spread(r, &s, until); err != nil {
+			outcome = Outcome{Unavailable, err}
+		}
 	}
 	clearSession(w, b)
 	if f, ok := readFlow(b, ""); ok {
@@ -68,6 +71,20 @@ func (l *Login) revoke(r *http.Request, s *Session) error {
 	defer cancel()
 	return l.Issuer.Revoke(ctx, r.RemoteAddr, token)
 }
+
+// spread lets other nodes know that a sign-in is over. The embedded issuer has done so
+// by revoking what stands for it.
+func (l *Login) spread(r *http.Request, s *Session, until time.Time) error {
+	if !l.Away || l.Memory.tell == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	return l.Memory.tell(ctx, s.flow, until.Add(mostLeeway))
+}
+
+// mostLeeway is the longest that an expired token of an issuer elsewhere can count.
+const mostLeeway = 10 * time.Minute
 
 // meant reports whether a person asked for it: by a link of this site, or by
 // typing the address. What a page of this site embeds, and what a browser fetches

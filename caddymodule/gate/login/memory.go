@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"sync"
@@ -33,6 +34,9 @@ type Memory struct {
 	over  func(flow string)
 	ended sync.Map // flow -> time.Time until when it would count
 	ends  atomic.Int64
+
+	tell func(ctx context.Context, flow string, until time.Time) error // nil where nobody else has to know
+	told func(flow string) bool
 }
 
 type earning struct {
@@ -50,6 +54,12 @@ type earning struct {
 // NewMemory makes an empty one. over is told of each sign-in that has ended here.
 func NewMemory(over func(signIn string)) *Memory {
 	return &Memory{by: map[[sha256.Size]byte]*earning{}, over: over}
+}
+
+// Share has other nodes know of sign-ins that end here. tell lets them know of one until
+// a time when nothing of it counts any more, and told says what they have let us know.
+func (m *Memory) Share(tell func(ctx context.Context, signIn string, until time.Time) error, told func(signIn string) bool) {
+	m.tell, m.told = tell, told
 }
 
 // once does the work, or waits for who does, or knows what came of it. A failure
@@ -138,8 +148,7 @@ func (m *Memory) sweep(now time.Time) {
 const mostEnded = 100_000
 
 // end makes a sign-in over. A token of an issuer elsewhere goes on being good, so
-// that it was ended is known here alone, for as long as a copy of its cookie could
-// be of use.
+// that it was ended is remembered for as long as a copy of its cookie could be of use.
 func (m *Memory) end(flow string, until, now time.Time) {
 	m.mu.Lock()
 	for key, e := range m.by {
@@ -174,9 +183,10 @@ func (m *Memory) Ended(s *Session) bool { return m.Gone(s.flow) }
 
 // Gone is Ended for the name of a sign-in.
 func (m *Memory) Gone(signIn string) bool {
-	if m.ends.Load() == 0 {
-		return false
+	if m.ends.Load() > 0 {
+		if _, ended := m.ended.Load(signIn); ended {
+			return true
+		}
 	}
-	_, ended := m.ended.Load(signIn)
-	return ended
+	return m.told != nil && m.told(signIn)
 }
