@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/jackc/pgx/v5"
@@ -234,4 +235,36 @@ func TestHeldTableStopsWhatNeedsIt(t *testing.T) {
 		t.Errorf("while a table is held: %v", a)
 	}
 	<-stopped
+}
+
+// TestReloadWithoutTheDatabase is what an operator needs in that hour: to have gates go
+// on, or to change what has nothing to do with it.
+func TestReloadWithoutTheDatabase(t *testing.T) {
+	s := postgrestest.Start(t)
+	text := s.Database(t)
+	t.Setenv("DATABASE_OF_TEST", text)
+	w := newWorld(t)
+	w.backend(nil)
+	when := func(stale string) string {
+		return strings.Replace(manyNodes, "{env.DATABASE_OF_TEST}", "{env.DATABASE_OF_TEST} {\n\t\t\tmax_staleness 1s\n\t\t\twhen_stale "+stale+"\n\t\t}", 1)
+	}
+	w.load(when("refuse"), oneSite)
+	token := w.token()
+	opens := func() int { return w.get("/", "Authorization: Bearer "+token).status }
+	s.Stop()
+	for end := time.Now().Add(20 * time.Second); opens() != http.StatusServiceUnavailable && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.load(when("serve"), oneSite)
+	if status := opens(); status != http.StatusOK {
+		t.Errorf("told to go on, the gate answers %d", status)
+	}
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	w.load(when("refuse"), oneSite)
+	for end := time.Now().Add(20 * time.Second); opens() != http.StatusOK && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.token()
 }

@@ -28,6 +28,7 @@ type Address struct {
 
 // way is how to speak with a database. It may change: a password is replaced.
 type way struct {
+	text        string // where it comes from, with the password
 	config      *pgx.ConnConfig
 	connections int
 }
@@ -63,7 +64,7 @@ func ParseAddress(text string) (*Address, error) {
 	if err != nil {
 		return nil, mistake(err, u)
 	}
-	w := &way{config: config, connections: defaultConnections}
+	w := &way{text: text, config: config, connections: defaultConnections}
 	if most, ok := config.RuntimeParams["pool_max_conns"]; ok {
 		n, err := strconv.Atoi(most)
 		if err != nil || n < 1 || n > 1000 {
@@ -166,13 +167,27 @@ func name(config *pgx.ConnConfig) string {
 // GoString is String, for %#v.
 func (a *Address) GoString() string { return a.name }
 
+// sameMost is how long a server is waited for of which nothing new is known.
+const sameMost = 2 * time.Second
+
 // Change goes on in the way of another address of the same database, such as with
-// another password. New connections are made so, once one was.
+// another password. New connections are made so, once one was. Where the address is
+// what it was, a server that is away is no reason to refuse: whoever changes something
+// else meanwhile, such as what a node does without its database, need not wait for it.
 func (a *Address) Change(ctx context.Context, next *Address) error {
 	w := next.way.Load()
+	same := w.text == a.way.Load().text
+	if same {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, sameMost)
+		defer cancel()
+	}
 	db := w.open(1, nil)
-	err := answers(ctx, db)
-	if err := errors.Join(err, db.Close()); err != nil {
+	err := errors.Join(answers(ctx, db), db.Close())
+	switch {
+	case same && errors.Is(err, errAway):
+		return nil // the files that it names may be others: they count when it is back
+	case err != nil:
 		return a.wrap(err)
 	}
 	a.way.Store(w)

@@ -117,6 +117,9 @@ const (
 	askAgain  = 200 * time.Millisecond
 )
 
+// errAway is of a server that does not answer, and may later.
+var errAway = errors.New("does not answer")
+
 // answers waits for a server that is starting or changing places. One that refuses
 // us has answered.
 func answers(ctx context.Context, db *sql.DB) error {
@@ -141,9 +144,9 @@ func answers(ctx context.Context, db *sql.DB) error {
 		case <-tick.C:
 		case <-late.Done():
 			if errors.Is(why, pgconn.ErrStandbyConnection) {
-				return fmt.Errorf("cannot be written: it is a standby; name all servers, such as db1.example.com,db2.example.com: %w", why)
+				return fmt.Errorf("%w as a primary: it is a standby; name all servers, such as db1.example.com,db2.example.com: %w", errAway, why)
 			}
-			return fmt.Errorf("does not answer: %w", why)
+			return fmt.Errorf("%w: %w", errAway, why)
 		}
 	}
 }

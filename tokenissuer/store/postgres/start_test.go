@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
@@ -47,6 +48,31 @@ func TestServerThatStartsWithUsIsWaitedFor(t *testing.T) {
 	}
 	if err := <-opened; err != nil {
 		t.Errorf("a server that came a little later: %v", err)
+	}
+}
+
+// TestSameAddressNeedsNoServer: nothing new is asked of it. Another one nobody has tried.
+func TestSameAddressNeedsNoServer(t *testing.T) {
+	t.Parallel()
+	s := postgrestest.Start(t)
+	text := s.Database(t)
+	parse := func(text string) *postgres.Address {
+		t.Helper()
+		a, err := postgres.ParseAddress(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a := parse(text)
+	s.Stop()
+	if err := a.Change(t.Context(), parse(text)); err != nil {
+		t.Errorf("the same address: %v", err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := a.Change(soon, parse(postgrestest.With(text, "connect_timeout", "3"))); err == nil || !strings.Contains(err.Error(), "does not answer: ") {
+		t.Errorf("another address: %v", err)
 	}
 }
 
