@@ -26,7 +26,6 @@ type document struct {
 	until   time.Time     // then another one is fetched
 	fetch   chan struct{} // is closed when the fetch under way ends; nil where none is
 	failure error         // of the last fetch, where nothing is known
-	failed  time.Time     // and how long it counts
 }
 
 const (
@@ -39,17 +38,14 @@ const (
 func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, error) {
 	d := &r.document
 	d.Lock()
-	if d.fetch == nil && now.After(d.until) && now.After(d.failed) {
+	if d.fetch == nil && now.After(d.until) {
 		d.fetch = make(chan struct{})
 		go r.fetch(now)
 	}
-	known, fetch, failure := d.known, d.fetch, d.failure
+	known, fetch := d.known, d.fetch
 	d.Unlock()
-	switch {
-	case known.Authorize != "":
+	if known.Authorize != "" {
 		return known, nil
-	case fetch == nil:
-		return known, failure // who came while it was fetched does not ask again, each in turn
 	}
 	select {
 	case <-fetch:
@@ -81,7 +77,7 @@ func (r *Registered) fetch(now time.Time) {
 	case d.known.Authorize != "":
 		d.until = now.Add(documentAgain) // what was known goes on counting
 	default:
-		d.failure, d.failed = err, now.Add(min(time.Since(began), time.Second))
+		d.failure = err // for those who wait for it; the next one asks again
 	}
 	close(d.fetch)
 	d.fetch = nil
