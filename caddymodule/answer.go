@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -93,6 +94,15 @@ func (g *Gate) original(r *http.Request, p *passage) (*http.Request, oauth.Reaso
 	return p.insteadOf(r, method, address), "", nil
 }
 
+// isAsked reports whether a request is a proxy's question, as far as nobody has looked
+// who sends it: to one about metadata, too, an answer of 200 is a yes.
+func (g *Gate) isAsked(r *http.Request) bool {
+	return g.Answer == answerRequest || g.Answer == answerHeaders && slices.ContainsFunc(ofQuestion, func(name string) bool { return r.Header[name] != nil })
+}
+
+// ofQuestion are the headers that say what a proxy asks about.
+var ofQuestion = []string{"X-Original-Url", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"}
+
 // asked reads the headers of nginx or of Traefik.
 func asked(h http.Header) (method string, address *url.URL, err error) {
 	nginx, traefik := h["X-Original-Url"] != nil || h["X-Original-Method"] != nil, h["X-Forwarded-Uri"] != nil || h["X-Forwarded-Method"] != nil
@@ -169,6 +179,11 @@ func (g *Gate) checkAnswer() error {
 	if g.Answer == answerHeaders {
 		if name := readsQuestion(g.MatcherSetsRaw); name != "" {
 			return placed("token_gate: answer: the matcher reads "+name+", which tells of the request by which the proxy asks and not of the one that it asks about: match that one's path, host, method or headers", g.At)
+		}
+	}
+	for _, i := range g.app.directives {
+		if g.Answer == answerRequest && i.spot.encloses(g.spot) {
+			return placed("token_gate: answer request: the proxy asks about every address, and the directive token_issuer at "+orElse(i.At, "its line")+" answers those of the issuer before this gate is asked, which is a yes; give the gate a site of its own", g.At)
 		}
 	}
 	for _, before := range g.app.gates {

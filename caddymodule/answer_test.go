@@ -110,9 +110,9 @@ func isEmpty(values []string) bool { return len(values) == 1 && values[0] == "" 
 func TestAnswerTakesTheCallersTokenOut(t *testing.T) {
 	w := newWorld(t)
 	for words, kept := range map[string]bool{"answer": false, "answer request": false, "answer\nforward drop": false, "answer request\nforward token": true} {
-		w.load(trustsSocket, "http://app.example.com {\ntoken_issuer\ntoken_gate {\n"+words+"\n}\n}")
+		w.load(trustsSocket, "http://app.example.com {\ntoken_issuer\n}\nhttp://gate.example.com {\ntoken_gate {\n"+words+"\n}\n}")
 		bearer := "Bearer " + w.token()
-		a := w.get("/", append(original("nginx", "GET", "/"), "Authorization: "+bearer)...)
+		a := w.asks("http://gate.example.com/", append(original("nginx", "GET", "/"), "Authorization: "+bearer)...)
 		if got := a.header["Authorization"]; a.status != http.StatusOK || kept && (len(got) != 1 || got[0] != bearer) || !kept && !isEmpty(got) {
 			t.Errorf("%s: %d %q", words, a.status, got)
 		}
@@ -178,20 +178,103 @@ func TestOnlyATrustedProxyIsAnswered(t *testing.T) {
 	}
 }
 
+// asks is a question that a proxy puts to a gate.
+func (w *world) asks(address string, lines ...string) answer {
+	w.Helper()
+	return w.visitor().do(http.MethodGet, address, "", lines...)
+}
+
+// askedItself is the sites for Envoy: the issuer's, and that of the gates, which is for
+// every host.
+var askedItself = "http://app.example.com {\ntoken_issuer\n}\n" +
+	strings.NewReplacer("answer\n", "answer request\n", "http://app.example.com", "http://", "\ttoken_issuer\n", "").Replace(answering)
+
+// B14: to a proxy every 200 is a yes, one that shows metadata or an error page as well,
+// and what it does not hear of stays in the request: a caller's X-Auth-Subject.
+func TestNothingButAYesIsAnsweredLikeOne(t *testing.T) {
+	w := newWorld(t)
+	forged := []string{"X-Auth-Subject: admin", "Authorization: Bearer forged"}
+	resource := func(site string) string {
+		return strings.Replace(site, "except /public/*", "except /public/*\n\t\tresource https://shop.example.com", 1) + "\nhttp://meta.example.com {\n\ttoken_gate\n}"
+	}
+	w.load(trustsSocket, resource(askedItself))
+	for _, path := range []string{wellKnown, wellKnown + "/", "/oauth2/jwks"} {
+		if a := w.asks("http://shop.example.com"+path, forged...); a.status != http.StatusUnauthorized {
+			t.Errorf("about %s itself: %v", path, a)
+		}
+		if x := w.explained(http.MethodGet, "http://shop.example.com"+path, "forged"); x.Status != http.StatusUnauthorized {
+			t.Errorf("about %s itself: %+v", path, x)
+		}
+	}
+	w.load(trustsSocket, resource(answering))
+	for _, proxy := range []string{"nginx", "traefik"} {
+		if a := w.get(wellKnown, append(original(proxy, "GET", wellKnown), forged...)...); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %v", proxy, a)
+		}
+	}
+	errors := "\thandle_errors {\n\t\trespond \"a page\" 200\n\t}\n\ttoken_gate {"
+	w.load(trustsSocket, strings.Replace(answering, "\ttoken_gate {", errors, 1))
+	bearer := "Authorization: Bearer " + w.token()
+	for _, c := range []struct {
+		lines  []string
+		status int
+	}{
+		{original("nginx", "GET", "/x"), http.StatusUnauthorized},
+		{append(original("nginx", "GET", "/admin/x"), bearer), http.StatusForbidden},
+		{original("nginx", "GET", "/x")[1:], http.StatusBadRequest},
+	} {
+		if a := w.get("/auth", c.lines...); a.status != c.status || a.body != "" {
+			t.Errorf("with a page for errors: %v, want %d", a, c.status)
+		}
+	}
+}
+
+// Metadata is for everybody, where the request for it is no question.
+func TestMetadataOfAResourceBehindAProxy(t *testing.T) {
+	w := newWorld(t)
+	const resource = "answer\n\t\tresource https://app.example.com"
+	w.load(trustsSocket, strings.Replace(answering, "answer", resource, 1))
+	if a := w.get(wellKnown); a.status != http.StatusOK || !strings.Contains(a.body, `"resource":"https://app.example.com"`) {
+		t.Errorf("passed on: %v", a)
+	}
+	const apart = "\nhttp://shop.example.com {\n\ttoken_gate\n\trespond none 404\n}"
+	w.load(trustsSocket, strings.Replace(askedItself, "answer request", "answer request\n\t\tresource https://shop.example.com", 1)+apart)
+	if a := w.asks("http://shop.example.com" + wellKnown); a.status != http.StatusOK || !strings.Contains(a.body, `"resource":"https://shop.example.com"`) {
+		t.Errorf("at a gate that is not asked: %v", a)
+	}
+}
+
+func TestIssuerInFrontOfAGateThatIsAskedAboutEverythingIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for site, refused := range map[string]bool{
+		strings.ReplaceAll(answering, "answer\n", "answer request\n"): true,
+		answering:   false,
+		askedItself: false,
+	} {
+		var config caddy.Config
+		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
+			t.Fatal(err)
+		}
+		err := caddy.Validate(&config)
+		if said := err != nil && strings.Contains(err.Error(), "answers those of the issuer before this gate is asked"); said != refused || !refused && err != nil {
+			t.Errorf("%s: %v", site, err)
+		}
+	}
+}
+
 // Envoy asks with the request itself; headers say nothing then.
 func TestAnswerToTheRequestItself(t *testing.T) {
 	w := newWorld(t)
-	site := strings.ReplaceAll(answering, "answer\n", "answer request\n")
-	w.load(trustsSocket, site)
+	w.load(trustsSocket, askedItself)
 	bearer := "Authorization: Bearer " + w.token()
 	misleading := original("traefik", "GET", "/public/x")
-	if a := w.get("/admin/x", append(misleading, bearer)...); a.status != http.StatusForbidden {
+	if a := w.asks("http://shop.example.com/admin/x", append(misleading, bearer)...); a.status != http.StatusForbidden {
 		t.Errorf("/admin/x: %v", a)
 	}
-	if a := w.get("/orders/7", bearer); a.status != http.StatusOK || a.header.Get("X-User-Id") != "shop" || a.body != "" {
+	if a := w.asks("http://shop.example.com/orders/7", bearer); a.status != http.StatusOK || a.header.Get("X-User-Id") != "shop" || a.body != "" {
 		t.Errorf("/orders/7: %v", a)
 	}
-	if a := w.get("/public/x"); a.status != http.StatusOK || a.header["X-Auth-Subject"] == nil {
+	if a := w.asks("http://shop.example.com/public/x"); a.status != http.StatusOK || a.header["X-Auth-Subject"] == nil {
 		t.Errorf("/public/x: %v", a)
 	}
 }

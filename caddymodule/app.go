@@ -126,11 +126,12 @@ type App struct {
 
 	resources map[wanted]*resource // by address; whole before the app says that it runs
 
-	rules  tokenissuer.KeyRules
-	store  database // empty without an issuer
-	gates  []*Gate  // of this configuration
-	served bool     // a handler answers the issuer's endpoints
-	looked bool     // at the sites
+	rules      tokenissuer.KeyRules
+	store      database  // empty without an issuer
+	gates      []*Gate   // of this configuration
+	served     bool      // a handler answers the issuer's endpoints
+	directives []*Issuer // those handlers
+	looked     bool      // at the sites
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be

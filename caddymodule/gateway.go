@@ -165,6 +165,7 @@ func (Gate) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the rules and checks them against what the issuer can give.
 func (g *Gate) Provision(ctx caddy.Context) error {
 	g.outcry = outcryOf(ctx)
+	g.outcry.terse = g.Answer != ""
 	app, err := ctx.App("token_issuer")
 	if err != nil {
 		return err
@@ -241,7 +242,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		bare(r, g.trial)
 		return g.unavailable(w, r, err)
 	}
-	if strings.HasPrefix(r.URL.Path, wellKnown) && g.app.described(w, r, g.own) {
+	if strings.HasPrefix(r.URL.Path, wellKnown) && !g.isAsked(r) && g.app.described(w, r, g.own) {
 		run.release()
 		return nil
 	}

@@ -131,6 +131,7 @@ func TestMatchersThatReadTheQuestionAreRefused(t *testing.T) {
 		for _, word := range []string{"answer\n", "answer request\n"} {
 			var config caddy.Config
 			site := strings.Replace(gateWith("map {path} {admin} {\n~^/admin yes\n}\nvars {path} x", matcher), "answer\n", word, 1)
+			site = strings.Replace(site, "token_issuer\n", "", 1) // in front of the gate it would be asked first
 			if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
 				t.Fatal(err)
 			}

@@ -22,7 +22,8 @@ type Issuer struct {
 	At string `json:"at,omitempty"`
 
 	outcry
-	app *App
+	app  *App
+	spot spot
 }
 
 // CaddyModule returns the Caddy module information.
@@ -40,7 +41,8 @@ func (h *Issuer) Provision(ctx caddy.Context) error {
 	if h.app = app.(*App); !h.app.issuing {
 		return placed("directive token_issuer: there is no issuer; add the global option token_issuer", h.At)
 	}
-	h.app.served = true
+	h.app.served, h.spot = true, spotOf(ctx)
+	h.app.directives = append(h.app.directives, h)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 type outcry struct {
 	logger *zap.Logger
 	nested bool // a subroute around the handler answers errors
+	terse  bool // whoever asks is a proxy, for which any 200 of an error page would be a yes
 }
 
 func outcryOf(ctx caddy.Context) outcry {
@@ -31,7 +32,7 @@ func outcryOf(ctx caddy.Context) outcry {
 // that it would log with the whole address: clients put tokens into queries.
 func (o outcry) fail(w http.ResponseWriter, r *http.Request, status int, err error) error {
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if o.nested || server == nil || server.Errors != nil && len(server.Errors.Routes) > 0 {
+	if !o.terse && (o.nested || server == nil || server.Errors != nil && len(server.Errors.Routes) > 0) {
 		return caddyhttp.Error(status, err)
 	}
 	w.WriteHeader(status)

@@ -204,7 +204,7 @@ func (t *tour) gate(g *Gate) bool {
 		return true
 	}
 	defer run.release()
-	if g.app.describes(t.r, g.own) != nil {
+	if asks := g.isAsked(t.r) || t.original != nil && g.Answer != ""; !asks && g.app.describes(t.r, g.own) != nil {
 		t.end, t.at, t.told = "token_gate", g.At, true
 		return true
 	}
