@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,26 +25,44 @@ type cluster struct {
 	nodes []*instance
 }
 
-// newCluster starts nodes together on an empty database. The issuer's name is the
-// first one's address, as a load balancer's would be.
+// rules are what the nodes of a cluster are told.
+type rules struct {
+	store   []string // the lines of each node's `store` block; there are as many nodes
+	issuer  string   // further lines of the issuer
+	clients string   // default: threeClients
+	skews   []string // how wrong each node's clock is
+	place   func(at int, i *instance)
+}
+
+// newCluster starts nodes together that are told the same.
 func newCluster(t *testing.T, n int, more string, skews ...string) *cluster {
 	t.Helper()
 	t.Parallel() // they wait more than they work
+	return clusterOf(t, rules{store: slices.Repeat([]string{more}, n), skews: skews})
+}
+
+// clusterOf starts nodes together on an empty database. The issuer's name is the
+// first one's address, as a load balancer's would be.
+func clusterOf(t *testing.T, told rules) *cluster {
+	t.Helper()
 	c := &cluster{T: t, db: postgrestest.Start(t)}
 	c.url = c.db.Database(t)
 	path := swift(t)
-	if len(skews) > 0 {
+	if len(told.skews) > 0 {
 		path = skewed(t)
 	}
-	for at := range n {
+	for at, more := range told.store {
 		i := newInstance(t)
 		i.path = path
 		c.nodes = append(c.nodes, i)
-		if len(skews) > 0 {
-			i.env = append(i.env, "GATEHOUSE_SKEW="+skews[at])
+		if len(told.skews) > 0 {
+			i.env = append(i.env, "GATEHOUSE_SKEW="+told.skews[at])
 		}
 		i.env = append(i.env, "DATABASE_URL="+c.url, "ISSUER="+c.nodes[0].site)
-		i.configure("\t\tstore postgres {env.DATABASE_URL} {\n"+more+"\n\t\t}\n\t\tsigning_algorithm ES256\n"+threeClients,
+		if told.place != nil {
+			told.place(at, i)
+		}
+		i.configure("\t\tstore postgres {env.DATABASE_URL} {\n"+more+"\n\t\t}\n\t\tsigning_algorithm ES256\n"+told.issuer+cmp.Or(told.clients, threeClients),
 			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\treverse_proxy /events {$BACKEND}\n\trespond ok\n}\n")
 		text, err := os.ReadFile(i.file("Caddyfile"))
 		if err != nil {
@@ -126,36 +143,6 @@ func TestNodesAreOneIssuer(t *testing.T) {
 	if before := len(jwks); before == 1 && jwks[want] {
 		t.Error("nothing was rotated")
 	}
-}
-
-// A revocation on one node is in effect on the others soon; how soon is told.
-func TestRevocationReachesEveryNode(t *testing.T) {
-	c := newCluster(t, 3, "")
-	const rounds = 60
-	var took []time.Duration
-	for round := range rounds {
-		token := c.nodes[round%3].earn(with(byPassword("phone"), "scope", "openid")).Access
-		for _, n := range c.nodes {
-			if !n.open(token) {
-				t.Fatalf("round %d: refused before it is revoked", round)
-			}
-		}
-		began := time.Now()
-		a := c.nodes[round%3].post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {token}})
-		if a.status != http.StatusOK {
-			t.Fatalf("revoking: %d %s", a.status, a.body)
-		}
-		if c.nodes[round%3].open(token) {
-			t.Error("its own node takes it after the answer")
-		}
-		for _, n := range c.nodes {
-			eventually(t, "refused", func() bool { return !n.open(token) })
-		}
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	t.Logf("%d revocations on three nodes, to the last refusal: median %s, p99 %s, longest %s",
-		rounds, took[rounds/2].Round(time.Millisecond), took[rounds*99/100].Round(time.Millisecond), took[rounds-1].Round(time.Millisecond))
 }
 
 // Fifty requests with one refresh token, over three nodes: they get one successor,
@@ -352,35 +339,4 @@ func metricLine(metrics, name string) string {
 	_, after, _ := strings.Cut(metrics, "\n"+name)
 	line, _, _ := strings.Cut(after, "\n")
 	return line
-}
-
-// A node that was stopped for a while knows, when it goes on, what happened meanwhile.
-func TestPausedNodeCatchesUp(t *testing.T) {
-	c := newCluster(t, 2, "")
-	token := c.nodes[0].earn(with(byPassword("phone"), "scope", "openid")).Access
-	paused := c.nodes[1]
-	if !paused.open(token) {
-		t.Fatal("refused")
-	}
-	if err := paused.running.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	a := c.nodes[0].post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {token}})
-	if a.status != http.StatusOK {
-		t.Fatal(a)
-	}
-	<-time.After(3 * time.Second) // the pause itself
-	if err := paused.running.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	eventually(t, "refused", func() bool { return !paused.open(token) })
-	t.Logf("refused %s after the pause", time.Since(began).Round(time.Millisecond))
-	a = paused.must(http.MethodGet, "/health", "")
-	if a.status != http.StatusOK || !strings.Contains(a.body, "behind_seconds") {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-	if !strings.Contains(paused.metrics(), "gatehouse_store_behind_seconds 0.") {
-		t.Error("the metric is missing")
-	}
 }

@@ -33,6 +33,8 @@ type instance struct {
 	site, admin string // https://localhost:PORT, and host:port
 	backend     string // host:port where nobody listens yet
 	env         []string
+	within      []string // see program
+	from        string
 	running     *process
 	client      *http.Client
 }
@@ -112,7 +114,7 @@ const (
 // start runs the program until the test ends, or stop or kill.
 func (i *instance) start() {
 	i.Helper()
-	p, err := launch(program{path: i.path, caddyfile: "Caddyfile", dir: i.dir, log: i.file("log"), env: i.env})
+	p, err := launch(program{path: i.path, caddyfile: "Caddyfile", dir: i.dir, log: i.file("log"), env: i.env, within: i.within, from: i.from})
 	if err != nil {
 		i.Fatal(err)
 	}

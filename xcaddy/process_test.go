@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -60,6 +62,8 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 type program struct {
 	path, caddyfile, dir, log string
 	env                       []string
+	within                    []string // a command that runs it somewhere else
+	from                      string   // the address of ours that it reaches; default: loopback
 }
 
 // refusal is the error of a program that ended before it served.
@@ -73,7 +77,7 @@ func (r *refusal) Error() string { return fmt.Sprintf("ended (%v): %s", r.exit, 
 // launch starts `gatehouse run` and returns when the configuration is live.
 func launch(what program) (*process, error) {
 	// Caddy's own `start` learns the same way that its child is ready.
-	ready, err := net.Listen("tcp", "127.0.0.1:0")
+	ready, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(what.from, "127.0.0.1"), "0"))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +101,8 @@ func launch(what program) (*process, error) {
 		return string(text[before:])
 	}
 
-	p.cmd = exec.Command(what.path, "run", "--adapter", "caddyfile", "--config", what.caddyfile, "--pingback", ready.Addr().String())
+	line := append(slices.Clone(what.within), what.path, "run", "--adapter", "caddyfile", "--config", what.caddyfile, "--pingback", ready.Addr().String())
+	p.cmd = exec.Command(line[0], line[1:]...)
 	// A race shows in the log, and raced says whose it is.
 	p.cmd.Env, p.cmd.Dir = append(what.env[:len(what.env):len(what.env)], "GORACE=exitcode=0"), what.dir
 	p.cmd.Stdin = strings.NewReader("ready")

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
+)
+
+const (
+	awayFor   = 20 * time.Second
+	awayBound = 5 * time.Second // of two of the nodes; the third has the default, which is longer
+
+	// A refresh whose commit was under way may have happened, and its client learns of
+	// it when the database is back.
+	longMemory = "\t\trefresh_window 1m\n"
+)
+
+// databaseAway takes PostgreSQL away for twenty seconds under three nodes that are told
+// different things about what they do meanwhile.
+func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
+	c := clusterOf(t, rules{
+		store:  []string{"max_staleness 5s", "", "max_staleness 5s\n\t\t\twhen_stale serve"},
+		issuer: longMemory,
+	})
+	lives := c.lives()
+	spread := c.spread(6)
+	gone := c.nodes[0].earn(byPassword("phone"))
+	if a := c.nodes[0].post("/oauth2/revoke", revocation(gone.Access)); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	met, unmet := c.nodes[0].earn(byPassword("phone")), c.nodes[0].earn(byPassword("phone"))
+	for _, n := range c.nodes {
+		eventually(t, "refused", func() bool { return !n.open(gone.Access) })
+		if !n.open(met.Access) {
+			t.Fatal("refused before anything happened")
+		}
+	}
+	work := spread.begin()
+	eventually(t, "refreshes are under way", func() bool { return spread.answered.Load() > 30 })
+
+	going := time.Now()
+	end(c.db)
+	away := time.Now()
+	// The second token of each is one that the gates have not seen yet.
+	var watches, revoked []func() []seen
+	for _, n := range c.nodes {
+		watches = append(watches, n.watch(met.Access), n.watch(unmet.Access))
+		revoked = append(revoked, n.watch(gone.Access))
+	}
+	c.answersWithoutDatabase(met, unmet)
+	<-time.After(time.Until(away.Add(awayFor))) // the outage itself
+	coming := time.Now()
+	if err := c.db.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	back := time.Now()
+	for _, n := range c.nodes {
+		eventually(t, "sign-ins resume", func() bool { _, err := n.tryPassword(); return err == nil })
+	}
+	t.Logf("sign-ins on all nodes %s after the server answers again", time.Since(back).Round(time.Millisecond))
+	before := spread.answered.Load()
+	eventually(t, "refreshes resume", func() bool { return spread.answered.Load() > before+30 })
+	work()
+
+	var first, second, dead []seen
+	for at, n := range c.nodes {
+		first, second, dead = watches[2*at](), watches[2*at+1](), revoked[at]()
+		n.Logf("node %d: a token it knew %v, one it had not seen %v, a revoked one %v", at,
+			statuses(first, going, coming), statuses(second, going, coming), statuses(dead, going, coming))
+		for _, s := range append(first, second...) {
+			past := s.began.After(away.Add(awayBound)) && s.ended.Before(coming)
+			switch {
+			case s.status == http.StatusServiceUnavailable && s.wait != "5":
+				t.Errorf("node %d answers 503 with Retry-After %q", at, s.wait)
+			case past && at == 0 && s.status != http.StatusServiceUnavailable:
+				t.Errorf("node 0, which refuses beyond its bound, answered %d after %s", s.status, s.began.Sub(away))
+			case s.began.After(away) && s.ended.Before(coming) && at > 0 && s.status != http.StatusOK:
+				t.Errorf("node %d, which goes on, answered %d after %s", at, s.status, s.began.Sub(away))
+			}
+		}
+		if statuses(append(first, second...), going, coming)[http.StatusOK] == 0 {
+			t.Errorf("node %d let nothing through from the start", at)
+		}
+		for _, s := range dead {
+			if s.status != http.StatusUnauthorized && (at > 0 || s.status != http.StatusServiceUnavailable) {
+				t.Errorf("node %d answered %d to a revoked token", at, s.status)
+			}
+		}
+	}
+	c.sameLives(lives)
+	spread.look()
+	t.Logf("%d refreshes answered, %d requests answered 503 in %s without a database", spread.answered.Load(), spread.later.Load(), awayFor)
+	if spread.later.Load() == 0 {
+		t.Error("every refresh was answered: it tested nothing")
+	}
+	// What could not be revoked can be now, and counts everywhere.
+	if a := c.nodes[1].post("/oauth2/revoke", revocation(met.Access)); a.status != http.StatusOK {
+		t.Errorf("revoking after the outage: %d %s", a.status, a.body)
+	}
+	for _, n := range c.nodes {
+		eventually(t, "refused", func() bool { return !n.open(met.Access) })
+		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusOK {
+			t.Errorf("health after the outage: %d %s", a.status, a.body)
+		}
+	}
+}
+
+// answersWithoutDatabase asks each node each thing at once and wants the one answer
+// that says: later.
+func (c *cluster) answersWithoutDatabase(met, unmet tokens) {
+	c.Helper()
+	var all sync.WaitGroup
+	for _, n := range c.nodes {
+		for what, form := range map[string]url.Values{
+			"a sign-in": byPassword("phone"), "a refresh": byRefresh("phone", unmet.Refresh), "a sign-in at the shop": with(byPassword("shop"), "client_secret", shopSecret),
+		} {
+			all.Go(func() { n.later(what, http.MethodPost, "/oauth2/token", form.Encode()) })
+		}
+		all.Go(func() { n.later("a revocation", http.MethodPost, "/oauth2/revoke", revocation(met.Access).Encode()) })
+		all.Go(func() { n.later("health", http.MethodGet, "/health", "") })
+		all.Go(func() {
+			if a, err := n.ask(http.MethodGet, "/oauth2/jwks", ""); err != nil || a.status != http.StatusOK {
+				n.Errorf("the keys: %d, %v", a.status, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// later wants 503 in the words of the protocol, with when to come again.
+func (i *instance) later(what, method, path, body string) {
+	a, err := i.ask(method, path, body)
+	if err != nil {
+		i.Errorf("%s: %v", what, err)
+		return
+	}
+	if problem := notLater(a); problem != "" {
+		i.Errorf("%s: %s", what, problem)
+	}
+}
+
+// notLater says in what an answer differs from the one that says: later.
+func notLater(a answer) string {
+	const body = `{"error":"temporarily_unavailable"}`
+	if a.status == http.StatusServiceUnavailable && a.body == body && a.header.Get("Retry-After") == "5" && a.header.Get("Cache-Control") == "no-store" {
+		return ""
+	}
+	return a.header.Get("Retry-After") + " " + http.StatusText(a.status) + " " + a.body
+}
+
+func revocation(token string) url.Values {
+	return url.Values{"client_id": {"phone"}, "token": {token}}
+}
+
+func (i *instance) tryPassword() (tokens, error) {
+	a, err := i.ask(http.MethodPost, "/oauth2/token", byPassword("phone").Encode())
+	if err != nil {
+		return tokens{}, err
+	}
+	return a.tokens()
+}
+
+// lives are the processes of the nodes, and sameLives wants none to have ended since.
+func (c *cluster) lives() []*process {
+	var all []*process
+	for _, n := range c.nodes {
+		all = append(all, n.running)
+	}
+	return all
+}
+
+func (c *cluster) sameLives(before []*process) {
+	c.Helper()
+	for at, p := range before {
+		select {
+		case err := <-p.ended:
+			c.Fatalf("node %d has ended: %v", at, err)
+		default:
+		}
+	}
+}
+
+// spread is chains of refreshes whose every request goes to another node.
+type spread struct {
+	*cluster
+	chains          []*chain
+	answered, later atomic.Int64
+}
+
+func (c *cluster) spread(n int) *spread {
+	c.Helper()
+	s := &spread{cluster: c}
+	for at := range n {
+		s.chains = append(s.chains, chainOf(c.nodes[at%len(c.nodes)].earn(byPassword("phone"))))
+	}
+	return s
+}
+
+// begin lets all chains refresh until the function that it returns is called. An
+// answer is tokens, or the one that says: later.
+func (s *spread) begin() (end func()) {
+	over := make(chan struct{})
+	var all sync.WaitGroup
+	for n, ch := range s.chains {
+		all.Go(func() {
+			for turn := n; ; turn++ {
+				select {
+				case <-over:
+					return
+				case <-time.After(20 * time.Millisecond): // a client's own pace
+				}
+				s.turn(ch, s.nodes[turn%len(s.nodes)])
+			}
+		})
+	}
+	return func() { close(over); all.Wait() }
+}
+
+func (s *spread) turn(ch *chain, node *instance) {
+	a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
+	if err != nil {
+		s.Errorf("a refresh: %v", err)
+		return
+	}
+	if a.status == http.StatusServiceUnavailable {
+		s.later.Add(1)
+		if problem := notLater(a); problem != "" {
+			s.Errorf("a refresh: %s", problem)
+		}
+		return
+	}
+	got, err := a.tokens()
+	if err != nil {
+		s.Errorf("a refresh: %v", err)
+		return
+	}
+	ch.refresh, ch.access = append(ch.refresh, got.Refresh), append(ch.access, got.Access)
+	s.answered.Add(1)
+}
+
+// look wants everything that was answered to hold on each node, and a token that was
+// spent long ago to end its sign-in on all of them.
+func (s *spread) look() {
+	s.Helper()
+	for at, ch := range s.chains {
+		for n, token := range ch.access {
+			if node := s.nodes[(at+n)%len(s.nodes)]; !node.open(token) {
+				s.Errorf("chain %d: access token %d of %d, answered, does not open the gate", at, n, len(ch.access))
+				break
+			}
+		}
+		s.nodes[at%len(s.nodes)].earn(byRefresh("phone", ch.last(1)))
+		spent := s.nodes[(at+1)%len(s.nodes)].post("/oauth2/token", byRefresh("phone", ch.last(3)))
+		if spent.status != http.StatusBadRequest || spent.body != `{"error":"invalid_grant"}` {
+			s.Errorf("chain %d: a spent refresh token: %d %s", at, spent.status, spent.body)
+		}
+		for _, node := range s.nodes {
+			token := ch.access[len(ch.access)-1]
+			eventually(s.T, "its tokens are refused", func() bool { return !node.open(token) })
+		}
+	}
+}

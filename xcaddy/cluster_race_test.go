@@ -1,0 +1,305 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// ways is how many requests race, spread over the nodes.
+const ways = 50
+
+// race sends a request to every node by turns, all at once, and counts the answers by
+// what name says of them.
+func (c *cluster) race(form func(n int) url.Values, path string, name func(answer) string) map[string]int {
+	c.Helper()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	counts := map[string]int{}
+	begin := make(chan struct{})
+	for n := range ways {
+		all.Go(func() {
+			<-begin
+			a, err := c.nodes[n%len(c.nodes)].ask(http.MethodPost, path, form(n).Encode())
+			if err != nil {
+				c.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			counts[name(a)]++
+		})
+	}
+	close(begin)
+	all.Wait()
+	return counts
+}
+
+// verdict is the status of an answer, and what it says where it is a refusal.
+func verdict(a answer) string {
+	var refusal struct {
+		Error string `json:"error"`
+		Text  string `json:"error_description"`
+	}
+	if a.status == http.StatusOK || json.Unmarshal([]byte(a.body), &refusal) != nil {
+		return fmt.Sprint(a.status)
+	}
+	return strings.TrimSpace(fmt.Sprint(a.status, " ", refusal.Error, " ", refusal.Text))
+}
+
+// wants compares the outcome of a race.
+func (c *cluster) wants(what string, got, want map[string]int) {
+	c.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		c.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+const page = "https://page.example.com/"
+
+// racing is nodes with every kind of proof, and the post that carries one-time codes.
+func racing(t *testing.T) (*cluster, *post) {
+	t.Helper()
+	t.Parallel()
+	office := &post{codes: map[string]string{}}
+	hook := httptest.NewServer(http.HandlerFunc(office.text))
+	t.Cleanup(hook.Close)
+	return clusterOf(t, rules{
+		store: []string{"", "", ""},
+		place: func(_ int, i *instance) {
+			i.env = append(i.env, "HOOK="+hook.URL, "SMS_KEY=sms-key")
+		},
+		clients: `
+		auth_source password {
+			type password
+		}
+		auth_source sms {
+			type sms_otp
+			send webhook {$HOOK} {
+				header Authorization "Bearer {env.SMS_KEY}"
+			}
+		}
+		client app {
+			type web
+			secret {env.SHOP_SECRET}
+			grants otp refresh_token
+			auth_sources sms
+			signup
+		}
+		client page {
+			type spa
+			grants authorization_code refresh_token
+			redirect_uris ` + page + `
+			scopes openid
+			first_party
+			auth_sources password
+		}
+`,
+	}), office
+}
+
+// TestCodesAreGoodOnceOnThreeNodes: of fifty that come with one code at once, one gets
+// tokens, and since the others came with it too these end.
+func TestCodesAreGoodOnceOnThreeNodes(t *testing.T) {
+	c, _ := racing(t)
+	browser := c.guest()
+	for round := range 10 {
+		code := browser.authorize(c.nodes[round%3])
+		var won []tokens
+		var mu sync.Mutex
+		counts := c.race(func(int) url.Values {
+			return url.Values{"grant_type": {"authorization_code"}, "client_id": {"page"}, "code": {code}, "redirect_uri": {page}, "code_verifier": {pkceVerifier}}
+		}, "/oauth2/token", func(a answer) string {
+			if got, err := a.tokens(); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				won = append(won, got)
+			}
+			return verdict(a)
+		})
+		// That is how the dialect says it to a client without a secret.
+		c.wants("fifty redeem one code", counts, map[string]int{"200": 1, "401 invalid_client": ways - 1})
+		for _, got := range won {
+			for _, n := range c.nodes {
+				eventually(t, "what a code earned that was shown twice is refused", func() bool { return !n.open(got.Access) })
+				if a := n.post("/oauth2/token", byRefresh("page", got.Refresh)); verdict(a) != "400 invalid_grant" {
+					t.Errorf("its refresh token: %d %s", a.status, a.body)
+				}
+			}
+		}
+	}
+}
+
+const dead = "400 invalid_grant Unknown or expired otp_token"
+
+// TestOneTimeCodesAreGoodOnceOnThreeNodes: one message, one sign-in, one account, and
+// five tries, however many ask at once and wherever.
+func TestOneTimeCodesAreGoodOnceOnThreeNodes(t *testing.T) {
+	c, office := racing(t)
+	for round := range 5 {
+		number := fmt.Sprintf("1360000%04d", 10*round)
+		token, code := c.otp(office, number)
+		byCode := func(n int) url.Values { return otpForm(number, token, code) }
+		c.wants("fifty show the right code", c.race(byCode, "/oauth2/token", verdict), map[string]int{"200": 1, dead: ways - 1})
+
+		number = fmt.Sprintf("1360000%04d", 10*round+1)
+		token, code = c.otp(office, number)
+		wrong := func(n int) url.Values { return otpForm(number, token, fmt.Sprintf("x%05d", n)) }
+		c.wants("fifty guess", c.race(wrong, "/oauth2/token", verdict),
+			map[string]int{"400 invalid_grant Unknown or expired OTP": 5, dead: ways - 5})
+		for _, n := range c.nodes {
+			if a := n.post("/oauth2/token", otpForm(number, token, code)); verdict(a) != dead {
+				t.Errorf("the right code after five wrong ones: %d %s", a.status, a.body)
+			}
+		}
+	}
+}
+
+// otp asks for a code fifty times at once, of which one is sent.
+func (c *cluster) otp(office *post, number string) (token, code string) {
+	c.Helper()
+	var mu sync.Mutex
+	counts := c.race(func(int) url.Values {
+		return url.Values{"client_id": {"app"}, "client_secret": {shopSecret}, "auth_source_id": {"sms"}, "phone_number": {number}}
+	}, "/otp/send", func(a answer) string {
+		var sent struct {
+			Token string `json:"otp_token"`
+		}
+		if a.status == http.StatusOK && json.Unmarshal([]byte(a.body), &sent) == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			token = sent.Token
+		}
+		return verdict(a)
+	})
+	c.wants("fifty ask for a code", counts, map[string]int{"200": 1, "400 sms_rate_limit_exceeded SMS rate limit exceeded for same phone number": ways - 1})
+	office.mu.Lock()
+	defer office.mu.Unlock()
+	return token, office.codes["+86"+number]
+}
+
+func otpForm(number, token, code string) url.Values {
+	return url.Values{
+		"grant_type": {"http://tencentciam.com/oauth2/grant-type/otp/sms"}, "client_id": {"app"}, "client_secret": {shopSecret},
+		"auth_source_id": {"sms"}, "phone_number": {number}, "auto_signup": {"true"}, "otp_token": {token}, "otp": {code},
+	}
+}
+
+// TestLockOutCountsOnceOnThreeNodes: fifty wrong passwords at once, wherever they go,
+// are five guesses.
+func TestLockOutCountsOnceOnThreeNodes(t *testing.T) {
+	c := newCluster(t, 3, "")
+	for round := range 5 {
+		name := fmt.Sprintf("guessed%d", round)
+		if out, err := c.nodes[0].command(alicePassword+"\n", "issuer", "user", "add", name, "--password-stdin", "--address", c.nodes[0].admin); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		counts := c.race(func(n int) url.Values {
+			return with(byPassword("phone"), "username", name, "password", fmt.Sprint("wrong", n))
+		}, "/oauth2/token", verdict)
+		c.wants("fifty guess", counts, map[string]int{
+			"400 invalid_grant Wrong username or password": 5, "400 invalid_grant Abnormal user status": ways - 5,
+		})
+		for _, n := range c.nodes {
+			if a := n.post("/oauth2/token", with(byPassword("phone"), "username", name)); verdict(a) != "400 invalid_grant Abnormal user status" {
+				t.Errorf("the right password after five wrong ones: %d %s", a.status, a.body)
+			}
+		}
+	}
+}
+
+// guest is somebody with a browser, which takes all nodes for one site, as behind a
+// load balancer.
+type guest struct {
+	*cluster
+	jar http.CookieJar
+}
+
+func (c *cluster) guest() *guest {
+	c.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return &guest{cluster: c, jar: jar}
+}
+
+// The example of RFC 7636, appendix B.
+const (
+	pkceVerifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	pkceChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// authorize gets a code for the page; the first time by the form to sign in.
+func (p *guest) authorize(node *instance) (code string) {
+	p.Helper()
+	method, body := http.MethodGet, ""
+	to := node.site + "/oauth2/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {"page"}, "scope": {"openid"}, "redirect_uri": {page}, "code_challenge": {pkceChallenge}, "code_challenge_method": {"S256"},
+	}.Encode()
+	for range 10 {
+		if found, ok := strings.CutPrefix(to, page); ok {
+			query, err := url.ParseQuery(strings.TrimPrefix(found, "?"))
+			if err != nil || query.Get("code") == "" {
+				p.Fatalf("no code at %s: %v", to, err)
+			}
+			return query.Get("code")
+		}
+		shown := p.open(node, method, to, body)
+		if to, method, body = shown.leads, http.MethodGet, ""; to != "" {
+			continue
+		}
+		action := formAction.FindStringSubmatch(shown.page)
+		if action == nil {
+			p.Fatalf("a page without a form: %s", shown.page)
+		}
+		fields := url.Values{"username": {"alice"}, "password": {alicePassword}}
+		for _, pair := range hiddenPair.FindAllStringSubmatch(shown.page, -1) {
+			fields.Set(pair[1], html.UnescapeString(pair[2]))
+		}
+		to, method, body = node.site+html.UnescapeString(action[1]), http.MethodPost, fields.Encode()
+	}
+	p.Fatal("redirected without end")
+	return ""
+}
+
+type shown struct{ page, leads string }
+
+// open loads one page.
+func (p *guest) open(node *instance, method, address, body string) shown {
+	p.Helper()
+	// The cookies of the site go to whichever node answers.
+	browser := *node
+	browser.client = &http.Client{Timeout: patience, Transport: node.client.Transport, CheckRedirect: node.client.CheckRedirect, Jar: p.jar}
+	a, err := browser.ask(method, address, body, "Sec-Fetch-Site: same-origin")
+	if err != nil {
+		p.Fatal(err)
+	}
+	base, err := url.Parse(address)
+	if err != nil {
+		p.Fatal(err)
+	}
+	leads := a.header.Get("Location")
+	if next := nextPage.FindStringSubmatch(a.body); leads == "" && next != nil {
+		leads = html.UnescapeString(next[1])
+	}
+	if leads == "" {
+		return shown{page: a.body}
+	}
+	to, err := base.Parse(leads)
+	if err != nil {
+		p.Fatal(err)
+	}
+	// The issuer's own address is the first node's; the load balancer sends it to this one.
+	if rest, ok := strings.CutPrefix(to.String(), p.nodes[0].site+"/"); ok {
+		return shown{leads: node.site + "/" + rest}
+	}
+	return shown{leads: to.String()}
+}
