@@ -75,18 +75,31 @@ func (k *killing) round(n int) {
 	killed = true
 	mu.Unlock()
 	work.Wait()
-	var back sync.WaitGroup
-	back.Go(node.start)
-	k.check(n, others)
-	back.Wait()
-	k.checkDead(node)
+	if n%2 == 0 { // it comes back while the others go on
+		var back sync.WaitGroup
+		back.Go(node.start)
+		k.check(n, others)
+		back.Wait()
+		for _, ch := range k.dead {
+			k.gone(node, ch)
+		}
+	} else { // it comes back afterwards, and reads everything before it serves
+		k.check(n, others)
+		node.start()
+		k.goneAtOnce(node)
+	}
+	k.dead = nil
 }
 
-// refresh is false where the node that was asked is gone. Every answer is tokens.
+// refresh is false where the node that was asked is gone. Every answer is tokens, or
+// that there is too much to do.
 func (k *killing) refresh(ch *chain, node *instance) bool {
 	a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
 	if err != nil {
 		return false
+	}
+	if notLater(a) == "" {
+		return true
 	}
 	got, err := a.tokens()
 	if err != nil {
@@ -117,7 +130,7 @@ func (k *killing) check(n int, left []*instance) {
 			// successor, on either node.
 			var next [2]string
 			for n, node := range left {
-				a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
+				a, err := node.insist("/oauth2/token", byRefresh("phone", ch.last(1)))
 				got, bad := a.tokens()
 				if err != nil || bad != nil {
 					k.Errorf("chain %d does not go on: %v, %v", at, err, bad)
@@ -143,7 +156,7 @@ func (k *killing) check(n int, left []*instance) {
 	for _, node := range left {
 		k.gone(node, ch)
 	}
-	k.chains[at] = chainOf(left[0].earn(byPassword("phone")))
+	k.chains[at] = chainOf(left[0].signIn())
 }
 
 // gone wants a node to refuse all of a sign-in.
@@ -157,15 +170,14 @@ func (k *killing) gone(node *instance, ch *chain) {
 
 func (k *killing) invalid(node *instance, refresh string) {
 	k.Helper()
-	a := node.post("/oauth2/token", byRefresh("phone", refresh))
-	if a.status != http.StatusBadRequest || a.body != `{"error":"invalid_grant"}` {
-		k.Errorf("a refresh token that is dead: %d %s", a.status, a.body)
+	a, err := node.insist("/oauth2/token", byRefresh("phone", refresh))
+	if err != nil || a.status != http.StatusBadRequest || a.body != `{"error":"invalid_grant"}` {
+		k.Errorf("a refresh token that is dead: %d %s, %v", a.status, a.body, err)
 	}
 }
 
-// checkDead wants the node that is back to know what was ended without it, at once:
-// it reads everything before it serves.
-func (k *killing) checkDead(node *instance) {
+// goneAtOnce wants a node that is back to know what was ended without it.
+func (k *killing) goneAtOnce(node *instance) {
 	k.Helper()
 	for _, ch := range k.dead {
 		k.invalid(node, ch.last(1))
@@ -175,5 +187,4 @@ func (k *killing) checkDead(node *instance) {
 			}
 		}
 	}
-	k.dead = nil
 }

@@ -38,7 +38,7 @@ func cutOff(t *testing.T) {
 	})
 	refusing, serving := c.nodes[2], c.nodes[3]
 	spread := c.spread(8)
-	lost, kept := c.nodes[2].earn(byPassword("phone")), c.nodes[3].earn(byPassword("phone"))
+	lost, kept := c.nodes[2].signIn(), c.nodes[3].signIn()
 	for _, n := range c.nodes {
 		if !n.open(lost.Access) || !n.open(kept.Access) {
 			t.Fatal("refused before anything happened")
@@ -55,7 +55,7 @@ func cutOff(t *testing.T) {
 	}
 	took := []time.Duration{c.revokeOn(c.nodes[0], lost.Access, c.nodes[:2]...)}
 	for range 20 {
-		took = append(took, c.revokeOn(c.nodes[0], c.nodes[1].earn(byPassword("phone")).Access, c.nodes[:2]...))
+		took = append(took, c.revokeOn(c.nodes[0], c.nodes[1].signIn().Access, c.nodes[:2]...))
 	}
 	report(t, "revocations beside nodes that are cut off, on those that are not", took)
 	for _, n := range []*instance{refusing, serving} {

@@ -29,11 +29,11 @@ func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
 	})
 	lives := c.lives()
 	spread := c.spread(6)
-	gone := c.nodes[0].earn(byPassword("phone"))
+	gone := c.nodes[0].signIn()
 	if a := c.nodes[0].post("/oauth2/revoke", revocation(gone.Access)); a.status != http.StatusOK {
 		t.Fatal(a)
 	}
-	met, unmet := c.nodes[0].earn(byPassword("phone")), c.nodes[0].earn(byPassword("phone"))
+	met, unmet := c.nodes[0].signIn(), c.nodes[0].signIn()
 	for _, n := range c.nodes {
 		eventually(t, "refused", func() bool { return !n.open(gone.Access) })
 		if !n.open(met.Access) {
@@ -157,6 +157,20 @@ func revocation(token string) url.Values {
 	return url.Values{"client_id": {"phone"}, "token": {token}}
 }
 
+// signIn is with a password, when there is time for one.
+func (i *instance) signIn() tokens {
+	i.Helper()
+	a, err := i.insist("/oauth2/token", byPassword("phone"))
+	if err != nil {
+		i.Fatal(err)
+	}
+	got, err := a.tokens()
+	if err != nil {
+		i.Fatal(err)
+	}
+	return got
+}
+
 func (i *instance) tryPassword() (tokens, error) {
 	a, err := i.ask(http.MethodPost, "/oauth2/token", byPassword("phone").Encode())
 	if err != nil {
@@ -196,7 +210,7 @@ func (c *cluster) spread(n int) *spread {
 	c.Helper()
 	s := &spread{cluster: c}
 	for at := range n {
-		s.chains = append(s.chains, chainOf(c.nodes[at%len(c.nodes)].earn(byPassword("phone"))))
+		s.chains = append(s.chains, chainOf(c.nodes[at%len(c.nodes)].signIn()))
 	}
 	return s
 }
@@ -254,10 +268,12 @@ func (s *spread) look() {
 				break
 			}
 		}
-		s.nodes[at%len(s.nodes)].earn(byRefresh("phone", ch.last(1)))
-		spent := s.nodes[(at+1)%len(s.nodes)].post("/oauth2/token", byRefresh("phone", ch.last(3)))
-		if spent.status != http.StatusBadRequest || spent.body != `{"error":"invalid_grant"}` {
-			s.Errorf("chain %d: a spent refresh token: %d %s", at, spent.status, spent.body)
+		if a, err := s.nodes[at%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(1))); err != nil || a.status != http.StatusOK {
+			s.Errorf("chain %d ends with its last token: %d %s, %v", at, a.status, a.body, err)
+		}
+		spent, err := s.nodes[(at+1)%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(3)))
+		if err != nil || spent.status != http.StatusBadRequest || spent.body != `{"error":"invalid_grant"}` {
+			s.Errorf("chain %d: a spent refresh token: %d %s, %v", at, spent.status, spent.body, err)
 		}
 		for _, node := range s.nodes {
 			token := ch.access[len(ch.access)-1]

@@ -20,7 +20,7 @@ const (
 func pause(t *testing.T) {
 	c := clusterOf(t, rules{store: []string{"", "max_staleness 2s", "max_staleness 2m", "max_staleness 2s\n\t\t\twhen_stale serve"}})
 	first, paused := c.nodes[0], c.nodes[1:]
-	lost, unmet, kept := first.earn(byPassword("phone")), first.earn(byPassword("phone")), first.earn(byPassword("phone"))
+	lost, unmet, kept := first.signIn(), first.signIn(), first.signIn()
 	var streams []<-chan struct{}
 	for _, n := range paused {
 		if !n.open(lost.Access) || !n.open(kept.Access) {

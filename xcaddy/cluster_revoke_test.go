@@ -78,7 +78,7 @@ func (c *cluster) revokeMany(rounds int) (took []time.Duration) {
 	c.Helper()
 	for round := range rounds {
 		node := c.nodes[round%len(c.nodes)]
-		token := node.earn(with(byPassword("phone"), "scope", "openid")).Access
+		token := node.signIn().Access
 		for _, n := range c.nodes {
 			if !n.open(token) {
 				c.Fatalf("round %d: refused before it is revoked", round)
