@@ -207,6 +207,7 @@ type passage struct {
 	signIn   string         // of that one
 	watched  bool           // the answer ends with the token, if it is a stream
 	renewed  bool           // the answer sets it anew or takes it away
+	undo     func()         // nil where it does not; else has the next one do so
 
 	// Of a request that another proxy asks about:
 	original *http.Request
@@ -268,9 +269,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		if g.login != nil && g.turn(w, r, run, p, err) {
 			return nil
 		}
-		return g.refuse(w, r, err)
+		return p.settle(w, g.refuse(w, r, err))
 	}
-	return g.handOn(w, r, run, p, pass, next)
+	return p.settle(w, g.handOn(w, r, run, p, pass, next))
 }
 
 // passageOf is what the gates of a route know of a request; the first of them takes

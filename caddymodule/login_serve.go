@@ -111,6 +111,7 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 	if next.Access != s.Access {
 		gateSignIns.WithLabelValues("renewed").Inc()
 		p.privately(w)
+		p.undo = func() { l.Memory.Unclaim(s) }
 	}
 	return next.Access, nil
 }
@@ -124,7 +125,8 @@ func (p *passage) afresh(w http.ResponseWriter, run *running, r *http.Request, n
 	if err != nil || l == nil || l.Away {
 		return ""
 	}
-	next, err := l.Renew(w, fromPeer(r), p.brought, s.Lapsed(), now)
+	s = s.Lapsed()
+	next, err := l.Renew(w, fromPeer(r), p.brought, s, now)
 	if errors.Is(err, login.ErrRefused) {
 		gateSignIns.WithLabelValues("not_renewed").Inc()
 		p.forget(w)
@@ -134,6 +136,7 @@ func (p *passage) afresh(w http.ResponseWriter, run *running, r *http.Request, n
 	}
 	gateSignIns.WithLabelValues("renewed").Inc()
 	p.privately(w)
+	p.undo = func() { l.Memory.Unclaim(s) }
 	return next.Access
 }
 
@@ -149,6 +152,18 @@ func (p *passage) forget(w http.ResponseWriter) {
 func (p *passage) privately(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", notShared)
 	p.renewed = true
+	p.undo = func() {}
+}
+
+// settle takes the cookie back where an error is answered by somebody else, whose
+// page may be for caches: the next request changes it.
+func (p *passage) settle(w http.ResponseWriter, err error) error {
+	if err != nil && p.undo != nil {
+		login.Withdraw(w)
+		p.undo()
+		p.undo = nil
+	}
+	return err
 }
 
 // silent is about a new token that cannot be had now, and says who is to blame.

@@ -200,6 +200,51 @@ http://app.example.com {
 	}
 }
 
+// A page for errors may be one for caches. It changes no cookie, and whatever was
+// earned goes out with the next answer.
+func TestPageOfErrorsChangesNoCookie(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Cache-Control", "public, max-age=3600")
+	})
+	w.load(loginGlobal, `
+http://auth.example.com {
+	token_issuer
+}
+http://app.example.com {
+	handle_errors {
+		reverse_proxy unix/$DIR/backend
+	}
+	token_gate {
+		login
+	}
+	token_gate /admin/* {
+		claim role admin
+	}
+	respond /down 502
+	reverse_proxy unix/$DIR/backend
+}`)
+	w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
+	p := w.visitor()
+	p.signIn("https://app.example.com/", "alice")
+	old := p.cookies("app.example.com")[loginCookie]
+	p.age("app.example.com")
+	lines := []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"}
+	if a := p.do(http.MethodGet, "https://app.example.com/admin/x", "", lines...); a.header["Set-Cookie"] != nil {
+		t.Errorf("the page of errors: %v", a)
+	}
+	a := p.do(http.MethodGet, "https://app.example.com/", "", lines...)
+	if a.status != http.StatusOK || a.header["Set-Cookie"] == nil || a.header.Get("Cache-Control") != "private, no-store" || p.cookies("app.example.com")[loginCookie] == old {
+		t.Errorf("the next answer: %v", a)
+	}
+	// Taken away, too.
+	w.must("", []string{"user", "freeze", "alice"})
+	p.age("app.example.com")
+	if a := p.do(http.MethodGet, "https://app.example.com/", "", lines...); a.header["Set-Cookie"] != nil {
+		t.Errorf("the page of errors when it is over: %v", a)
+	}
+}
+
 // E10: signing out, and everything that was there before it.
 func TestSignedOutIsSignedOutEverywhere(t *testing.T) {
 	w := loginWorld(t)

@@ -161,6 +161,18 @@ func clearSession(w http.ResponseWriter, b *Brought) {
 	}
 }
 
+// Withdraw leaves the browser's session as it is: an answer that was to change it does
+// not.
+func Withdraw(w http.ResponseWriter) {
+	const name = "Set-Cookie"
+	lines := slices.DeleteFunc(w.Header()[name], func(line string) bool { return strings.HasPrefix(line, sessionCookie) })
+	if len(lines) == 0 {
+		w.Header().Del(name)
+		return
+	}
+	w.Header()[name] = lines
+}
+
 func sessionName(chunk int) string {
 	if chunk == 0 {
 		return sessionCookie

@@ -129,6 +129,16 @@ func (m *Memory) take(e *earning) (Tokens, error) {
 	return e.tokens, e.err
 }
 
+// Unclaim is for a renewal that did not get to the browser: the next request of the
+// session is given it.
+func (m *Memory) Unclaim(s Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.by[sha256.Sum256([]byte(s.renewal()))]; e != nil {
+		e.given = time.Time{}
+	}
+}
+
 var errEnded = errors.New("who asked the issuer has gone")
 
 func (m *Memory) sweep(now time.Time) {

@@ -32,7 +32,7 @@ func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Sess
 	if good {
 		pause = pauseAfterFailure
 	}
-	e, mine := l.Memory.join(s.flow, "refresh "+s.refresh+s.Access, pause)
+	e, mine := l.Memory.join(s.flow, s.renewal(), pause)
 	if mine {
 		l.refresh(r, e, s.refresh, good && l.Away)
 	}
@@ -55,6 +55,9 @@ func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Sess
 	}
 	return next, nil
 }
+
+// renewal names what a session shows to be renewed.
+func (s Session) renewal() string { return "refresh " + s.refresh + s.Access }
 
 // refresh asks the issuer, beside the request or within it.
 func (l *Login) refresh(r *http.Request, e *earning, token string, beside bool) {
