@@ -100,3 +100,17 @@ func resident(b *testing.B) float64 {
 	}
 	return float64(pages*os.Getpagesize()) / (1 << 20)
 }
+
+// Of thirty applications that are elsewhere twenty are told, and how many more there
+// are.
+func TestLogIsNotFilledWithApplicationsElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.load(manyClients(30), "http://127.0.0.1 {\n\ttoken_issuer\n}")
+	log := w.logged()
+	if n := strings.Count(log, "no site of this Caddy answers for app"); n != 20 {
+		t.Errorf("%d are told", n)
+	}
+	if !strings.Contains(log, "of 10 further redirect_uris no site of this Caddy answers for the host") {
+		t.Error("the rest is not told of")
+	}
+}

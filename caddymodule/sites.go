@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -193,13 +194,26 @@ func (a *App) warnOfNoSite() {
 	a.logger.Warn("no site serves the issuer; add the directive token_issuer to one", zap.String("issuer", a.resolved.Issuer), zapAt(a.At))
 }
 
+// warnedOf is how many addresses are told: of ten thousand applications elsewhere the
+// log would hold nothing else.
+const warnedOf = 20
+
 // warnOfRedirects tells addresses of applications that are not here. They may be
 // elsewhere, or a slip.
 func (a *App) warnOfRedirects(s *sites) {
+	elsewhere := 0
+	defer func() {
+		if elsewhere > warnedOf {
+			a.logger.Warn("of "+strconv.Itoa(elsewhere-warnedOf)+" further redirect_uris no site of this Caddy answers for the host", zapAt(a.At))
+		}
+	}()
 	for n, c := range a.resolved.Clients {
 		for _, address := range c.RedirectURIs {
 			u, err := url.Parse(address)
 			if err != nil || u.Scheme != "https" || isLoopback(u.Hostname()) || s.serves(strings.ToLower(u.Hostname())) {
+				continue
+			}
+			if elsewhere++; elsewhere > warnedOf {
 				continue
 			}
 			a.logger.Warn("client "+c.ID+": redirect_uris "+address+": no site of this Caddy answers for "+u.Hostname()+s.near(u.Hostname())+

@@ -106,7 +106,7 @@ func BenchmarkTenThousandClients(b *testing.B) {
 	b.Run("token", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			ask(b, i, "grant_type=client_credentials&scope=orders:read&client_id=client9998&client_secret="+secret)
+			ask(b, i, "grant_type=client_credentials&scope=orders:read&client_id=client9999&client_secret="+secret)
 		}
 	})
 }
