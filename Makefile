@@ -58,10 +58,13 @@ bench: build build-openssl
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./tokenissuer/... ./caddymodule/gate/...
 	bench/run
 
-# Three nodes on one PostgreSQL, beside one account and beside a million of them.
+# Three nodes on one PostgreSQL, beside one account and beside a million of them; what
+# eighty nodes cost that follow its changes; what ends, and is swept, beside a million.
 bench-cluster: build
 	scripts/need pg_ctlcluster:postgresql
 	bench/run cluster
+	go test -run '^$$' -bench Followers -benchtime 3x -timeout 30m ./tokenissuer/store/feed
+	ACCOUNTS=1000000 go test -run '^$$' -bench Million -benchtime 1x -timeout 60m ./tokenissuer/store/postgres
 
 clean:
 	rm -rf gatehouse gatehouse-openssl .run .cache

@@ -1,16 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 // cluster measures nodes that share a PostgreSQL database: what a token costs them
-// and the database, how a proxied request fares beside that, and how long a
-// revocation takes to the last node. On one machine more nodes are not more room:
+// and the database, and how a proxied request fares alone and beside that. On one machine more nodes are not more room:
 // what can be read here are the costs, and whether they stay what they are.
 func cluster(o options) error {
 	db, err := startDatabase()
@@ -32,58 +33,122 @@ func cluster(o options) error {
 		}
 		nodes = append(nodes, s)
 	}
-	fmt.Printf("\n| accounts | nodes | refreshes/s | p99 ms | CPU us of the nodes | of PostgreSQL | one node's part |\n|--:|--:|--:|--:|--:|--:|--:|\n")
+	goFirst()
+	fmt.Printf("\n%d rounds of %s, %d connections, %d proxied requests/s; medians (and the least and most of the rounds)\n\n", o.rounds, o.duration, o.connections, o.rate)
+	fmt.Println("| accounts | nodes | client_credentials/s | CPU us of the nodes | refreshes/s | p99 ms | CPU us of the nodes | of PostgreSQL | gate p50 ms | p99 ms | p50 beside refreshes | p99 beside refreshes |")
+	fmt.Println("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, accounts := range []int{0, o.accounts} {
 		if accounts > 0 {
 			if err := populate(db, accounts); err != nil {
 				return err
 			}
 		}
-		for n := range nodes {
-			rows, err := clusterRounds(nodes[:n+1], db, o)
-			if err != nil {
-				return err
-			}
-			fmt.Printf("| %d | %d | %s |\n", accounts+1, n+1, rows)
+		rows, err := clusterRounds(nodes, db, o)
+		if err != nil {
+			return err
+		}
+		for n, row := range rows {
+			fmt.Printf("| %d | %d | %s |\n", accounts+1, n+1, row)
 		}
 	}
 	return nil
 }
 
-// clusterRounds is the median of the rounds.
-func clusterRounds(nodes []*server, db *database, o options) (string, error) {
-	var rates, p99s, own, theirs, parts []float64
+// cell is one round with some of the nodes.
+type cell struct {
+	machines, people   result // tokens of client_credentials, and refreshes
+	database           time.Duration
+	gate, besidePeople result
+}
+
+// clusterRounds measures with one, two and all nodes in every round, in an order that
+// turns: what disturbs the machine then disturbs them alike.
+func clusterRounds(nodes []*server, db *database, o options) ([]string, error) {
+	cells := make([][]cell, len(nodes))
 	for round := range o.rounds + 1 {
-		of := o
-		of.connections = max(1, o.connections/len(nodes))
-		results, failed := make([]result, len(nodes)), make([]error, len(nodes))
-		before := db.cpu()
-		var all sync.WaitGroup
-		for n, s := range nodes {
-			all.Go(func() { results[n], failed[n] = askAll(s, of) })
-		}
-		all.Wait()
-		after := db.cpu()
-		var sum result
-		for n, r := range results {
-			if failed[n] != nil {
-				return "", failed[n]
+		for i := range nodes {
+			n := (i + round) % len(nodes)
+			c, err := clusterCell(nodes[:n+1], db, o)
+			if err != nil {
+				return nil, err
 			}
-			sum.requests, sum.cpu, sum.took, sum.p99 = sum.requests+r.requests, sum.cpu+r.cpu, max(sum.took, r.took), max(sum.p99, r.p99)
+			if round > 0 { // the first round warms up
+				cells[n] = append(cells[n], c)
+			}
 		}
-		if round == 0 {
-			continue
+		fmt.Fprintf(os.Stderr, "cluster: round %d of %d\n", round, o.rounds)
+	}
+	var rows []string
+	for _, c := range cells {
+		rows = append(rows, clusterRow(c))
+	}
+	return rows, nil
+}
+
+func clusterCell(nodes []*server, db *database, o options) (c cell, err error) {
+	o.connections, o.rate = max(1, o.connections/len(nodes)), max(1, o.rate/len(nodes))
+	machines := func(s *server) (result, error) {
+		of := *s
+		of.grant, of.person = nil, nil
+		return askAll(&of, o)
+	}
+	people := func(s *server) (result, error) { return askAll(s, o) }
+	gate := func(s *server) (result, error) { return steady(s, o) }
+	if c.machines, err = onAll(nodes, machines); err != nil {
+		return c, err
+	}
+	before := db.cpu()
+	if c.people, err = onAll(nodes, people); err != nil {
+		return c, err
+	}
+	c.database = db.cpu() - before
+	if c.gate, err = onAll(nodes, gate); err != nil {
+		return c, err
+	}
+	refreshed := make(chan error, 1)
+	go func() {
+		_, err := onAll(nodes, people)
+		refreshed <- err
+	}()
+	c.besidePeople, err = onAll(nodes, gate)
+	return c, errors.Join(err, <-refreshed)
+}
+
+// onAll loads all nodes at once. The percentiles are those of the slowest node.
+func onAll(nodes []*server, load func(*server) (result, error)) (sum result, err error) {
+	results, failed := make([]result, len(nodes)), make([]error, len(nodes))
+	var all sync.WaitGroup
+	for n, s := range nodes {
+		all.Go(func() { results[n], failed[n] = load(s) })
+	}
+	all.Wait()
+	for _, r := range results {
+		sum.requests, sum.cpu, sum.took = sum.requests+r.requests, sum.cpu+r.cpu, max(sum.took, r.took)
+		sum.p50, sum.p99 = max(sum.p50, r.p50), max(sum.p99, r.p99)
+	}
+	return sum, errors.Join(failed...)
+}
+
+func clusterRow(cells []cell) string {
+	of := func(format string, value func(cell) float64) string {
+		var values []float64
+		for _, c := range cells {
+			values = append(values, value(c))
 		}
-		rates, p99s = append(rates, sum.rate()), append(p99s, milliseconds(sum.p99))
-		own = append(own, sum.each())
-		theirs = append(theirs, float64((after-before).Microseconds())/float64(max(1, sum.requests)))
-		parts = append(parts, sum.rate()/float64(len(nodes)))
+		return fmt.Sprintf("**"+format+"** ("+format+"-"+format+")", median(values), slices.Min(values), slices.Max(values))
 	}
-	for _, v := range [][]float64{rates, p99s, own, theirs, parts} {
-		slices.Sort(v)
-	}
-	return fmt.Sprintf("**%.0f** | %.1f | **%.0f** (%.0f-%.0f) | **%.0f** (%.0f-%.0f) | %.0f", median(rates), median(p99s), median(own), own[0], own[len(own)-1],
-		median(theirs), theirs[0], theirs[len(theirs)-1], median(parts)), nil
+	return strings.Join([]string{
+		of("%.0f", func(c cell) float64 { return c.machines.rate() }),
+		of("%.0f", func(c cell) float64 { return c.machines.each() }),
+		of("%.0f", func(c cell) float64 { return c.people.rate() }),
+		of("%.1f", func(c cell) float64 { return milliseconds(c.people.p99) }),
+		of("%.0f", func(c cell) float64 { return c.people.each() }),
+		of("%.0f", func(c cell) float64 { return float64(c.database.Microseconds()) / float64(max(1, c.people.requests)) }),
+		of("%.2f", func(c cell) float64 { return milliseconds(c.gate.p50) }),
+		of("%.2f", func(c cell) float64 { return milliseconds(c.gate.p99) }),
+		of("%.2f", func(c cell) float64 { return milliseconds(c.besidePeople.p50) }),
+		of("%.2f", func(c cell) float64 { return milliseconds(c.besidePeople.p99) }),
+	}, " | ")
 }
 
 // populate gives the database as many people as it is to have, each with a sign-in

@@ -18,7 +18,7 @@ const (
 	// restMost is how soon a look may follow another that a notification asked for: where
 	// somebody revokes all the time, a thousand nodes would ask the database a thousand
 	// times for each.
-	restMost = 50 * time.Millisecond
+	restMost = 100 * time.Millisecond
 
 	// listenAgain is how long to wait after the listener's connection ended.
 	listenAgain = time.Second

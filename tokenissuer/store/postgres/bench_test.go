@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
@@ -28,7 +29,8 @@ func BenchmarkRotation(b *testing.B) {
 func rotations(b *testing.B, clients int) {
 	ctx, cancel := context.WithCancel(context.Background()) // as a request's context is
 	defer cancel()
-	st, err := opener(b, postgrestest.URL(b))(ctx)
+	text := postgrestest.URL(b)
+	st, err := opener(b, text)(ctx)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -61,6 +63,7 @@ func rotations(b *testing.B, clients int) {
 			store.PutToken{Token: store.Token{ID: id("token", i), Family: id("family", f), Expires: now.Add(5*time.Minute + time.Duration(i)*time.Millisecond)}})
 	}
 	b.ReportAllocs()
+	written := walBytes(b, text)
 	b.ResetTimer()
 	before := cpu()
 	var wg sync.WaitGroup
@@ -76,6 +79,22 @@ func rotations(b *testing.B, clients int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-us/op")
+	b.ReportMetric(float64(walBytes(b, text)-written)/float64(b.N), "wal-B/op")
+}
+
+// walBytes is how much the server has written to its log, which is what its disk and its
+// standbys get.
+func walBytes(b *testing.B, text string) (n int64) {
+	b.Helper()
+	conn, err := pgx.Connect(b.Context(), text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(b.Context(), `SELECT CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS BIGINT)`).Scan(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // BenchmarkFamilyOf is the look-up behind introspection and userinfo.
