@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,15 +68,39 @@ func (i *instance) atGate(token string) seen {
 	return s
 }
 
-// statuses counts what was answered to requests that lay within a time.
-func statuses(all []seen, from, to time.Time) map[int]int {
+// statuses counts what was answered.
+func statuses(all []seen) map[int]int {
 	counts := map[int]int{}
 	for _, s := range all {
-		if s.began.After(from) && s.ended.Before(to) {
-			counts[s.status]++
-		}
+		counts[s.status]++
 	}
 	return counts
+}
+
+// within is those of requests that lay within a time.
+func within(all []seen, from, to time.Time) (inside []seen) {
+	for _, s := range all {
+		if s.began.After(from) && s.ended.Before(to) {
+			inside = append(inside, s)
+		}
+	}
+	return inside
+}
+
+// only wants these statuses and no others, and shows the first that is another.
+func only(t *testing.T, what string, all []seen, statuses ...int) {
+	t.Helper()
+	first, others := seen{}, 0
+	for _, s := range all {
+		if !slices.Contains(statuses, s.status) || s.status == http.StatusServiceUnavailable && s.wait != "5" {
+			if others++; others == 1 {
+				first = s
+			}
+		}
+	}
+	if others > 0 {
+		t.Errorf("%s answered %d requests of %d other than %v: first %d with Retry-After %q", what, others, len(all), statuses, first.status, first.wait)
+	}
 }
 
 // signal is sent to the running program.

@@ -43,7 +43,6 @@ func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
 	work := spread.begin()
 	eventually(t, "refreshes are under way", func() bool { return spread.answered.Load() > 30 })
 
-	going := time.Now()
 	end(c.db)
 	away := time.Now()
 	// The second token of each is one that the gates have not seen yet.
@@ -67,29 +66,21 @@ func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
 	eventually(t, "refreshes resume", func() bool { return spread.answered.Load() > before+30 })
 	work()
 
-	var first, second, dead []seen
-	for at, n := range c.nodes {
-		first, second, dead = watches[2*at](), watches[2*at+1](), revoked[at]()
-		n.Logf("node %d: a token it knew %v, one it had not seen %v, a revoked one %v", at,
-			statuses(first, going, coming), statuses(second, going, coming), statuses(dead, going, coming))
-		for _, s := range append(first, second...) {
-			past := s.began.After(away.Add(awayBound)) && s.ended.Before(coming)
-			switch {
-			case s.status == http.StatusServiceUnavailable && s.wait != "5":
-				t.Errorf("node %d answers 503 with Retry-After %q", at, s.wait)
-			case past && at == 0 && s.status != http.StatusServiceUnavailable:
-				t.Errorf("node 0, which refuses beyond its bound, answered %d after %s", s.status, s.began.Sub(away))
-			case s.began.After(away) && s.ended.Before(coming) && at > 0 && s.status != http.StatusOK:
-				t.Errorf("node %d, which goes on, answered %d after %s", at, s.status, s.began.Sub(away))
-			}
-		}
-		if statuses(append(first, second...), going, coming)[http.StatusOK] == 0 {
+	for at := range c.nodes {
+		good := append(watches[2*at](), watches[2*at+1]()...)
+		dead := revoked[at]()
+		without := within(good, away, coming)
+		t.Logf("node %d without a database: good tokens %v, a revoked one %v", at, statuses(without), statuses(within(dead, away, coming)))
+		if statuses(without)[http.StatusOK] == 0 {
 			t.Errorf("node %d let nothing through from the start", at)
 		}
-		for _, s := range dead {
-			if s.status != http.StatusUnauthorized && (at > 0 || s.status != http.StatusServiceUnavailable) {
-				t.Errorf("node %d answered %d to a revoked token", at, s.status)
-			}
+		if at == 0 {
+			only(t, "a node that refuses beyond its bound", within(good, away.Add(awayBound), coming), http.StatusServiceUnavailable)
+			only(t, "a node that refuses beyond its bound", good, http.StatusOK, http.StatusServiceUnavailable)
+			only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized, http.StatusServiceUnavailable)
+		} else {
+			only(t, "a node that goes on", good, http.StatusOK)
+			only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized)
 		}
 	}
 	c.sameLives(lives)
@@ -122,7 +113,6 @@ func (c *cluster) answersWithoutDatabase(met, unmet tokens) {
 			all.Go(func() { n.later(what, http.MethodPost, "/oauth2/token", form.Encode()) })
 		}
 		all.Go(func() { n.later("a revocation", http.MethodPost, "/oauth2/revoke", revocation(met.Access).Encode()) })
-		all.Go(func() { n.later("health", http.MethodGet, "/health", "") })
 		all.Go(func() {
 			if a, err := n.ask(http.MethodGet, "/oauth2/jwks", ""); err != nil || a.status != http.StatusOK {
 				n.Errorf("the keys: %d, %v", a.status, err)
@@ -130,6 +120,23 @@ func (c *cluster) answersWithoutDatabase(met, unmet tokens) {
 		})
 	}
 	all.Wait()
+	c.unhealthy(c.nodes...)
+}
+
+// unhealthy wants nodes to tell a load balancer that they cannot reach the database,
+// once that was so for a little.
+func (c *cluster) unhealthy(nodes ...*instance) {
+	c.Helper()
+	for _, n := range nodes {
+		var a answer
+		eventually(c.T, "a node without a database says so", func() bool {
+			a = n.must(http.MethodGet, "/health", "")
+			return a.status == http.StatusServiceUnavailable
+		})
+		if problem := notLater(a); problem != "" {
+			c.Errorf("health: %s", problem)
+		}
+	}
 }
 
 // later wants 503 in the words of the protocol, with when to come again.
