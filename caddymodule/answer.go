@@ -176,6 +176,9 @@ func undotted(u *url.URL) (*url.URL, error) {
 
 // checkAnswer joins gates that answer, and refuses one that would never be asked.
 func (g *Gate) checkAnswer() error {
+	if name := readsPeer(g.MatcherSetsRaw); g.Answer != "" && name != "" {
+		return placed("token_gate: answer: the matcher reads "+name+", which tells of the proxy that asks, whoever the caller is: match by client_ip, and have the proxy say who that is in X-Forwarded-For", g.At)
+	}
 	if g.Answer == answerHeaders {
 		if name := readsQuestion(g.MatcherSetsRaw); name != "" {
 			return placed("token_gate: answer: the matcher reads "+name+", which tells of the request by which the proxy asks and not of the one that it asks about: match that one's path, host, method or headers", g.At)

@@ -90,3 +90,50 @@ func readsOther(name string, value any) string {
 	}
 	return ""
 }
+
+// readsPeer finds what matchers read of the connection that a question comes by, "" where
+// they read nothing of it: it is the proxy's, whoever the caller is.
+func readsPeer(sets caddyhttp.RawMatcherSets) string {
+	for _, set := range sets {
+		for name, raw := range set {
+			var value any
+			if json.Unmarshal(raw, &value) != nil {
+				continue // it is no matcher, and Caddy has said so
+			}
+			if found := ofPeer(map[string]any{name: value}); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	peersPlaceholder = regexp.MustCompile(`\{http\.request\.(remote|local|tls\.client)\b[\w.-]*\}`)
+	peersCEL         = regexp.MustCompile(`\bremote_ip\(`)
+)
+
+func ofPeer(value any) string {
+	switch v := value.(type) {
+	case string:
+		return peersPlaceholder.FindString(v)
+	case []any:
+		for _, inner := range v {
+			if found := ofPeer(inner); found != "" {
+				return found
+			}
+		}
+	case map[string]any:
+		for name, inner := range v {
+			found := orElse(ofPeer(name), ofPeer(inner))
+			text, isText := inner.(string)
+			switch isRule := name == "expr" || name == "expression"; {
+			case found != "":
+				return found
+			case name == "remote_ip", isRule && isText && peersCEL.MatchString(text):
+				return "remote_ip"
+			}
+		}
+	}
+	return ""
+}

@@ -143,3 +143,33 @@ func TestMatchersThatReadTheQuestionAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The proxy that asks is most often in the network that an exception is for.
+func TestMatchersThatReadTheProxysAddressAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for matcher, name := range map[string]string{
+		`remote_ip 10.0.0.0/8`:                            "remote_ip",
+		`not remote_ip 10.0.0.0/8`:                        "remote_ip",
+		`expression remote_ip('10.0.0.0/8')`:              "remote_ip",
+		`expression {remote_host} == "10.0.0.1"`:          "{http.request.remote.host}",
+		`vars {remote_host} 10.0.0.1`:                     "{http.request.remote.host}",
+		`expression {tls_client_subject} == "CN=someone"`: "{http.request.tls.client.subject}",
+		`not client_ip 10.0.0.0/8`:                        "",
+		`expression client_ip('10.0.0.0/8')`:              "",
+		`header X-Remote remote_ip`:                       "",
+	} {
+		for _, word := range []string{"answer\n", "answer request\n", ""} {
+			var config caddy.Config
+			site := strings.Replace(gateWith("", matcher), "answer\n", word, 1)
+			site = strings.Replace(site, "token_issuer\n", "", 1)
+			if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
+				t.Fatal(err)
+			}
+			err := caddy.Validate(&config)
+			want := fmt.Sprintf("token_gate: answer: the matcher reads %s, which tells of the proxy that asks", name)
+			if refused := name != "" && word != ""; refused != (err != nil) || refused && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "at Caddyfile:")) {
+				t.Errorf("%s with %s: %v", matcher, strings.TrimSpace(word), err)
+			}
+		}
+	}
+}
