@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -56,5 +57,39 @@ func TestCookieThatIsOverKeepsNobodyFromAPublicPage(t *testing.T) {
 				t.Errorf("where a token is asked for: %v", a)
 			}
 		})
+	}
+}
+
+// TestSignInThatOpensNothingIsNoSignIn: where nobody needs a token, one for somebody else
+// lets people pass as nobody; that their sign-in was in vain is told all the same.
+func TestSignInThatOpensNothingIsNoSignIn(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	fits := strings.NewReplacer("embedded off", "embedded off\n\t\toptional", "\treverse_proxy", "\tmetrics /metrics\n\treverse_proxy").Replace(n.sites())
+	forOthers := strings.Replace(fits, "audience site", "audience others", 1)
+	w.load("", forOthers)
+	const counted = `gatehouse_gate_requests_total{outcome="anonymous",reason="wrong_audience"}`
+	before := w.metrics()[counted]
+	p := n.goesAbroad(w.visitor())
+	a, way := p.signIn("https://app.example.com/.gatehouse/login?return=/x", "alice")
+	if a.status != http.StatusForbidden || p.cookies("app.example.com")[loginCookie] != "" || !strings.Contains(w.logged(), "token_opens_nothing_here") {
+		t.Errorf("by %q: %v", way, a)
+	}
+	w.load("", fits)
+	if a, way := p.follow("https://app.example.com/.gatehouse/login?return=/x"); a.status != http.StatusOK || a.seen(t).Get("X-Auth-Subject") == "" {
+		t.Fatalf("by %q: %v", way, a)
+	}
+	w.load("", forOthers)
+	if a := p.visit("https://app.example.com/x"); a.status != http.StatusOK || a.seen(t)["X-Auth-Subject"] != nil {
+		t.Errorf("with a cookie for others: %v", a)
+	}
+	if w.metrics()[counted] == before {
+		t.Error("nobody counts it")
+	}
+	x := w.explains(question{Method: http.MethodGet, URL: "https://app.example.com/x", Cookie: p.header("app.example.com")})
+	if says := x.Gates[0].Rules[0].Says; x.Decision != "passed" || !strings.Contains(says, "opens nothing here (wrong_audience") {
+		t.Errorf("%+v", x)
 	}
 }

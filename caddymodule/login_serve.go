@@ -306,7 +306,10 @@ func (a *App) judgeFor(l *login.Login, now func() time.Time) func(*http.Request,
 				continue
 			}
 		}
-		_, err = a.gates[n].gate.CheckCookie(&probe, access, nil, now())
+		pass, err := a.gates[n].gate.CheckCookie(&probe, access, nil, now())
+		if pass != nil && pass.Lapsed != nil {
+			return false // nobody needs a token there, and this one is none
+		}
 		refusal, refused := errors.AsType[*gate.Refusal](err)
 		return !refused || refusal.Status != http.StatusUnauthorized
 	}

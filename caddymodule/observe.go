@@ -101,6 +101,9 @@ func (g *Gate) passed(r *http.Request, pass *gate.Pass) {
 	case pass.Excepted:
 		gateExcepted.Inc()
 		return
+	case pass.Lapsed != nil:
+		gateRequests.WithLabelValues("anonymous", string(pass.Lapsed.Reason)).Inc()
+		return
 	case pass.Claims == nil:
 		gateAnonymous.Inc()
 		return

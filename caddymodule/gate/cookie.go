@@ -33,7 +33,7 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 		return excepted, nil
 	case cause == nil:
 		pass, err := g.admit(r, raw, now, nil)
-		if refusal, ok := errors.AsType[*Refusal](err); ok && g.optional && isOver(err) {
+		if refusal, ok := errors.AsType[*Refusal](err); ok && g.optional && isNone(refusal) {
 			return &Pass{Lapsed: refusal}, nil // a browser sends its cookies without meaning anything by it
 		}
 		return pass, err
@@ -43,11 +43,10 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 	return g.refuse(nil, cause, nil)
 }
 
-// isOver reports whether a token opens nothing any more, wherever it is shown. One
-// whose person has to sign in again is not over.
-func isOver(err error) bool {
-	refusal, ok := errors.AsType[*Refusal](err)
-	return ok && refusal.Status == http.StatusUnauthorized && refusal.Reason != StaleSignIn
+// isNone reports whether a token of a cookie counts as none where none is needed: it has
+// ended, or was never one for here. One whose person has to sign in again is good.
+func isNone(refusal *Refusal) bool {
+	return refusal.Status == http.StatusUnauthorized && refusal.Reason != StaleSignIn
 }
 
 // IsRevoked reports whether a judgement is about a token that was taken back before
