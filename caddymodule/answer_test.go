@@ -229,6 +229,22 @@ func TestNothingButAYesIsAnsweredLikeOne(t *testing.T) {
 	}
 }
 
+// A gate anywhere in the configuration has its identity headers taken out of every
+// request, before anything reads what a proxy or a browser has said in them.
+func TestNoIdentityHeaderIsOneThatIsRead(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"X-Original-URL", "X-Original-Method", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Method", "Forwarded", "Origin", "Accept", "Sec-Fetch-Site", "Sec-Fetch-Mode"} {
+		var config caddy.Config
+		site := strings.Replace(answering, "X-User-Id {claim.sub}", name+" {claim.sub}", 1)
+		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), "cannot be an identity header: it has a meaning of its own") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Metadata is for everybody, where the request for it is no question.
 func TestMetadataOfAResourceBehindAProxy(t *testing.T) {
 	w := newWorld(t)

@@ -247,7 +247,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		run.release()
 		return nil
 	}
-	p := passageOf(r, run)
+	p := g.passageOf(r, run)
 	switch {
 	case g.Answer != "":
 		defer run.release()
@@ -276,7 +276,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 
 // passageOf is what the gates of a route know of a request; the first of them takes
 // out what could pass for our word, before anything can answer, a matcher included.
-func passageOf(r *http.Request, run *running) *passage {
+func (g *Gate) passageOf(r *http.Request, run *running) *passage {
 	if p, ok := caddyhttp.GetVar(r.Context(), passageVar).(*passage); ok {
 		return p
 	}
@@ -284,10 +284,19 @@ func passageOf(r *http.Request, run *running) *passage {
 	if run.keys != nil {
 		p.read(r)
 	}
-	run.strip.Strip(r)
+	g.strip(r, run)
 	caddyhttp.SetVar(r.Context(), passageVar, p)
 	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)
 	return p
+}
+
+// strip strips a request. What a question is about stays in it.
+func (g *Gate) strip(r *http.Request, run *running) {
+	about := r.Header["X-Original-Url"]
+	run.strip.Strip(r)
+	if g.Answer != "" && about != nil {
+		r.Header["X-Original-Url"] = about
+	}
 }
 
 // selects reports whether a request is to be judged.

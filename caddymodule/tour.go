@@ -208,7 +208,7 @@ func (t *tour) gate(g *Gate) bool {
 		t.end, t.at, t.told = "token_gate", g.At, true
 		return true
 	}
-	t.begin(run)
+	t.begin(g, run)
 	if g.login != nil && isOurs(t.r) {
 		t.end, t.at, t.signs = "token_gate", g.At, true
 		return true

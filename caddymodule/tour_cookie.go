@@ -26,7 +26,7 @@ func (q question) browse(r *http.Request) {
 }
 
 // begin is what the first gate on the way does, whichever it is.
-func (t *tour) begin(run *running) {
+func (t *tour) begin(g *Gate, run *running) {
 	if t.passage != nil {
 		return
 	}
@@ -34,7 +34,7 @@ func (t *tour) begin(run *running) {
 	if run.keys != nil {
 		t.passage.read(t.r)
 	}
-	run.strip.Strip(t.r)
+	g.strip(t.r, run)
 	t.repl.Map(t.passage.placeholder)
 	caddyhttp.SetVar(t.r.Context(), passageVar, t.passage)
 }

@@ -132,11 +132,15 @@ func TestTokensAndPathsComeFromOnePlace(t *testing.T) {
 		{"B12 in another header", "/", []string{"X-Access-Token: " + good, "Proxy-Authorization: Bearer " + good, "X-Forwarded-Access-Token: " + good}, 401, ""},
 		{"B13 another in the query", "/?access_token=" + bad, []string{bearer(good)}, 200, ""}, // no method of ours, so it is the backend's business
 		{"B14 X-Forwarded-Uri", "/admin", []string{"X-Forwarded-Uri: /public/x", "X-Original-URL: /public/x", "X-Rewrite-URL: /public/x"}, 401, ""},
+		{"B14 a way out of an exception", "/public/x", []string{"X-Original-URL: /admin", "X-Rewrite-URL: /admin"}, 200, ""},
 		{"B14 a method", "/admin", []string{"X-Forwarded-Method: OPTIONS", "X-HTTP-Method-Override: OPTIONS"}, 401, ""},
 		{"B17 kube-probe", "/admin", []string{"User-Agent: kube-probe/1.30"}, 401, ""},
 		{"B17 GoogleHC", "/healthz/x", []string{"User-Agent: GoogleHC/1.0"}, 401, ""},
 	} {
 		status, header, saw := b.get(c.target, c.lines...)
+		if saw != nil && (saw.Header["X-Original-Url"] != nil || saw.Header["X-Rewrite-Url"] != nil) {
+			t.Errorf("%s: the backend is told of another address: %v", c.name, saw.Header)
+		}
 		challenge := header.Get("WWW-Authenticate")
 		if status != c.status || (saw != nil) != (c.status == 200) || strings.Contains(challenge, "error=") != (c.code != "") ||
 			!strings.Contains(challenge, c.code) || (challenge == "") != (c.status == 200) {

@@ -73,7 +73,9 @@ func compileHeaders(headers []Header) (*headerSet, error) {
 var reserved = []string{
 	"Authorization", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host",
 	"Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	"Accept", "Forwarded", "Origin", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Uri",
+	"X-Original-Method", "X-Original-Url", "X-Rewrite-Url",
 }
 
 func checkHeaderName(name string) error {

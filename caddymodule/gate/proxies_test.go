@@ -45,7 +45,7 @@ func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
 		}
 		takesAllSpellings(t, taken, h.Name)
 	}
-	for _, name := range familiar {
+	for _, name := range slices.Concat(familiar, elsewhere) {
 		if !strings.Contains(nginx, "proxy_set_header "+name+" \"\";\n") {
 			t.Errorf("nginx: %s stays", name)
 		}

@@ -17,6 +17,10 @@ var familiar = []string{
 	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username", "X-Auth-Request-Access-Token",
 }
 
+// elsewhere are headers that name another address than the request has; some backends
+// serve that one, and what was judged is this one.
+var elsewhere = []string{"X-Original-URL", "X-Rewrite-URL"}
+
 // cookiePrefix is of every cookie that the portal sets.
 const cookiePrefix = "__Host-gatehouse"
 
@@ -31,7 +35,7 @@ func newStripper(names []string) (s stripper) {
 	for _, h := range DefaultHeaders {
 		all = append(all, h.Name)
 	}
-	for _, name := range append(all, familiar...) {
+	for _, name := range slices.Concat(all, familiar, elsewhere) {
 		if folded := fold(name); !slices.Contains(s[len(name)], folded) {
 			s[len(name)] = append(s[len(name)], folded)
 		}
@@ -93,7 +97,7 @@ func sameFolded(name, folded string) bool {
 }
 
 // Strip takes out of a request what could pass for our word: identity headers
-// in every spelling, announced or not in trailers, their names in Connection
+// in every spelling, other addresses than its own, announced or not in trailers, their names in Connection
 // (which would make the proxy delete what we set), our cookies, and the wish for
 // another protocol. It comes before anything that can answer.
 func (g *Gate) Strip(r *http.Request) {

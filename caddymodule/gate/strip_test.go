@@ -25,6 +25,7 @@ func TestStripTakesEverySpellingOfAnIdentityHeader(t *testing.T) {
 		"X-Staff-Id", "x-staff-id",
 		"X_User_Email", "X-User_Email", "X.User.Email", "x_staff.ID", // B04: as CGI and WSGI backends read them
 		"X!User~Email", "x|staff^id", "X`User#Email", "X+Auth*Subject", "X$Auth&Subject", "X%Auth'Subject", // lighttpd: all that is no letter or digit
+		"X-Original-URL", "x_rewrite_url", "X-Rewrite-Url", // B14: another address than the one that was judged
 		"X-User", "X-Forwarded-User", "Remote-User", "REMOTE_USER", "X-Auth-Request-User", // B01: believed by habit
 		"X-Auth-Subject", "X-Auth-Client", "X-Auth-Scope", "X-Auth-Issuer", "x_auth_subject", // ours by default
 	} {
