@@ -93,7 +93,8 @@ type signIn struct {
 	scopes  []string
 	foreign string   // the issuer's identifier, "" for the embedded one
 	missing []string // claims that the expression asks for and its tokens do not say
-	asked   *remote.Registered
+	asked   remote.RegisteredConfig
+	roots   string // names those of asked
 }
 
 // buildLogins makes the logins of the gates, one for each client.
@@ -112,7 +113,10 @@ func (a *App) buildLogins(run *running) (err error) {
 		if g.signIn.client == "" {
 			continue
 		}
-		l := a.loginOf(run, g.signIn)
+		l, err := a.loginOf(run, g.signIn)
+		if err != nil {
+			return err
+		}
 		// All of them at once: who was let in by one gate need not come back for the next.
 		for _, s := range g.signIn.scopes {
 			if !slices.Contains(l.Scopes, s) {
@@ -125,23 +129,27 @@ func (a *App) buildLogins(run *running) (err error) {
 }
 
 // loginOf is the login of a client, made for the first gate that has it.
-func (a *App) loginOf(run *running, s signIn) *login.Login {
+func (a *App) loginOf(run *running, s signIn) (*login.Login, error) {
 	issuer := s.foreign
 	if issuer == "" {
 		issuer = run.issuer.Identifier()
 	}
 	key := issuer + " " + s.client
 	if l := run.logins[key]; l != nil {
-		return l
+		return l, nil
 	}
 	l := &login.Login{Key: key, Client: s.client, Keys: run.keys, Memory: run.earned}
 	if l.Judge = a.judgeFor(l, run.now); s.foreign != "" {
-		l.Issuer, l.Away = outside{s.asked, s.foreign, s.client, run.now}, true
+		asked, err := a.remotes.registered(s)
+		if err != nil {
+			return nil, err
+		}
+		l.Issuer, l.Away = outside{asked, s.foreign, s.client, run.now}, true
 	} else {
 		l.Issuer = inside{run.issuer, s.client}
 	}
 	run.logins[key] = l
-	return l
+	return l, nil
 }
 
 // loginKeys are the issuer's, or without an issuer of Caddy's storage.

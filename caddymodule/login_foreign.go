@@ -67,20 +67,24 @@ func (g *Gate) checkForeignLogin(own *offer) error {
 	return nil
 }
 
-// ask prepares to ask a foreign issuer. It opens no connection.
+// ask prepares to ask a foreign issuer.
 func (s *signIn) ask(v *Gate) error {
 	if s.foreign == "" {
 		return nil
 	}
 	n := slices.IndexFunc(v.Issuer, func(i ForeignIssuer) bool { return i.Issuer == s.foreign })
-	roots, err := message.Authorities(v.Issuer[n].CAFile)
+	caFile := v.Issuer[n].CAFile
+	roots, err := message.Authorities(caFile)
+	if err == nil {
+		s.roots, err = nameOf(caFile)
+	}
 	if err != nil {
 		return placed("token_gate: issuer "+s.foreign+": ca_file: "+err.Error(), v.Issuer[n].Lines.of("ca_file", "", v.Issuer[n].At))
 	}
-	s.asked, err = remote.NewRegistered(remote.RegisteredConfig{
+	s.asked = remote.RegisteredConfig{
 		Issuer: s.foreign, ClientID: s.client, ClientSecret: v.Login.ClientSecret, TokenEndpoint: v.Login.TokenEndpoint, Roots: roots,
-	})
-	return err
+	}
+	return nil
 }
 
 // outside is an issuer elsewhere, for the client that it knows.

@@ -25,6 +25,7 @@ type neighbour struct {
 	down   atomic.Bool
 	hangs  atomic.Pointer[chan struct{}] // until it is closed the token endpoint says nothing
 	asked  atomic.Int32                  // how often the token endpoint was
+	read   atomic.Int32                  // how often its document was
 }
 
 // newNeighbour serves at an address that is known before its issuer is.
@@ -41,6 +42,9 @@ func newNeighbour(w *world) *neighbour {
 		if n.down.Load() {
 			rw.WriteHeader(http.StatusBadGateway)
 			return
+		}
+		if r.URL.Path == "/.well-known/openid-configuration" {
+			n.read.Add(1)
 		}
 		n.issuer.ServeHTTP(rw, r)
 	}))
@@ -127,7 +131,9 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 	}
 	old := p.cookies("app.example.com")[loginCookie]
 
-	// Another start of the same Caddy reads the cookie: its key is in the storage.
+	// Another start of the same Caddy reads the cookie: its key is in the storage. And
+	// what is known of the issuer stays known.
+	documents := n.read.Load()
 	w.load("", n.sites()+"\nhttp://more.example.com {\n\trespond hello\n}")
 	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
 		t.Errorf("after a reload: %v", a)
@@ -145,6 +151,9 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 	n.down.Store(false)
 	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK || p.cookies("app.example.com")[loginCookie] == old {
 		t.Errorf("at its end: %v", a)
+	}
+	if n.read.Load() != documents {
+		t.Error("a reload has it asked for its document again")
 	}
 
 	last := p.cookies("app.example.com")[loginCookie]

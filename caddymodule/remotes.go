@@ -36,7 +36,7 @@ func (r *remotes) join(s source, into *gate.Issuer) (err error) {
 }
 
 func (r *remotes) keys(s source) (token.Keys, error) {
-	name := s.nameOf("keys", s.fetched.Issuer, s.fetched.JWKSURI, string(s.fetched.Crypto))
+	name := digestOf("keys", s.name, s.fetched.Issuer, s.fetched.JWKSURI, string(s.fetched.Crypto))
 	value, _, err := elsewhere.LoadOrNew(name, func() (caddy.Destructor, error) {
 		c := s.fetched
 		c.Observe = observeKeys
@@ -51,7 +51,7 @@ func (r *remotes) keys(s source) (token.Keys, error) {
 }
 
 func (r *remotes) asked(s source) (gate.Introspector, error) {
-	name := s.nameOf("introspection", s.asked.Issuer, s.asked.URL, s.asked.ClientID, s.asked.ClientSecret)
+	name := digestOf("introspection", s.name, s.asked.Issuer, s.asked.URL, s.asked.ClientID, s.asked.ClientSecret)
 	value, _, err := elsewhere.LoadOrNew(name, func() (caddy.Destructor, error) {
 		c := s.asked
 		c.Observe = observeQuestion
@@ -63,6 +63,20 @@ func (r *remotes) asked(s source) (gate.Introspector, error) {
 	}
 	*r = append(*r, name)
 	return value.(introspector).Introspection, nil
+}
+
+// registered is who asks an issuer for the tokens of people that sign in.
+func (r *remotes) registered(s signIn) (*remote.Registered, error) {
+	name := digestOf("login", s.roots, s.asked.Issuer, s.asked.ClientID, s.asked.ClientSecret, s.asked.TokenEndpoint)
+	value, _, err := elsewhere.LoadOrNew(name, func() (caddy.Destructor, error) {
+		asked, err := remote.NewRegistered(s.asked)
+		return registered{asked}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	*r = append(*r, name)
+	return value.(registered).Registered, nil
 }
 
 // leave ends the configuration's use of them.
@@ -94,6 +108,15 @@ func (i introspector) Destruct() error {
 	return nil
 }
 
+// registered lets its connections go when no configuration names it any more.
+type registered struct{ *remote.Registered }
+
+// Destruct is called by the pool.
+func (r registered) Destruct() error {
+	r.Close()
+	return nil
+}
+
 // nameOf is a digest of what the file of authorities holds now; "" of none.
 func nameOf(caFile string) (string, error) {
 	if caFile == "" {
@@ -106,7 +129,7 @@ func nameOf(caFile string) (string, error) {
 	return fmt.Sprintf("%x", sha256.Sum256(authorities)), nil
 }
 
-// nameOf tells settings from others. Secrets may be among them, so it is a digest.
-func (s source) nameOf(what string, settings ...string) string {
-	return fmt.Sprintf("%s %x", what, sha256.Sum256(fmt.Appendf(nil, "%s %q", s.name, settings)))
+// digestOf tells settings from others. Secrets may be among them, so it is a digest.
+func digestOf(what, roots string, settings ...string) string {
+	return fmt.Sprintf("%s %x", what, sha256.Sum256(fmt.Appendf(nil, "%s %q", roots, settings)))
 }

@@ -84,6 +84,9 @@ func NewRegistered(c RegisteredConfig) (*Registered, error) {
 	}, nil
 }
 
+// Close lets idle connections go.
+func (r *Registered) Close() { r.client.CloseIdleConnections() }
+
 // Earn is a token request. An error in whose chain is ErrDenied is the issuer's
 // no, another says that it could not be asked. from is the client's address; an
 // address whose codes are no good is not asked for again and again, for the issuer
