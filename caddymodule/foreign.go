@@ -17,6 +17,9 @@ import (
 // foreignLeeway is how far the clock of another issuer may be off by default.
 const foreignLeeway = 30 * time.Second
 
+// noLeeway is how the configuration asks for none; 0 is nothing said.
+const noLeeway = "0s"
+
 // ForeignIssuer is an issuer outside this server.
 type ForeignIssuer struct {
 	// Where this was written.
@@ -48,7 +51,7 @@ type ForeignIssuer struct {
 	// token does not say whose it is, and each would be shown the other's.
 	Introspection *Introspection `json:"introspection,omitempty"`
 
-	// How far its clock may be off, default `30s`, at most `10m`.
+	// How far its clock may be off, default `30s`, at most `10m`; `0s` for none.
 	Leeway string `json:"leeway,omitempty"`
 
 	leeway time.Duration
@@ -91,7 +94,7 @@ func (p *gateParser) issuer() error {
 		"jwks_file":     b.text(&i.JWKSFile),
 		"ca_file":       b.text(&i.CAFile),
 		"introspection": b.introspection(&i.Introspection),
-		"leeway":        b.duration(&i.Leeway),
+		"leeway":        b.duration(&i.Leeway, noLeeway),
 	}); err != nil {
 		return err
 	}
@@ -135,7 +138,11 @@ func (i ForeignIssuer) resolve(r *reader) ForeignIssuer {
 	f.JWKSURI, _ = r.text("jwks_uri", i.JWKSURI)
 	f.JWKSFile, _ = r.text("jwks_file", i.JWKSFile)
 	f.CAFile, _ = r.text("ca_file", i.CAFile)
-	f.leeway = r.duration("leeway", i.Leeway)
+	if text, known := r.text("leeway", i.Leeway); known && text == noLeeway {
+		f.leeway = -1
+	} else {
+		f.leeway = r.duration("leeway", i.Leeway)
+	}
 	if in := i.Introspection; in != nil {
 		f.Introspection = &Introspection{At: in.At}
 		f.Introspection.URL, _ = r.text("introspection", in.URL)
@@ -192,6 +199,7 @@ func (i ForeignIssuer) trusted() gate.Issuer {
 	if out.Leeway == 0 {
 		out.Leeway = foreignLeeway
 	}
+	out.Leeway = max(0, out.Leeway)
 	return out
 }
 

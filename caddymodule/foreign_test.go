@@ -86,9 +86,14 @@ func (a *abroad) site(words string) string {
 
 func (a *abroad) bearer(t testing.TB, key *token.Key) string {
 	t.Helper()
+	return a.until(t, key, time.Now().Add(time.Hour))
+}
+
+func (a *abroad) until(t testing.TB, key *token.Key, expires time.Time) string {
+	t.Helper()
 	access := token.Access{
 		Issuer: a.URL, Subject: "anna", Audience: "https://api.example.com", ID: "1", Scopes: []string{"read"},
-		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+		IssuedAt: time.Now().Add(-time.Minute), Expires: expires,
 	}
 	payload, err := access.Payload()
 	if err != nil {
@@ -99,6 +104,22 @@ func (a *abroad) bearer(t testing.TB, key *token.Key) string {
 		t.Fatal(err)
 	}
 	return "Authorization: Bearer " + raw
+}
+
+// Half a minute is given by default, and none to whom the operator wants it so.
+func TestLeewayOfAnIssuerElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	a := newAbroad(w)
+	for words, want := range map[string]int{"": http.StatusOK, "leeway 1m": http.StatusOK, "leeway 1s": http.StatusUnauthorized, "leeway 0s": http.StatusUnauthorized} {
+		w.load("", a.site(words))
+		if got := w.get("/", a.until(t, a.key, time.Now().Add(-5*time.Second))); got.status != want {
+			t.Errorf("%q: a token that ended five seconds ago: %v", words, got)
+		}
+		if got := w.get("/", a.bearer(t, a.key)); got.status != http.StatusOK {
+			t.Errorf("%q: a good one: %v", words, got)
+		}
+	}
 }
 
 func TestForeignIssuersKeysAreFetchedOnceAndOutliveReloads(t *testing.T) {

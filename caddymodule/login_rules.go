@@ -202,14 +202,23 @@ func (a *App) warnOfCallbacks() {
 	}
 }
 
-// warnOfCookies tells of gates that look for a cookie that nobody sets.
+// warnOfCookies tells of gates that look for a cookie that nobody sets: it is of one
+// host.
 func (a *App) warnOfCookies() {
-	if slices.ContainsFunc(a.gates, func(g *Gate) bool { return g.signIn.client != "" }) {
-		return
+	var set []string
+	for _, g := range a.gates {
+		if g.signIn.client != "" {
+			set = append(set, g.spot.hosts(g)...)
+		}
 	}
 	for _, g := range a.gates {
-		if g.from != fromHeader {
-			a.logger.Warn("token_gate: token_from cookie is without effect: no gate has `login`, which sets the cookie", zapAt(g.Lines.of("token_from", "cookie", g.At)))
+		comes := func(host string) bool {
+			return slices.ContainsFunc(set, func(of string) bool {
+				return host == "" || of == "" || isHostOf(host, of) || isHostOf(of, host)
+			})
+		}
+		if g.from != fromHeader && !slices.ContainsFunc(g.spot.hosts(g), comes) {
+			a.logger.Warn("token_gate: token_from cookie is without effect: no gate of this host has `login`, which sets the cookie", zapAt(g.Lines.of("token_from", "cookie", g.At)))
 		}
 	}
 }

@@ -50,7 +50,11 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 		},
 		"a cookie that nobody sets": {
 			"", "https://auth.example.com {\n token_issuer\n token_gate {\n token_from cookie\n }\n respond ok\n}",
-			[]string{"token_gate: token_from cookie is without effect: no gate has `login`", `"at":"Caddyfile:33"`},
+			[]string{"token_gate: token_from cookie is without effect: no gate of this host has `login`", `"at":"Caddyfile:33"`},
+		},
+		"a cookie that is of another host": {
+			people, "https://auth.example.com {\n token_issuer\n token_gate {\n login\n }\n respond ok\n}\nhttps://other.example.com {\n token_gate {\n token_from header cookie\n }\n respond ok\n}",
+			[]string{"token_gate: token_from cookie is without effect: no gate of this host has `login`", `"at":"Caddyfile:45"`},
 		},
 		"a gate behind forward_auth": {
 			"", "https://auth.example.com {\n token_issuer\n forward_auth 127.0.0.1:9 {\n uri /v\n }\n handle /api/* {\n token_gate\n respond ok\n }\n respond no\n}", nil,
@@ -92,13 +96,13 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			[]string{"token_gate: login: this site is plain HTTP, where no cookie counts and nobody is sent to sign in; give it an https address, or name", `"at":"Caddyfile:40"`},
 		},
 		"a cookie in plain text": {
-			people, "https://auth.example.com {\n token_issuer\n token_gate {\n login\n }\n respond ok\n}\nhttp://other.example.com {\n bind 127.0.0.1\n token_gate {\n token_from cookie\n }\n}",
+			people, "https://auth.example.com {\n token_issuer\n token_gate {\n login\n }\n respond ok\n}\nhttp://auth.example.com:81 {\n bind 127.0.0.1\n token_gate {\n token_from cookie\n }\n}",
 			[]string{"token_gate: token_from cookie: this site is plain HTTP, where no cookie counts; give it an https address", `"at":"Caddyfile:46"`},
 		},
 		"a sign-in in plain text and over TLS":   {people, "http://auth.example.com https://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n login\n }\n respond ok\n}", nil},
 		"a sign-in behind a proxy that ends TLS": {proxied + people, "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n login\n }\n respond ok\n}", nil},
 		"a question that nobody may ask": {
-			"", "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n answer request\n }\n}",
+			"", "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n answer\n }\n}",
 			[]string{"token_gate: answer: no proxy is believed here, so each that asks is answered 400 untrusted_proxy; name it in `trusted_proxies` of", `"at":"Caddyfile:34"`},
 		},
 		"a question over a socket": {
