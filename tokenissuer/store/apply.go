@@ -90,11 +90,11 @@ func (t *transaction) may(ctx context.Context, w write, args ...any) error {
 }
 
 // Apply makes all writes in their order, as one transaction, or none of them; what
-// of them would be too much for one has ended before it, see lighten. When it
-// returns nil they are durable and every follower knows of them. now is
-// the time of all its conditions. The error is ErrConflict or ErrUnavailable,
-// and says which write failed. A ctx that ends is heard until the turn of this
-// Apply has come.
+// of them would be too much for one ends before it, after a look whether the rest
+// would be refused, see lighten. When it returns nil they are durable and every
+// follower knows of them. now is the time of all its conditions. The error is
+// ErrConflict or ErrUnavailable, and says which write failed. A ctx that ends is
+// heard until the turn of this Apply has come.
 func (s *Store) Apply(ctx context.Context, now time.Time, writes ...Write) error {
 	if len(writes) == 0 {
 		return nil

@@ -12,7 +12,8 @@ var (
 	ErrNotFound = errors.New("not found")
 
 	// ErrConflict: a condition of an Apply did not hold, so nothing of it
-	// happened. Someone else was first, or what it builds on is gone.
+	// happened. Someone else was first, or what it builds on is gone. An end of
+	// very much that somebody else overtook may have happened in part.
 	ErrConflict = errors.New("conflict")
 
 	// ErrUnavailable: the database did not answer, or could not write. It wraps

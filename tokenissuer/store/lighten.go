@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,9 +71,10 @@ func (w RevokeSession) living() []living {
 	return []living{{livingOfSession, []any{w.ID}, func(ids []string) Write { return endFamilies{"", ids} }}}
 }
 
-// lighten ends what would be too much for the transaction of writes. Who dies or
-// fails in the middle has ended sign-ins that were to end, and nothing else, and is
-// not answered; the next try goes on. Clients are told by what tells them of the rest:
+// lighten ends what would be too much for the transaction of writes, unless that would
+// be refused. Who dies or fails in the middle, or is refused after all because somebody
+// else was first while it took its time, has ended sign-ins that were to end, and nothing
+// else; the next try goes on. Clients are told by what tells them of the rest:
 // told is of what.
 func (s *Store) lighten(ctx context.Context, now time.Time, writes []Write) (told map[ending]bool, err error) {
 	for _, w := range writes {
@@ -84,12 +86,36 @@ func (s *Store) lighten(ctx context.Context, now time.Time, writes []Write) (tol
 			if told == nil {
 				told = map[ending]bool{}
 			}
-			if err := s.endMost(ctx, now, l, telling(writes), told); err != nil {
+			if err := s.endMost(ctx, now, l, writes, told); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return told, nil
+}
+
+// errWould is the end of a rehearsal: nothing is in the way, and nothing has happened.
+var errWould = fmt.Errorf("%w: it was to be undone", ErrConflict)
+
+// undone is the last write of what is to be undone.
+type undone struct{}
+
+func (undone) apply(context.Context, *transaction) error { return errWould }
+
+// rehearse tells whether writes would be refused, but for those that end very much and
+// have no condition. Who gives a wrong password must not sign an account out.
+func (s *Store) rehearse(ctx context.Context, now time.Time, writes []Write) error {
+	var light []Write
+	for _, w := range writes {
+		if b, ok := w.(bulk); !ok || len(b.living()) == 0 {
+			light = append(light, w)
+		}
+	}
+	err := s.apply(ctx, &application{now: now, writes: append(light, undone{}), err: errAborted})
+	if errors.Is(err, errWould) {
+		return nil
+	}
+	return err
 }
 
 // telling is what of writes tells the clients.
@@ -103,10 +129,11 @@ func telling(writes []Write) (tell []Write) {
 }
 
 // endMost leaves what one transaction can end.
-func (s *Store) endMost(ctx context.Context, now time.Time, l living, tell []Write, told map[ending]bool) error {
+func (s *Store) endMost(ctx context.Context, now time.Time, l living, writes []Write, told map[ending]bool) error {
+	tell := telling(writes)
 	// A moment earlier, so that the last transaction knows its own from these.
-	now = now.Add(-time.Millisecond)
-	for range mostLooks {
+	earlier := now.Add(-time.Millisecond)
+	for look := range mostLooks {
 		ids, err := all(ctx, s, "what is to end", l.of, scanText, append(slices.Clone(l.args), listed)...)
 		if err != nil {
 			return err
@@ -114,8 +141,13 @@ func (s *Store) endMost(ctx context.Context, now time.Time, l living, tell []Wri
 		if len(ids) <= inOneEnd {
 			return nil
 		}
+		if look == 0 {
+			if err := s.rehearse(ctx, now, writes); err != nil {
+				return err
+			}
+		}
 		for chunk := range slices.Chunk(ids, inOneEnd) {
-			a := &application{now: now, writes: append([]Write{l.end(chunk)}, tell...), told: told, err: errAborted}
+			a := &application{now: earlier, writes: append([]Write{l.end(chunk)}, tell...), told: told, err: errAborted}
 			if err := s.apply(ctx, a); err != nil {
 				return err
 			}

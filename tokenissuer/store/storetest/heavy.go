@@ -84,7 +84,38 @@ func manyEnd(f *fixture) {
 	f.conflict("it is frozen", now, putFamily("late"))
 }
 
-// manyOfOneEnd is the same for a client of an account, for a client, and for a session.
+// manyRefused is an end of very much with a condition that does not hold: nothing of it
+// has happened, and nobody has heard of it.
+func manyRefused(f *fixture) {
+	f.ann()
+	f.apply(now, store.PutSession{Session: anns("s")})
+	f.signIns(150, func(i int) store.Family {
+		return store.Family{ID: fmt.Sprint("f", i), Account: "ann", Client: "shop", Expires: now.Add(time.Hour)}
+	})
+	for _, client := range []string{"one", "two"} {
+		f.signIns(60, func(i int) store.Family {
+			return store.Family{ID: fmt.Sprint(client, i), Account: "ann", Client: client, Session: "s", Expires: now.Add(time.Hour)}
+		})
+	}
+	steps := f.steps()
+	wrong := store.SetPassword{Account: "ann", Old: "another", New: "new"}
+	for _, end := range []store.Write{
+		store.RevokeAccount{Account: "ann"},
+		store.RevokeClientOf{Account: "ann", Client: "shop"},
+		store.RevokeClient{Client: "shop", Longest: time.Hour},
+		store.RevokeSession{ID: "s", All: true},
+	} {
+		f.conflict("before the end", now, wrong, end, telling("all"))
+		f.conflict("behind the end", now, end, telling("all"), wrong)
+		f.same("sign-ins that go on", len(must(f.FamiliesOf(f.Context(), now, "ann"))(f)), 270)
+	}
+	f.same("revocations", steps(), []int(nil))
+	f.same("told", f.told(), []string(nil))
+	f.apply(now, store.RevokeSession{ID: "s", All: true})
+	f.small("the session", steps(), 2)
+}
+
+// manyOfOneEnd is manyEnd for a client of an account, for a client, and for a session.
 func manyOfOneEnd(f *fixture) {
 	f.ann()
 	f.apply(now, store.PutSession{Session: anns("s")})

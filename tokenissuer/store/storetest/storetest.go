@@ -85,6 +85,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"WhatIsToldIsWhatEnded", endedIsTold},
 		{"EndAndSignInDoNotMissEachOther", endingRacesSignIn},
 		{"VeryManySignInsEndInSmallSteps", manyEnd},
+		{"WhatIsRefusedEndsNothingOfVeryMany", manyRefused},
 		{"VeryManySignInsOfAClientOrSessionEndInSmallSteps", manyOfOneEnd},
 		{"DeliveriesAreDueUntilTheyArrive", deliveriesDue},
 		{"FailuresLockAName", failuresLock},
