@@ -205,6 +205,14 @@ var (
 
 	endCodesOfClient = writes(`DELETE FROM codes WHERE client = $1 AND spent = 0`)
 
+	// Their tokens are named, too: the row below counts in seconds, of a clock that others
+	// may be ahead of, and who ends an account later looks at no sign-in that is over.
+	revokeTokensOfClient = writes(`
+INSERT INTO revoked_tokens (id, expires)
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
+WHERE f.client = $1 AND f.revoked = $2 AND t.expires + 0 > $2
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+
 	// A clock that was set back must not give revoked tokens their life again.
 	revokeClient = writes(`
 INSERT INTO revoked_clients (id, not_before, expires) VALUES ($1, $2, $3)
@@ -218,6 +226,9 @@ func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
 		return err
 	}
 	if err := t.may(ctx, endFamiliesOfClient, w.Client, t.now); err != nil {
+		return err
+	}
+	if err := t.revoke(ctx, revokeTokensOfClient, w.Client, t.now); err != nil {
 		return err
 	}
 	expires := t.at.Add(w.Longest)

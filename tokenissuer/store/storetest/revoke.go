@@ -139,6 +139,19 @@ func clientRevoked(f *fixture) {
 	}
 }
 
+// clientRevokedFromAhead is a token of a node whose clock is ahead: the client's end, which
+// counts times, is before it. It is refused all the same, then and when its account ends.
+func clientRevokedFromAhead(f *fixture) {
+	f.ann("f", "g")
+	ahead := now.Add(2 * time.Second)
+	f.apply(ahead, putToken("t1", "f", ahead.Add(time.Minute)), putToken("t2", "g", ahead.Add(time.Minute)))
+	f.apply(now, store.RevokeFamily{Family: "g"})
+	f.apply(now, store.RevokeClient{Client: "shop", Longest: time.Hour})
+	f.wantRevoked(now, "", "t1", "t2") // the first is the client
+	f.apply(now, store.RevokeAccount{Account: "ann"})
+	f.wantRevoked(now, "", "t1", "t2") // the first is the client
+}
+
 // mintRacesRevocation: whatever comes first, no token is left that is neither
 // revoked nor refused.
 func mintRacesRevocation(f *fixture) {

@@ -43,6 +43,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"FamilyIsRevokedWithItsTokens", familyRevoked},
 		{"AccountIsRevokedWithAllItHas", accountRevoked},
 		{"ClientIsRevokedUpToNow", clientRevoked},
+		{"ClientIsRevokedWithTokensFromAheadOfIt", clientRevokedFromAhead},
 		{"RevocationAndMintDoNotMissEachOther", mintRacesRevocation},
 		{"SessionIsRevokedWithWhatBeganInIt", sessionRevoked},
 		{"SignOutAndCodeDoNotMissEachOther", signOutRacesCode},
