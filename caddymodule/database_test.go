@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -267,4 +269,23 @@ func TestReloadWithoutTheDatabase(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	w.token()
+}
+
+// TestClockOfTheDatabaseIsNoStopwatch: how long a request took is the same wherever
+// the database thinks that it is.
+func TestClockOfTheDatabaseIsNoStopwatch(t *testing.T) {
+	text := postgrestest.URL(t)
+	postgrestest.Exec(t, text, `CREATE FUNCTION public.clock_timestamp() RETURNS TIMESTAMPTZ LANGUAGE SQL
+		AS $$ SELECT pg_catalog.clock_timestamp() + INTERVAL '5 minutes' $$`)
+	t.Setenv("DATABASE_OF_TEST", postgrestest.With(text, "search_path", "public,pg_catalog"))
+	w := newWorld(t)
+	w.load(manyNodes, oneSite)
+	w.token()
+	took := regexp.MustCompile(`"msg":"issuer request".*"duration":([-0-9.e]+)`).FindStringSubmatch(w.logged())
+	if len(took) != 2 {
+		t.Fatal(w.logged())
+	}
+	if seconds, err := strconv.ParseFloat(took[1], 64); err != nil || seconds < 0 || seconds > 60 {
+		t.Errorf("a request took %s s, %v", took[1], err)
+	}
 }

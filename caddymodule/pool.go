@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/feed"
 )
 
 const (
@@ -93,9 +94,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 		cache.Close()
 		return nil, err
 	}
-	s.state, err = tokenissuer.OpenState(ctx, st, rules, func(err error) {
-		caddy.Log().Named("token_issuer").Error("background work", zap.Error(err)) // the newest configuration's log
-	})
+	s.state, err = tokenissuer.OpenState(ctx, st, rules, s.told)
 	if err != nil {
 		cache.Close()
 		return nil, errors.Join(err, st.Close())
@@ -104,6 +103,16 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 	s.earned.Share(s.state.EndForeign, s.state.ForeignEnded)
 	s.followNodes()
 	return s, nil
+}
+
+// told writes down what nobody waits for, to the newest configuration's log.
+func (s *shared) told(err error) {
+	log := caddy.Log().Named("token_issuer")
+	if errors.Is(err, feed.ErrFollowing) {
+		log.Info(err.Error(), zap.String("store", s.key))
+		return
+	}
+	log.Error("background work", zap.Error(err), zap.String("store", s.key))
 }
 
 // remember lets the cache take so many bytes from here on.

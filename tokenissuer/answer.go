@@ -17,7 +17,8 @@ import (
 type request struct {
 	*http.Request
 	w         http.ResponseWriter
-	now       time.Time
+	now       time.Time // what counts, of the store's clock
+	began     time.Time // of ours
 	family    family
 	dialect   *dialect
 	event     Event

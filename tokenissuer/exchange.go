@@ -88,7 +88,7 @@ func (s *State) ForeignEnded(signIn string) bool { return s.revoked.Revoked(sign
 
 // inside is a request that no HTTP brought.
 func (i *Issuer) inside(ctx context.Context, from netip.Addr, endpoint string) *request {
-	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), now: i.state.now(), dialect: i.unnamed(oauth2)}
+	r := &request{Request: (&http.Request{Header: http.Header{}}).WithContext(ctx), now: i.state.now(), began: time.Now(), dialect: i.unnamed(oauth2)}
 	r.event = Event{Endpoint: endpoint, From: from}
 	return r
 }
@@ -116,7 +116,7 @@ func (i *Issuer) told(r *request, err error) {
 		r.event.Status, _ = r.dialect.spell(e, false)
 	}
 	if i.config.Observe != nil {
-		r.event.Took = time.Since(r.now)
+		r.event.Took = time.Since(r.began)
 		i.config.Observe(r.event)
 	}
 }

@@ -108,7 +108,7 @@ func (i *Issuer) Handles(r *http.Request) bool {
 // ServeHTTP answers a request that Handles said yes to. The peer's address is
 // r.RemoteAddr: whoever stands in front has already decided whom to believe.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	r := &request{Request: hr, w: w, now: i.state.now(), family: familyAt(hr.URL.Path)}
+	r := &request{Request: hr, w: w, now: i.state.now(), began: time.Now(), family: familyAt(hr.URL.Path)}
 	r.dialect = i.unnamed(r.family)
 	r.event = Event{Endpoint: "unknown", From: peer(hr)}
 	r.w = &recorder{w, r}
@@ -117,7 +117,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 	i.count(r)
 	if i.config.Observe != nil {
-		r.event.Took = time.Since(r.now)
+		r.event.Took = time.Since(r.began)
 		i.config.Observe(r.event)
 	}
 }

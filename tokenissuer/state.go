@@ -120,8 +120,9 @@ func (s *State) Follow(f func(store.Revocation)) {
 
 func (s *State) ring() *token.Ring { return s.keys.Load() }
 
-// now is the time that all nodes agree on: the database's where they share one.
-func (s *State) now() time.Time { return clock().Add(s.changes.Ahead()) }
+// now is the time that all nodes agree on: the database's where they share one. How
+// long something took is not to be had from it.
+func (s *State) now() time.Time { return clock().Add(s.changes.Ahead()).Round(0) }
 
 // Ahead is how much the clock of the database is ahead of ours.
 func (s *State) Ahead() time.Duration { return s.changes.Ahead() }

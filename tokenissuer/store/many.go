@@ -105,13 +105,16 @@ const (
 // says that nothing of it happened.
 func (m *many) again(ctx context.Context, do func() (sure bool, err error)) error {
 	began := time.Now()
-	for try := range tries {
+	for try, undone := 0, 0; ; try++ {
 		sure, err := do()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		switch verdict := m.judge(err); {
 		case verdict == Undone:
+			if undone++; undone == tries {
+				return fmt.Errorf("in the way of others %d times: %w", tries, err)
+			}
 		case verdict == Lost && sure && time.Since(began) < patience:
 		default:
 			return err
@@ -127,7 +130,6 @@ func (m *many) again(ctx context.Context, do func() (sure bool, err error)) erro
 			return err
 		}
 	}
-	return fmt.Errorf("in the way of others %d times", tries)
 }
 
 // connect takes a connection of the pool, or makes one. Both can hang where the

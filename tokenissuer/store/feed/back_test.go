@@ -91,6 +91,35 @@ func TestSweptChangesAreNoLoss(t *testing.T) {
 	}
 }
 
+// shifted is a database whose clock can be set, and how.
+func shifted(t *testing.T) (url string, set func(ahead time.Duration, beside string)) {
+	t.Helper()
+	plain := postgrestest.URL(t)
+	postgrestest.Exec(t, plain, `CREATE SCHEMA test; CREATE TABLE test.shift (ahead INTERVAL); INSERT INTO test.shift VALUES ('0');
+		CREATE FUNCTION public.clock_timestamp() RETURNS TIMESTAMPTZ LANGUAGE SQL AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM test.shift'`)
+	return postgrestest.With(plain, "search_path", "public,pg_catalog"), func(ahead time.Duration, beside string) {
+		t.Helper()
+		postgrestest.Exec(t, plain, fmt.Sprintf(`BEGIN; UPDATE test.shift SET ahead = '%d milliseconds'; %s; COMMIT`, ahead.Milliseconds(), beside))
+	}
+}
+
+// TestMachineThatSleptReadsAllAnew: between two looks hours have gone, as the database
+// counts, and what happened in them has come and gone.
+func TestMachineThatSleptReadsAllAnew(t *testing.T) {
+	t.Parallel()
+	url, set := shifted(t)
+	n := startNode(t, url)
+	n.within(patience, "it follows", func() bool { return n.tail.Behind() < patience/20 })
+	before := n.readKeys()
+	set(2*time.Hour, fmt.Sprintf(`INSERT INTO revoked_tokens (id, expires) VALUES ('t1', %d)`, time.Now().Add(10*time.Hour).UnixMilli()))
+	n.within(patience, "t1 revoked", n.knows("t1"))
+	n.within(patience, "the keys are read", func() bool { return n.readKeys() > before })
+	n.within(patience, "it follows again", func() bool { return n.tail.Behind() < patience/20 && n.tail.Ahead() > time.Hour })
+	n.revoke("t2")
+	set(0, "")
+	n.within(patience, "it follows a clock that was set back", func() bool { return n.tail.Ahead() < time.Hour })
+}
+
 // TestStandbyThatLaggedTakesOver: what it had not got is lost, and nothing that comes
 // after it is.
 func TestStandbyThatLaggedTakesOver(t *testing.T) {

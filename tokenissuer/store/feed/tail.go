@@ -38,10 +38,10 @@ type Tail struct {
 	report func(error)
 
 	clock  func() time.Time
-	origin time.Time    // from which asOf counts, by a clock that never jumps
-	asOf   atomic.Int64 // everything that was committed before is in effect here
-	ahead  atomic.Int64 // the database's clock less ours
-	lost   bool         // the last look failed
+	asOf   atomic.Pointer[time.Time] // everything that was committed before is in effect here
+	theirs time.Time                 // the database's clock, of the last look; zero when all is read anew
+	ahead  atomic.Int64              // it less ours
+	lost   bool                      // the last look failed
 
 	compared bool // the clocks were
 }
@@ -53,7 +53,9 @@ func NewTail(ctx context.Context, st *store.Store, clock func() time.Time, repor
 	if !st.Shared() {
 		return nil, nil
 	}
-	t := &Tail{store: st, clock: clock, origin: time.Now(), report: report}
+	t := &Tail{store: st, clock: clock, report: report}
+	origin := time.Now()
+	t.asOf.Store(&origin)
 	var err error
 	if t.cursor, err = st.Position(ctx); err != nil {
 		return nil, fmt.Errorf("finding a place in the changes: %w", err)
@@ -67,7 +69,9 @@ func (t *Tail) Behind() time.Duration {
 	if t == nil {
 		return 0
 	}
-	return time.Since(t.origin) - time.Duration(t.asOf.Load())
+	began, now := *t.asOf.Load(), time.Now()
+	// One clock stands still while the machine sleeps, the other can be set.
+	return max(now.Sub(began), now.Round(0).Sub(began.Round(0)))
 }
 
 // Ahead is how much the database's clock is ahead of ours.
@@ -144,7 +148,7 @@ func (t *Tail) follow(ctx context.Context) {
 		t.report(fmt.Errorf("the changes of other nodes cannot be followed: %w", err))
 	case err == nil && t.lost:
 		t.lost = false
-		t.report(errFollowing)
+		t.report(ErrFollowing)
 	}
 }
 
@@ -157,15 +161,22 @@ func (t *Tail) catchUp(ctx context.Context) (err error) {
 	if err == nil {
 		err = t.rest(ctx)
 	}
-	if !errors.Is(err, store.ErrWentBack) {
+	back := errors.Is(err, store.ErrWentBack)
+	if !back && !errors.Is(err, errAway) {
 		return err
 	}
 	if err := t.anew(ctx); err != nil {
 		return err
 	}
-	t.report(errWentBack)
+	if back {
+		t.report(errWentBack)
+	}
 	return t.rest(ctx)
 }
+
+// errAway is of a look after which changes may be gone that nobody here has read: this
+// machine slept, and no clock of its own may know.
+var errAway = errors.New("the last look was too long ago")
 
 // rest reads changes until there are no more.
 func (t *Tail) rest(ctx context.Context) (err error) {
@@ -179,8 +190,8 @@ func (t *Tail) rest(ctx context.Context) (err error) {
 var errWentBack = errors.New("the database is not what it was: a change that was read is gone, as after a failover to a standby that was behind, " +
 	"or a backup that was restored under running nodes; everything was read again, and what was answered last may be lost")
 
-// errFollowing is no failure: it tells who read of one that it is over.
-var errFollowing = errors.New("the changes of other nodes are followed again")
+// ErrFollowing is no failure: it tells who read of one that it is over.
+var ErrFollowing = errors.New("the changes of other nodes are followed again")
 
 // look reads changes once and brings them into effect.
 func (t *Tail) look(ctx context.Context) (more bool, err error) {
@@ -195,6 +206,10 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		t.store.Hear(now, c.Revoked)
 		t.stale = t.stale || c.Keys
 	}
+	if !t.theirs.IsZero() && theirs.Sub(t.theirs) > awayMost {
+		return false, errAway
+	}
+	t.theirs = theirs
 	if t.stale && t.keys != nil {
 		if err := t.keys(ctx); err != nil {
 			return false, err
@@ -202,7 +217,7 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		t.stale = false
 	}
 	if !more {
-		t.asOf.Store(int64(began.Sub(t.origin)))
+		t.asOf.Store(&began)
 	}
 	return more, nil
 }
@@ -231,6 +246,6 @@ func (t *Tail) anew(ctx context.Context) error {
 		return err
 	}
 	t.store.Hear(now, revoked)
-	t.cursor, t.stale = cursor, true
+	t.cursor, t.stale, t.theirs = cursor, true, time.Time{}
 	return nil
 }

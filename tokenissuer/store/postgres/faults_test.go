@@ -102,8 +102,8 @@ func TestRestartedServerLosesNothingItToldOf(t *testing.T) {
 		stop := writers(t, st, 4)
 		await(t, st, 50)
 		end()
-		if _, err := st.Account(t.Context(), "x"); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("%s: %v, want ErrUnavailable", name, err)
+		if _, err := st.Account(t.Context(), "x"); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connect") {
+			t.Errorf("%s: %v, want ErrUnavailable and why", name, err)
 		}
 		if err := s.Restart(); err != nil {
 			t.Fatal(err)
