@@ -109,7 +109,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 func (s *shared) told(err error) {
 	log := caddy.Log().Named("token_issuer")
 	if errors.Is(err, feed.ErrFollowing) {
-		log.Info(err.Error(), zap.String("store", s.key))
+		log.Info("the changes of other nodes are followed again", zap.String("store", s.key))
 		return
 	}
 	log.Error("background work", zap.Error(err), zap.String("store", s.key))

@@ -45,9 +45,14 @@ const (
 	inOneRow = 500
 )
 
-// KeepChanges is how long a change can be read. Who was away for longer reads
-// everything anew.
-const KeepChanges = time.Hour
+const (
+	// KeepChanges is how long a change can be read.
+	KeepChanges = time.Hour
+
+	// AwayMost is after how long without a look all is to be read anew: much less than
+	// changes are kept for, because clocks differ.
+	AwayMost = KeepChanges / 4
+)
 
 // written is a revocation in a row: short names, for there may be many.
 type written struct {
@@ -228,13 +233,22 @@ func (c *Cursor) pass(n, at int64) {
 	}
 }
 
-// Everybody has read a change long before it goes, and the last one stays: where those
-// stand who have read all. The time stands in a query of its own, or the index would
-// not be asked for it; and the few in an array, or all would be read for them, whom
-// PostgreSQL takes for a third of the table.
+// Everybody has read a change long before it goes. Of the changes that everybody has
+// read the last one stays, with what came in its minute: who stands there finds the
+// place again, however long nothing happened. The times stand in queries of their own,
+// or the index would not be asked for them; and the few in an array, or all would be
+// read for them, whom PostgreSQL takes for a third of the table.
 const dropChanges = `
-DELETE FROM changes WHERE n < (SELECT MAX(n) FROM changes) AND n = ANY(ARRAY(
-	SELECT n FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1) ORDER BY at LIMIT $2))`
+DELETE FROM changes WHERE n = ANY(ARRAY(
+	SELECT n FROM changes WHERE at < (
+		SELECT LEAST(clock - $1, (SELECT at FROM changes WHERE at < clock - $2 ORDER BY at DESC LIMIT 1) - $3)
+		FROM (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS clock) t)
+	ORDER BY at LIMIT $4))`
+
+// dropping is what dropChanges takes besides how many.
+func dropping(most int) []any {
+	return []any{KeepChanges.Milliseconds(), (2 * AwayMost).Milliseconds(), underWay.Milliseconds(), most}
+}
 
 // Hear tells the followers what another process revoked.
 func (s *Store) Hear(now time.Time, revoked []Revocation) { s.tell(now, revoked) }

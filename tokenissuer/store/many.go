@@ -257,7 +257,7 @@ func (s *Store) sweepMany(ctx context.Context, now time.Time, most int) (removed
 		}, now, most)
 		if err == nil && removed < most {
 			var n int
-			n, err = affected(tx.ExecContext(ctx, dropChanges, KeepChanges.Milliseconds(), most-removed))
+			n, err = affected(tx.ExecContext(ctx, dropChanges, dropping(most-removed)...))
 			removed += n
 		}
 		if err != nil {

@@ -22,10 +22,6 @@ const (
 
 	// listenAgain is how long to wait after the listener's connection ended.
 	listenAgain = time.Second
-
-	// awayMost is after how long all is read anew: changes are kept for longer, but not
-	// for ever, and clocks differ.
-	awayMost = store.KeepChanges / 4
 )
 
 // Tail follows what other processes change in a shared store. It knows how far
@@ -155,7 +151,7 @@ func (t *Tail) follow(ctx context.Context) {
 // catchUp reads from where this process stands, or everything where that says nothing
 // any more.
 func (t *Tail) catchUp(ctx context.Context) (err error) {
-	if t.Behind() > awayMost {
+	if t.Behind() > store.AwayMost {
 		err = t.anew(ctx)
 	}
 	if err == nil {
@@ -206,7 +202,7 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 		t.store.Hear(now, c.Revoked)
 		t.stale = t.stale || c.Keys
 	}
-	if !t.theirs.IsZero() && theirs.Sub(t.theirs) > awayMost {
+	if !t.theirs.IsZero() && theirs.Sub(t.theirs) > store.AwayMost {
 		return false, errAway
 	}
 	t.theirs = theirs
