@@ -94,6 +94,13 @@ func (p *post) arrived(to, code string) {
 	p.codes[to] = code
 }
 
+// code is the last one that an address got.
+func (p *post) code(to string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.codes[to]
+}
+
 // text is the webhook.
 func (p *post) text(w http.ResponseWriter, r *http.Request) {
 	var m struct{ To, Code string }
