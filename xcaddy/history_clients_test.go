@@ -65,7 +65,7 @@ func (c *contest) ask(h *history, client int, q question, send func(*instance) (
 	}
 	r, again := reply{outcome: unheard}, false
 	if err == nil && a.status != http.StatusServiceUnavailable {
-		r.outcome = outcomes[[2]string{strconv.Itoa(a.status), description(a.body)}]
+		r.outcome = outcomes[strconv.Itoa(a.status)+description(a.body)]
 	}
 	switch {
 	case r.outcome == "":
@@ -89,21 +89,22 @@ func posted(path, form string) func(*instance) (answer, error) {
 	return func(i *instance) (answer, error) { return i.ask(http.MethodPost, path, form) }
 }
 
-// outcomes by status and what comes with it.
-var outcomes = map[[2]string]outcome{
-	{"200", ""}:                               granted,
-	{"400", `"invalid_grant"`}:                refused,
-	{"400", `"Unknown or expired otp_token"`}: refused,
-	{"400", `"Unknown or expired OTP"`}:       wrongCode,
-	{"401", ""}:                               refused, // an access token
+// outcomes by status and the description that comes with it.
+var outcomes = map[string]outcome{
+	"200": granted,
+	"401": refused, // an access token
+
+	`400 "invalid_grant"`:                refused,
+	`400 "Unknown or expired otp_token"`: refused,
+	`400 "Unknown or expired OTP"`:       wrongCode,
 }
 
-// description is the last word of an error.
+// description is a blank and the last word of an error.
 func description(body string) string {
 	if !strings.HasPrefix(body, `{"error":`) {
 		return ""
 	}
-	return strings.TrimSuffix(body[strings.LastIndexByte(body, ':')+1:], "}")
+	return " " + strings.TrimSuffix(body[strings.LastIndexByte(body, ':')+1:], "}")
 }
 
 // person is a browser that has signed in, so that its codes cost no password. Each
