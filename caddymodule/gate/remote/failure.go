@@ -45,6 +45,16 @@ func (f *Failure) Error() string { return f.words }
 
 func (f *Failure) Unwrap() error { return f.cause }
 
+// ofRequest reports whether an answer is about what was asked (RFC 9110 §15.5), and not
+// about who asks, or when.
+func (f *Failure) ofRequest() bool {
+	switch f.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return f.Status/100 == 4
+}
+
 func fail(result Result, format string, a ...any) *Failure {
 	return &Failure{Result: result, words: fmt.Sprintf(format, a...)}
 }

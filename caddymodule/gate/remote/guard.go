@@ -96,6 +96,11 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 	return nil
 }
 
+// dismiss is for a question about a new token that the issuer did not take. That is its
+// answer to whoever made the token up, who has paid for it, and no sign that it is down:
+// else one stranger would keep everybody's new tokens out.
+func (g *guard) dismiss() { g.waiting-- }
+
 // settle notes how a question ended, by its number.
 func (g *guard) settle(question uint64, result Result, from netip.Addr, proven bool, now time.Time) (down, back bool) {
 	if !proven {

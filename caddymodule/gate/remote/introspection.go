@@ -176,7 +176,11 @@ func (i *Introspection) ask(c *call, raw string, digest token.Digest, proven boo
 	}
 	i.mu.Lock()
 	delete(i.calls, digest)
-	e.Down, e.Back = i.settle(c.number, e.Result, c.from, proven, now)
+	if failed && !proven && failure.ofRequest() {
+		i.dismiss()
+	} else {
+		e.Down, e.Back = i.settle(c.number, e.Result, c.from, proven, now)
+	}
 	i.mu.Unlock()
 	close(c.done)
 	i.observe(e)

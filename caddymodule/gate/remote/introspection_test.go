@@ -326,6 +326,36 @@ func TestEndpointThatFailsIsLeftAloneForAMoment(t *testing.T) {
 	}
 }
 
+// Some endpoints answer what a stranger makes up with 400 or 404. Whoever does it pays, and
+// nobody else's new token has to wait.
+func TestEndpointThatDoesNotTakeATokenIsNotDown(t *testing.T) {
+	for answer, rests := range map[int]bool{400: false, 404: false, 422: false, 401: true, 403: true, 429: true, 500: true} {
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.FormValue("token"), "good") {
+				says(good)(w, r)
+				return
+			}
+			w.WriteHeader(answer)
+		})
+		stranger := netip.MustParseAddr("192.0.2.1")
+		ask := func(raw string, from netip.Addr) error {
+			_, err := d.Introspect(t.Context(), raw, token.Sum(raw), from, false, now)
+			return err
+		}
+		for n := range 200 {
+			if err := ask(fmt.Sprint("made-up", n), stranger); !silent(err) {
+				t.Fatalf("%d: %v", answer, err)
+			}
+		}
+		if err := ask("good", netip.MustParseAddr("198.51.100.7")); silent(err) != rests || err == nil == rests {
+			t.Errorf("%d: somebody else's new token: %v", answer, err)
+		}
+		if n := d.asked.Load(); n > 51 {
+			t.Errorf("%d: %d questions for one address", answer, n)
+		}
+	}
+}
+
 // A stall that met many questions is no reason to ask nobody for longer than it took.
 func TestStallThatManyMeetIsOneFailure(t *testing.T) {
 	begun, stalled := make(chan struct{}, 12), make(chan struct{})
