@@ -191,6 +191,11 @@ func (m met) line(r gate.Rule) string {
 			return g.Issuer[i].At
 		}
 		return g.app.At
+	case "max_staleness":
+		if s := g.app.Store; s != nil {
+			return s.Lines.of("max_staleness", "", s.At)
+		}
+		return g.app.At
 	}
 	return g.Lines.of(r.Word, name, g.At)
 }
@@ -208,9 +213,11 @@ func (m met) foreign() *ForeignIssuer {
 	return nil
 }
 
+const everyRule = "every rule holds"
+
 // decide takes over what a gate has decided.
 func (x *explanation) decide(m met, now time.Time) {
-	x.Decision, x.Status, x.At, x.Says, x.Mend = "passed", 0, m.gate.At, "every rule holds", ""
+	x.Decision, x.Status, x.At, x.Says, x.Mend = "passed", 0, m.gate.At, everyRule, ""
 	x.Token = m.reading(now)
 	refusal := m.says.Refusal
 	if refusal != nil {
@@ -222,6 +229,9 @@ func (x *explanation) decide(m met, now time.Time) {
 			x.At, x.Says = m.line(r), strings.TrimSpace(r.Word+" "+r.Value)+": "+r.Says
 			break
 		}
+	}
+	if refusal != nil && x.Says == everyRule {
+		x.Says = refusal.Cause.Error() // what no rule is about
 	}
 	if i := m.foreign(); i != nil && refusal != nil && (refusal.Reason == gate.SilentIssuer || refusal.Reason == gate.UnknownKey) {
 		x.At = i.At

@@ -94,6 +94,11 @@ func (g *Gate) explain(r *http.Request, raw string, missing error, now time.Time
 	x.Claims, x.Key = e.claims, e.key
 	x.ofToken(r, e, g.trusted.issuers[e.claims.Issuer], now)
 	x.ofPolicy(&g.policy, e, r, now)
+	if _, err := g.forward.value(e, raw, now); g.forward.how == ForwardSigned && err == nil {
+		x.rule("forward", "signed", true, "the issuer signs a token about the caller")
+	} else if err != nil {
+		x.rule("forward", "signed", false, "the issuer cannot sign a token about the caller now: %v", err)
+	}
 	return x
 }
 
@@ -137,7 +142,11 @@ func (x *Explanation) ofToken(r *http.Request, e *entry, i *issuer, now time.Tim
 	default:
 		x.rule("token", "", true, "it expires in %s", span(ends.Sub(now)))
 	}
-	if i.revoked != nil {
+	switch {
+	case i.revoked == nil:
+	case !i.revoked.Current():
+		x.rule("max_staleness", "", false, "this node has not heard for too long what other nodes revoked, so nobody can say now whether the token is good")
+	default:
 		says := "neither it nor its sign-in, account or client was ended"
 		revoked := i.revoked.Revoked(c)
 		if revoked {
