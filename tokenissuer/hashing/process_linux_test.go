@@ -193,3 +193,24 @@ func TestSilentProcessCostsNobodyTheSignIn(t *testing.T) {
 		t.Errorf("told %v", told.all)
 	}
 }
+
+// A process that is stopped while it has nothing to do is asked nothing, and reads
+// nothing of its end.
+func TestStoppedProcessEndsWhenItIsNotNeeded(t *testing.T) {
+	p, _ := newPool(t, "hash")
+	h, _ := newHasher(t, p)
+	if _, err := h.Hash(right); err != nil {
+		t.Fatal(err)
+	}
+	idle := p.idle[0]
+	if err := idle.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.sweep(time.Now().Add(idleMost + time.Second))
+	select {
+	case <-idle.ended:
+	case <-time.After(30 * time.Second):
+		t.Error("it is still there")
+		idle.kill()
+	}
+}

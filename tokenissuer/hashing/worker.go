@@ -101,5 +101,9 @@ func (w *worker) hasEnded() bool {
 
 func (w *worker) kill() { _ = w.cmd.Process.Kill() } // fails only when it has ended already
 
-// close takes the process's input away, upon which it ends.
-func (w *worker) close() { _, _ = w.in.Close(), w.out.Close() }
+// close takes the process's input away, upon which it ends; one that is stopped does
+// not, and is killed after a while.
+func (w *worker) close() {
+	_, _ = w.in.Close(), w.out.Close()
+	time.AfterFunc(patience, w.kill)
+}

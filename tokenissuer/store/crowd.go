@@ -10,10 +10,11 @@ import (
 // all is one transaction.
 const tokensOfFamily = 1000
 
-// Crowded is the ErrConflict of a family with as many access tokens as it may have.
-type Crowded struct{ Until time.Time } // when the first of them expires
+// Crowded is the ErrConflict of a family with as many access tokens as it may have,
+// and of a session in which a client has made as many sign-ins give way.
+type Crowded struct{ Until time.Time } // when there is room again
 
-func (*Crowded) Error() string { return "the family has too many access tokens" }
+func (*Crowded) Error() string { return "too many access tokens of this sign-in or session" }
 
 // Is makes it an ErrConflict.
 func (*Crowded) Is(target error) bool { return errors.Is(target, ErrConflict) }

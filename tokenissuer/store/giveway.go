@@ -1,12 +1,34 @@
 package store
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+)
 
 // signInsOfSession is how many sign-ins of one client a browser session has. An app
 // needs one, and another for each page that keeps its tokens to itself.
 const signInsOfSession = 100
 
+// Each JWT of a sign-in that gave way is remembered as revoked until it expires. A
+// client in a loop would fill the store with them, so it has a most in a session: one
+// sign-in above it is the last for as long as the window runs.
+const (
+	tokensGivenMost = 1000
+	tokensGivenIn   = time.Hour
+)
+
 var (
+	unexpired = writes(`SELECT count(*) FROM tokens WHERE family = $1 AND expires + 0 > $2`)
+
+	takeGiven = writes(`
+INSERT INTO quotas (hash, taken, ends) VALUES ($1, $5, $4)
+ON CONFLICT (hash) DO UPDATE SET
+	taken = CASE WHEN quotas.ends <= $2 THEN $5 ELSE quotas.taken + $5 END,
+	ends = CASE WHEN quotas.ends <= $2 THEN excluded.ends ELSE quotas.ends END
+WHERE quotas.ends <= $2 OR quotas.taken < $3`)
+
+	givenUntil = writes(`SELECT ends FROM quotas WHERE hash = $1`)
 	// The newest that is one too many, if any, and all that are older. They lie in
 	// the order they began.
 	tooMany = writes(`
@@ -36,6 +58,9 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 		return err
 	}
 	for n, id := range old {
+		if err := t.countGiven(ctx, session, client, n); err != nil {
+			return err
+		}
 		if err := (RevokeFamily{Family: id}).apply(ctx, t); err != nil {
 			return err
 		}
@@ -54,6 +79,25 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 		}
 	}
 	return nil
+}
+
+// countGiven counts the JWTs of a sign-in that gives way. Crowded: there were too many
+// already.
+func (t *transaction) countGiven(ctx context.Context, session, client string, family int64) error {
+	var count int
+	if err := t.queryRow(ctx, unexpired, family, t.now).Scan(&count); err != nil || count == 0 {
+		return err
+	}
+	key := sha256.Sum256([]byte("given way\x00" + session + "\x00" + client))
+	n, err := t.exec(ctx, takeGiven, key[:], t.now, tokensGivenMost, millis(t.at.Add(tokensGivenIn)), count)
+	if err != nil || n > 0 {
+		return err
+	}
+	var ends int64
+	if err := t.queryRow(ctx, givenUntil, key[:]).Scan(&ends); err != nil {
+		return err
+	}
+	return &Crowded{Until: moment(ends)}
 }
 
 // numbered reads rows of a number and an id.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,6 +65,48 @@ func signInsBounded(f *fixture) {
 		}
 	}
 	must(f.Code(f.Context(), hash(kept[len(kept)-1])))(f) // for its second use
+}
+
+// givenWayBounded is a client that asks again and again: what must be remembered of the
+// sign-ins that gave way does not grow without end.
+func givenWayBounded(f *fixture) {
+	f.ann()
+	f.apply(now, store.PutSession{Session: anns("s")}, store.PutSession{Session: anns("other")})
+	hour := now.Add(time.Hour)
+	begin := func(at time.Time, session, client string, n, tokens int) error {
+		f.Helper()
+		id := fmt.Sprint(session, "/", client, "/", n)
+		writes := []store.Write{store.PutFamily{Family: store.Family{ID: id, Account: "ann", Client: client, Session: session, Created: at, Expires: at.Add(9 * time.Hour)}}}
+		for m := range tokens {
+			writes = append(writes, putToken(fmt.Sprint(id, "/", m), id, hour.Add(time.Hour)))
+		}
+		return f.Apply(f.Context(), at, writes...)
+	}
+	last := 0
+	for ; last < 2000; last++ {
+		if err := begin(now, "s", "shop", last, 20); err != nil {
+			full, ok := errors.AsType[*store.Crowded](err)
+			if !ok || !errors.Is(err, store.ErrConflict) || !full.Until.Equal(hour) {
+				f.Fatalf("sign-in %d: %v", last, err)
+			}
+			break
+		}
+	}
+	if gave := last - signIns; gave != 50 {
+		f.Errorf("%d sign-ins of twenty tokens gave way", gave)
+	}
+	if n := len(must(f.Revocations(f.Context(), now))(f)); n != 1000 {
+		f.Errorf("%d revocations are remembered", n)
+	}
+	if err := begin(now, "s", "wiki", 0, 1); err != nil {
+		f.Errorf("another client: %v", err)
+	}
+	if err := begin(now, "other", "shop", 0, 1); err != nil {
+		f.Errorf("another session: %v", err)
+	}
+	if err := begin(hour, "s", "shop", last, 1); err != nil {
+		f.Errorf("an hour later: %v", err)
+	}
 }
 
 func signInsBoundedAtOnce(f *fixture) {

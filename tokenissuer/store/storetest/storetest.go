@@ -58,6 +58,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"OldestOfTooManyCodesGivesWay", codesBounded},
 		{"FiftyCodesAtOnceAreNoMoreThanMayWait", codesBoundedAtOnce},
 		{"OldestOfTooManySignInsGivesWay", signInsBounded},
+		{"SignInsThatGiveWayAreBounded", givenWayBounded},
 		{"SignInsAtOnceAreNoMoreThanASessionHas", signInsBoundedAtOnce},
 		{"FamilyHasAThousandLivingTokens", tokensBounded},
 		{"SpentRefreshTokenIsForgotten", spentForgotten},
