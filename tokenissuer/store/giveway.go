@@ -14,7 +14,7 @@ const signInsOfSession = 100
 // client in a loop would fill the store with them, so it has a most in a session: one
 // sign-in above it is the last for as long as the window runs.
 const (
-	tokensGivenMost = 1000
+	tokensGivenMost = 5000
 	tokensGivenIn   = time.Hour
 )
 

@@ -83,8 +83,12 @@ func givenWayBounded(f *fixture) {
 		return f.Apply(f.Context(), at, writes...)
 	}
 	last := 0
-	for ; last < 2000; last++ {
-		if err := begin(now, "s", "shop", last, 20); err != nil {
+	for ; last < 2*signIns; last++ {
+		tokens := 0
+		if last < 6 {
+			tokens = 1000 // as many as a sign-in has
+		}
+		if err := begin(now, "s", "shop", last, tokens); err != nil {
 			full, ok := errors.AsType[*store.Crowded](err)
 			if !ok || !errors.Is(err, store.ErrConflict) || !full.Until.Equal(hour) {
 				f.Fatalf("sign-in %d: %v", last, err)
@@ -92,10 +96,10 @@ func givenWayBounded(f *fixture) {
 			break
 		}
 	}
-	if gave := last - signIns; gave != 50 {
-		f.Errorf("%d sign-ins of twenty tokens gave way", gave)
+	if gave := last - signIns; gave != 5 {
+		f.Errorf("%d sign-ins of a thousand tokens gave way", gave)
 	}
-	if n := len(must(f.Revocations(f.Context(), now))(f)); n != 1000 {
+	if n := len(must(f.Revocations(f.Context(), now))(f)); n != 5000 {
 		f.Errorf("%d revocations are remembered", n)
 	}
 	if err := begin(now, "s", "wiki", 0, 1); err != nil {
