@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,14 +34,22 @@ func (i *Issuer) ended(ctx context.Context, now time.Time, s store.Session) ([]s
 		return nil, err
 	}
 	var writes []store.Write
+	var leaving []string
+	ending := i.together.endingIDs
 	for _, id := range clients {
 		if d, tell := i.noticeTo(id, now, s.Account, s.ID); tell {
 			writes = append(writes, store.PutDelivery{Delivery: d})
+			if !slices.Contains(ending, id) {
+				leaving = append(leaving, id)
+			}
 		}
 	}
 	// Those without a sign-in yet, too: a code may be on its way.
-	if ending := i.together.endingIDs; len(ending) > 0 {
+	if len(ending) > 0 {
 		writes = append(writes, store.RevokeSession{ID: s.ID, Clients: ending})
+	}
+	if len(leaving) > 0 {
+		writes = append(writes, store.LeaveSession{ID: s.ID, Clients: leaving})
 	}
 	return writes, nil
 }

@@ -2,8 +2,10 @@ package tokenissuer_test
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +94,35 @@ func TestSessionRemembersItsClientsLongerThanTheirSignIns(t *testing.T) {
 	}
 	b.get("/logout?" + form("client_id", "shop"))
 	told.next(t)
+}
+
+// A client whose sign-in goes on after the session is told of the session once,
+// whatever ends the sign-in later.
+func TestClientThatWorksOnIsToldOfItsSessionOnce(t *testing.T) {
+	told, config := listen(t), authorizing()
+	config.Clients[0].BackchannelLogoutURI, config.Clients[0].Logout = told.URL, "session"
+	s := start(t, config)
+	s.user("alice", "")
+	b := s.browser()
+	tokens := s.good(redeemShop(b.signedIn(authorizePath("shop"), "alice").Get("code")))
+	b.get("/logout?" + form("client_id", "shop"))
+	told.next(t)
+	tokens = s.good(redeemed(tokens.text(t, "refresh_token"))) // it works on
+	if payload, err := base64.RawURLEncoding.DecodeString(strings.Split(tokens.text(t, "id_token"), ".")[1]); err != nil || strings.Contains(string(payload), `"sid"`) {
+		t.Errorf("of a session that is over: %s", payload)
+	}
+	again := s.browser()
+	s.good(redeemShop(again.signedIn(authorizePath("shop"), "alice").Get("code")))
+	if _, err := s.issuer.SetUserState(t.Context(), "alice", store.Locked, ""); err != nil {
+		t.Fatal(err)
+	}
+	told.next(t) // of the second session
+	if a := s.token(redeemed(tokens.text(t, "refresh_token"))); a.status != http.StatusBadRequest {
+		t.Errorf("of a locked account: %d", a.status)
+	}
+	select {
+	case <-told.got:
+		t.Error("told again of the first")
+	case <-time.After(time.Second): // notices are sent at once, in their order
+	}
 }

@@ -103,6 +103,25 @@ func (w RevokeSession) of(ctx context.Context, t *transaction, client string) er
 	return t.revoke(ctx, revokeSession, w.ID, client, t.now)
 }
 
+// LeaveSession is of clients whose sign-ins go on although their session is over, and
+// which were told so: from then on they belong to no session, and nobody is told of
+// the same one again.
+type LeaveSession struct {
+	ID      string
+	Clients []string
+}
+
+var leaveSession = writes(`UPDATE families SET session = '' WHERE session = $1 AND session <> '' AND client = $2`)
+
+func (w LeaveSession) apply(ctx context.Context, t *transaction) error {
+	for _, client := range w.Clients {
+		if err := t.may(ctx, leaveSession, w.ID, client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RevokeAccount ends all sign-ins, sessions and codes of an account.
 type RevokeAccount struct{ Account string }
 
