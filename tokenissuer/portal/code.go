@@ -11,10 +11,8 @@ func (v *visit) codePage() error {
 	if _, err := v.sent(); err != nil {
 		return err
 	}
-	if v.wrong != nil && !v.mistaken() { // it was right after that
-		if s, _, err := v.step(); err != nil || s != signIn {
-			return v.orElse(err, "/portal/continue")
-		}
+	if over, err := v.mended(); over || err != nil {
+		return v.orElse(err, "/portal/continue")
 	}
 	return v.showCode(http.StatusOK, v.wrong)
 }

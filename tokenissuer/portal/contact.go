@@ -162,6 +162,10 @@ func (v *visit) contactCodePage() error {
 	if !ok {
 		return err
 	}
+	if c.verified && c.is(v.pending.Code.To) { // it is done, and somebody went back
+		v.state = ""
+		return v.see(v.href(accountPath))
+	}
 	return v.showContactCode(http.StatusOK, c, v.wrong)
 }
 

@@ -78,6 +78,9 @@ func (v *visit) setPage() error {
 	if err != nil {
 		return err
 	}
+	if over, err := v.mended(); over || err != nil {
+		return v.orElse(err, "/portal/continue")
+	}
 	return v.showSet(http.StatusOK, m, v.wrong)
 }
 

@@ -35,6 +35,16 @@ func (v *visit) mistaken() bool {
 	return v.wrong != nil && (!v.signedIn || v.session.AuthTime.Before(v.before.Expires.Add(-pendingFor)))
 }
 
+// mended reports whether the page is about a form that was not taken, and the next one
+// was: it has signed somebody in, and there is nothing to do here.
+func (v *visit) mended() (bool, error) {
+	if v.wrong == nil || v.mistaken() {
+		return false, nil
+	}
+	s, _, err := v.step()
+	return err == nil && s != signIn, err
+}
+
 // hint is the name that the form begins with: what the app knows, or, where
 // somebody signs in once more, what that account signs in with in this way.
 func (v *visit) hint() (string, error) {

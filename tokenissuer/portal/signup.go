@@ -118,6 +118,9 @@ func (v *visit) openPage() error {
 	if v.pending.Code.Taken {
 		return v.showTaken(m)
 	}
+	if over, err := v.mended(); over || err != nil {
+		return v.orElse(err, "/portal/continue")
+	}
 	return v.showOpen(http.StatusOK, m, v.wrong)
 }
 

@@ -122,6 +122,26 @@ func TestMistakeIsOverWithTheSignIn(t *testing.T) {
 	p.goes(mistake).sees("/portal/account", http.StatusOK)
 }
 
+// Nor is who goes back after an account was opened, or an address was changed.
+func TestMistakeIsOverWithTheRightCode(t *testing.T) {
+	w, _ := refusals(t)
+	p := w.person().goes("/authorize")
+	p.goes("/portal/signup?p_state="+p.stateOf()).submits("/portal/signup", "username", "new@example.com")
+	p.submits("/portal/signup/account", "code", "9", "new_password", "a new password").sees("/portal/signup/account", http.StatusBadRequest, "code is not right")
+	mistake := p.at.String()
+	w.later(time.Second)
+	p.once(http.MethodPost, "/portal/signup/account", p.filled("/portal/signup/account", "code", "1", "new_password", "a new password"))
+	if p.goes(mistake); p.status != http.StatusSeeOther && strings.Contains(p.body, "not right") || p.form("/portal/signup/account") != nil {
+		t.Errorf("signed up, and back: %d %s", p.status, textOf(p.page))
+	}
+
+	p = w.home("ann", right).goes("/portal/account/email").submits("/portal/account/email", "email", "ann@example.net")
+	p.submits("/portal/account/email/code", "code", "9").sees("/portal/account/email/code", http.StatusBadRequest, "not right")
+	mistake = p.at.String()
+	p.submits("/portal/account/email/code", "code", "2").sees("/portal/account", http.StatusOK)
+	p.goes(mistake).sees("/portal/account", http.StatusOK)
+}
+
 // Where the address has no room the page is the answer, as it was.
 func TestLongFormIsAnsweredAtOnce(t *testing.T) {
 	w, counted := refusals(t)
