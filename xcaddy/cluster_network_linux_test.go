@@ -58,8 +58,8 @@ func cutOff(t *testing.T) {
 		took = append(took, c.revokeOn(c.nodes[0], c.nodes[1].signIn().Access, c.nodes[:2]...))
 	}
 	report(t, "revocations beside nodes that are cut off, on those that are not", took)
+	refusing.unhealthy()
 	for _, n := range []*instance{refusing, serving} {
-		c.unhealthy(n)
 		began := time.Now()
 		n.later("a sign-in", http.MethodPost, "/oauth2/token", byPassword("phone").Encode())
 		t.Logf("a sign-in at a node that is cut off is answered 503 after %s", time.Since(began).Round(time.Millisecond))

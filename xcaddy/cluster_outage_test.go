@@ -120,22 +120,19 @@ func (c *cluster) answersWithoutDatabase(met, unmet tokens) {
 		})
 	}
 	all.Wait()
-	c.unhealthy(c.nodes...)
+	c.nodes[0].unhealthy()
 }
 
-// unhealthy wants nodes to tell a load balancer that they cannot reach the database,
-// once that was so for a little.
-func (c *cluster) unhealthy(nodes ...*instance) {
-	c.Helper()
-	for _, n := range nodes {
-		var a answer
-		eventually(c.T, "a node without a database says so", func() bool {
-			a = n.must(http.MethodGet, "/health", "")
-			return a.status == http.StatusServiceUnavailable
-		})
-		if problem := notLater(a); problem != "" {
-			c.Errorf("health: %s", problem)
-		}
+// unhealthy wants a node that refuses to tell a load balancer so.
+func (i *instance) unhealthy() {
+	i.Helper()
+	var a answer
+	eventually(i.T, "a node that refuses says so", func() bool {
+		a = i.must(http.MethodGet, "/health", "")
+		return a.status == http.StatusServiceUnavailable
+	})
+	if problem := notLater(a); problem != "" {
+		i.Errorf("health: %s", problem)
 	}
 }
 
