@@ -148,6 +148,9 @@ func TestStandbyThatLaggedTakesOver(t *testing.T) {
 	}
 	a := startNode(t, strings.Replace(text, first.Host(), first.Host()+","+second.Host(), 1))
 	a.revoke("early")
+	a.within(patience, "the tables are in the copy", func() bool {
+		return postgrestest.Ask(t, asUser(second), `SELECT to_regclass('changes') IS NOT NULL`) == "true"
+	})
 	a.within(patience, "early is in the copy", func() bool {
 		return postgrestest.Ask(t, asUser(second), `SELECT count(*) FROM changes`) == "1"
 	})
