@@ -257,9 +257,15 @@ func TestReloadWithoutTheDatabase(t *testing.T) {
 	for end := time.Now().Add(20 * time.Second); opens() != http.StatusServiceUnavailable && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
+	if a := w.get("/health/gate"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("health of gates that refuse: %v", a)
+	}
 	w.load(when("serve"), oneSite)
 	if status := opens(); status != http.StatusOK {
 		t.Errorf("told to go on, the gate answers %d", status)
+	}
+	if a := w.get("/health/gate"); a.status != http.StatusOK || !strings.Contains(a.body, "behind_seconds") {
+		t.Errorf("health of gates that go on: %v", a)
 	}
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)

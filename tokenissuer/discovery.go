@@ -104,6 +104,12 @@ func (i *Issuer) health(r *request) error {
 	if err := i.state.alive(r.Context()); err != nil {
 		return err
 	}
+	return i.healthOfGates(r)
+}
+
+// healthOfGates is GET /health/gate: 200 while the gates answer, which need no store.
+// All nodes have the same one: who sends nobody to a node without it has none left.
+func (i *Issuer) healthOfGates(r *request) error {
 	if !i.Current() {
 		return errBehind
 	}

@@ -43,6 +43,7 @@ var routes = []route{
 	{"/api/v1/logout", "logout", "GET", nothing, (*Issuer).idaasLogout, (*Issuer).sendsPeople},
 	{inboxPath, "inbox", "GET, HEAD", nothing, (*Issuer).inbox, (*Issuer).develops},
 	{"/health", "health", "GET, HEAD", nothing, (*Issuer).health, nil},
+	{"/health/gate", "health_gate", "GET, HEAD", nothing, (*Issuer).healthOfGates, nil},
 }
 
 // portalPath is the root of the pages for people.

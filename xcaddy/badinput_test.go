@@ -131,6 +131,7 @@ func TestPlainHTTPEarnsNothingFromAnHTTPSIssuer(t *testing.T) {
 		"userinfo":                            {open, "GET", "/userinfo", "", []string{bearer(good.Access)}, 403},
 		"the keys":                            {open, "GET", "/oauth2/jwks", "", nil, 200},
 		"health":                              {open, "GET", "/health", "", nil, 200},
+		"health of the gates":                 {open, "GET", "/health/gate", "", nil, 200},
 		"a token through a proxy by http":     {behind, "POST", "/oauth2/token", byRobot().Encode(), []string{form, "X-Forwarded-Proto: http"}, 403},
 		"a token through a proxy that is mum": {behind, "POST", "/oauth2/token", byRobot().Encode(), nil, 403},
 		"a token through a proxy by https":    {behind, "POST", "/oauth2/token", byRobot().Encode(), []string{form, sealed}, 200},
