@@ -43,6 +43,7 @@ func TestStories(t *testing.T) {
 			"quit":    quit,
 			"crash":   crash,
 			"request": request,
+			"await":   await,
 			"browse":  browse,
 			"save":    save,
 			"jwt":     jwt,

@@ -28,8 +28,28 @@ var headerLine = regexp.MustCompile(`^([A-Za-z0-9-]+): ?(.*)$`)
 // commands that look at those. A body is a form unless a header says otherwise.
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, !neg && len(args) >= 3, "request STATUS METHOD URL ['Name: value' | BODY | @FILE]...")
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
+	if status, body := asked(ts, args); status != args[0] {
+		ts.Fatalf("answer %s, want %s: %s", status, args[0], body)
+	}
+}
+
+// await is a request that is made until its answer is the one, for what a process
+// notices after a while.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) >= 3, "await STATUS METHOD URL ['Name: value' | BODY | @FILE]...")
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		status, body := asked(ts, args)
+		if status == args[0] {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("answer %s after a minute, want %s: %s", status, args[0], body)
+		}
+	}
+}
+
+// asked is the status and the body of an answer, both shown to the story.
+func asked(ts *testscript.TestScript, args []string) (status string, body []byte) {
 	req, err := http.NewRequest(args[1], args[2], nil)
 	ts.Check(err)
 	for _, arg := range args[3:] {
@@ -37,11 +57,11 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 			req.Header.Add(m[1], m[2])
 			continue
 		}
-		body := arg
+		content := arg
 		if file, named := strings.CutPrefix(arg, "@"); named {
-			body = ts.ReadFile(file)
+			content = ts.ReadFile(file)
 		}
-		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(content)), int64(len(content))
 	}
 	if req.Body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -52,14 +72,12 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 	res, err := client.Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	body, err = io.ReadAll(res.Body)
 	ts.Check(err)
 	fmt.Fprintf(ts.Stderr(), "%s %s\n", res.Proto, res.Status)
 	ts.Check(res.Header.Write(ts.Stderr()))
 	fmt.Fprintf(ts.Stdout(), "%s", body)
-	if res.StatusCode != want {
-		ts.Fatalf("answer %s, want %d: %s", res.Status, want, body)
-	}
+	return strconv.Itoa(res.StatusCode), body
 }
 
 // browser is a client that trusts the authority Caddy made for this story and follows no redirect.
