@@ -67,7 +67,7 @@ func TestRacesOverThreeNodesAreLinearizable(t *testing.T) {
 	// Nodes know the database's clock as exactly as an answer of it is quick, and hear of
 	// each other within a second, on a machine that has nothing else to do.
 	c := newContest(t, cluster.nodes, window{open: time.Second, slack: 400 * time.Millisecond, late: 3 * time.Second}, p)
-	c.race(racesFor(t, 10*time.Second), nil, c.kill, func() {
+	c.race(racesFor(t, 8*time.Second), nil, c.kill, func() {
 		<-time.After(rand.N(200 * time.Millisecond)) // the fault's own moment
 		postgrestest.Terminate(t, cluster.url, "")
 		c.count("connections of all nodes ended")
