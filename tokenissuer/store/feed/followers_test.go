@@ -113,6 +113,9 @@ func (f *followers) measure(b *testing.B, rate int) {
 	b.ReportMetric(float64((f.cpu()-db).Microseconds())/took, "db-us/s")
 	b.ReportMetric(float64((processCPU(b)-own).Microseconds())/took/float64(len(f.stores)), "node-us/s")
 	var late []time.Duration
+	for end := time.Now().Add(30 * time.Second); !f.allHeard(done) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, at := range done {
@@ -133,6 +136,19 @@ func (f *followers) measure(b *testing.B, rate int) {
 		b.ReportMetric(late[len(late)/2].Seconds()*1000, "ms-p50")
 		b.ReportMetric(late[len(late)*99/100].Seconds()*1000, "ms-p99")
 	}
+}
+
+func (f *followers) allHeard(done map[string]time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for n := range f.heard {
+		for id := range done {
+			if _, ok := f.heard[n][id]; !ok {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // serverOf is the first process of a database of this machine.

@@ -15,9 +15,9 @@ const (
 	// lost costs this much.
 	lookEvery = 500 * time.Millisecond
 
-	// restMost is how soon a look may follow another that a notification asked for: where
-	// somebody revokes all the time, a thousand nodes would ask the database a thousand
-	// times for each.
+	// restMost is how soon a look that a notification asked for may follow another such:
+	// where somebody revokes all the time, a thousand nodes would ask the database a
+	// thousand times for each.
 	restMost = 100 * time.Millisecond
 
 	// listenAgain is how long to wait after the listener's connection ended.
@@ -89,13 +89,14 @@ func (t *Tail) Run(ctx context.Context, keys func(context.Context) error) {
 	}()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	asked := time.Now().Add(-restMost)
 	for {
-		began := time.Now()
 		t.follow(ctx)
 		select {
 		case <-ctx.Done():
 		case <-woken:
-			pause(ctx, restMost-time.Since(began))
+			pause(ctx, restMost-time.Since(asked))
+			asked = time.Now()
 		case <-tick.C:
 		}
 		if ctx.Err() != nil {
