@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func call(c *cobra.Command, method, path string, body any) ([]byte, error) {
 
 // callPath sends a request to the admin API of the running instance.
 func callPath(c *cobra.Command, method, path string, body any) ([]byte, error) {
-	answer, err := ask(c, method, path, body)
+	answer, err := ask(c.Context(), c, method, path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +130,8 @@ func callPath(c *cobra.Command, method, path string, body any) ([]byte, error) {
 	return text, nil
 }
 
-// ask is callPath for an answer that may be of any size.
-func ask(c *cobra.Command, method, path string, body any) (io.ReadCloser, error) {
+// ask is callPath for an answer that may be of any size. It ends with ctx.
+func ask(ctx context.Context, c *cobra.Command, method, path string, body any) (io.ReadCloser, error) {
 	flag := func(name string) string { return c.Flag(name).Value.String() }
 	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
 	if err != nil {
@@ -147,11 +148,17 @@ func ask(c *cobra.Command, method, path string, body any) (io.ReadCloser, error)
 		}
 		content = bytes.NewReader(text)
 	}
-	answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, content)
+	answer, err := unlessEnded(ctx, func() (*http.Response, error) {
+		answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, content) //nolint:bodyclose // by whoever reads it
+		if err != nil {
+			return nil, plain(address, err)
+		}
+		return answer, nil
+	})
 	if err != nil {
-		return nil, plain(address, err)
+		return nil, err
 	}
-	return answer.Body, nil
+	return interrupted(ctx, answer.Body), nil
 }
 
 // plain takes the message out of an error that quotes the admin API's answer.

@@ -8,9 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,7 +54,7 @@ checked before it gets its name. The copy holds everything: accounts, password h
 // nobody has open.
 func backupFrom(ctx context.Context, c *cobra.Command, stopped bool) (io.ReadCloser, error) {
 	if !stopped {
-		return ask(c, http.MethodPost, adminBase+"/backup", nil)
+		return ask(ctx, c, http.MethodPost, adminBase+"/backup", nil)
 	}
 	where, err := configured(ctx, c)
 	if err != nil {
@@ -100,15 +98,6 @@ happened after the backup is forgotten, revocations too.`,
 func copyFlags(c *cobra.Command) (force, stopped *bool) {
 	return c.Flags().Bool("force", false, "Replace FILE if it is there"),
 		c.Flags().Bool("stopped", false, "Of the store that --config names, which no server has open")
-}
-
-// interruptible has a command end at Ctrl-C with nothing half done.
-func interruptible(do func(context.Context, *cobra.Command, []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		return do(ctx, c, args)
-	}
 }
 
 // configured is the database of the configuration that a command names.

@@ -30,7 +30,7 @@ that --config names. The file holds everything: accounts, password hashes and ke
 	force, stopped := copyFlags(c)
 	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
 		if args[0] == "-" {
-			moved, err := exportTo(ctx, c, *stopped, c.OutOrStdout())
+			moved, err := unlessEnded(ctx, func() (move.Moved, error) { return exportTo(ctx, c, *stopped, c.OutOrStdout()) })
 			if err == nil {
 				tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
 			}
@@ -53,7 +53,7 @@ that --config names. The file holds everything: accounts, password hashes and ke
 // exportTo writes an export, and has looked that it is whole.
 func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer) (move.Moved, error) {
 	if !stopped {
-		from, err := ask(c, http.MethodPost, adminBase+"/export", nil)
+		from, err := ask(ctx, c, http.MethodPost, adminBase+"/export", nil)
 		if err != nil {
 			return move.Moved{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // inStore runs SQL in the store of a world that is being served.
@@ -148,5 +151,92 @@ func TestCopyThatNobodyReadsIsBrokenOff(t *testing.T) {
 	}
 	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
+	}
+}
+
+// hanging is an admin API that sends the beginning of a copy, or nothing, and then has
+// somebody press Ctrl-C.
+func hanging(t *testing.T, begin string) (address string) {
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if begin != "" {
+			_, _ = io.WriteString(rw, begin)
+			_ = http.NewResponseController(rw).Flush()
+		}
+		if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(os.Interrupt) != nil {
+			t.Error("nobody pressed it")
+		}
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(ended) })
+	return server.Listener.Addr().String()
+}
+
+// A copy may take an hour, and whoever does not want it any more ends it.
+func TestCopyEndsAtCtrlC(t *testing.T) {
+	const head = `{"format":"gatehouse-export","version":1}` + "\n"
+	w := &world{T: t}
+	folder := t.TempDir()
+	for name, c := range map[string]struct {
+		command, begin string
+	}{
+		"an export that is under way": {"export", head},
+		"an export that has no head":  {"export", ""},
+		"a backup that is under way":  {"backup", "SQLite format 3\x00"},
+		"a backup that has no head":   {"backup", ""},
+	} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.command("", c.command, filepath.Join(folder, "copy"), "--address", hanging(t, c.begin))
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), "interrupt signal received") {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s goes on", name)
+		}
+		if entries, err := os.ReadDir(folder); err != nil || len(entries) != 0 {
+			t.Errorf("%s left %v, %v", name, entries, err)
+		}
+	}
+}
+
+// stuck is a pipe that nobody reads.
+type stuck struct{ over <-chan struct{} }
+
+func (s stuck) Write([]byte) (int, error) {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(os.Interrupt)
+	}
+	<-s.over
+	return 0, io.ErrClosedPipe
+}
+
+func TestExportIntoAPipeThatNobodyReadsEndsAtCtrlC(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, oneSite)
+	root := &cobra.Command{Use: "issuer", SilenceErrors: true}
+	addCommands(root)
+	over := make(chan struct{})
+	defer close(over)
+	root.SetOut(stuck{over})
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"export", "-", "--address", "unix/" + w.dir + "/admin"})
+	done := make(chan error, 1)
+	go func() { done <- root.Execute() }()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "interrupt signal received") {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
 	}
 }
