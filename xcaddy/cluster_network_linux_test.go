@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-func init() { lasting["nodes are cut off"] = cutOff }
+func init() { faults["nodes are cut off"] = cutOff }
 
 const (
 	cutFor   = 20 * time.Second

@@ -12,18 +12,20 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
-// lasting are the faults that last, twenty or thirty seconds in which little is done.
-var lasting = map[string]func(*testing.T){
+// faults are stories of half a minute each, the most of which is waiting.
+var faults = map[string]func(*testing.T){
 	"PostgreSQL is stopped": func(t *testing.T) { databaseAway(t, (*postgrestest.Server).Stop) },
 	"PostgreSQL is killed":  func(t *testing.T) { databaseAway(t, (*postgrestest.Server).Kill) },
 	"nodes are paused":      pause,
+	"nodes are killed":      killNodes,
+	"listeners are ended":   endListeners,
 }
 
 // They are waited for together: one place among the parallel tests is enough.
-func TestNodesOutliveWhatLasts(t *testing.T) {
+func TestNodesOutliveFaults(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
-	for name, story := range lasting {
+	for name, story := range faults {
 		all.Go(func() { t.Run(name, story) })
 	}
 	all.Wait()
