@@ -28,7 +28,7 @@ require (
 	golang.org/x/net v0.60.0
 	golang.org/x/oauth2 v0.37.0
 	golang.org/x/text v0.42.0
-	golang.org/x/time v0.16.0
+	golang.org/x/time v0.16.0 // indirect
 	modernc.org/sqlite v1.60.1
 )
 

@@ -15,9 +15,11 @@ import (
 func manyClients(n int) []tokenissuer.Client {
 	all := clients()
 	for i := range n {
-		c := tokenissuer.Client{ID: fmt.Sprint("client", i), Type: "web", Secrets: []string{secret}, Grants: []string{"authorization_code", "client_credentials"},
+		c := tokenissuer.Client{
+			ID: fmt.Sprint("client", i), Type: "web", Secrets: []string{secret}, Grants: []string{"authorization_code", "client_credentials"},
 			Scopes: []string{"openid", "email", "orders:read"}, RedirectURIs: []string{fmt.Sprintf("https://app%d.example/back", i)},
-			LogoutRedirectURIs: []string{fmt.Sprintf("https://app%d.example/", i)}, Logout: "tokens", Audiences: []string{"https://api.example"}}
+			LogoutRedirectURIs: []string{fmt.Sprintf("https://app%d.example/", i)}, Logout: "tokens", Audiences: []string{"https://api.example"},
+		}
 		if i%2 == 0 {
 			c.Dialect = "idaas"
 		}

@@ -33,10 +33,12 @@ var brooms = []broom{
 	SELECT id FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	// Those families go at once whose refresh tokens have gone: left for later, they would
 	// be looked through again for each of the next ones.
-	{keep: keepFamilies, sweep: writes(`DELETE FROM refresh_tokens WHERE family IN (
+	{
+		keep: keepFamilies, sweep: writes(`DELETE FROM refresh_tokens WHERE family IN (
 	` + overFamilies + ` ORDER BY f.expires LIMIT $2)`),
 		then: []write{writes(`DELETE FROM families WHERE n IN (
-	` + overFamilies + ` AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.family = f.n) ORDER BY f.expires LIMIT $2)`)}},
+	` + overFamilies + ` AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.family = f.n) ORDER BY f.expires LIMIT $2)`)},
+	},
 	{sweep: writes(`DELETE FROM revoked_tokens WHERE n IN (
 	SELECT n FROM revoked_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM revoked_clients WHERE expires + 0 <= $1 AND n IN (

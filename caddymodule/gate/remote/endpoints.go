@@ -40,7 +40,7 @@ func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, e
 	d.Lock()
 	if d.fetch == nil && now.After(d.until) {
 		d.fetch = make(chan struct{})
-		go r.fetch(now)
+		go r.fetch(context.WithoutCancel(ctx), now)
 	}
 	known, fetch := d.known, d.fetch
 	d.Unlock()
@@ -58,8 +58,8 @@ func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, e
 }
 
 // fetch is for whoever waits, so it ends with nobody's request.
-func (r *Registered) fetch(now time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), askingMost)
+func (r *Registered) fetch(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, askingMost)
 	defer cancel()
 	began := time.Now()
 	members, issuer, err := metadataOf(ctx, r.client, r.config.Issuer)
