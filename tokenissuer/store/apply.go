@@ -24,6 +24,7 @@ type transaction struct {
 	at      time.Time
 	now     int64 // at, as the database counts
 	revoked []Revocation
+	known   []Revocation    // was revoked before, by another process; ours may not have heard
 	ended   []ending        // see TellEnded
 	told    map[ending]bool // what was ended before, and told
 	seen    map[ending]bool // what is in ended

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -28,12 +26,17 @@ type Cursor struct {
 
 	followed time.Duration // how long the changes were looked at, without pauses
 	looked   time.Time     // the last time
+	late     time.Duration // when old gaps were asked for the last time, as followed counts
 }
 
 const (
-	// underWay is longer than a transaction can take, with its retries in the network
-	// and a server that is slow to end it.
+	// underWay is longer than a transaction takes, with its retries in the network and a
+	// server that is slow to end it. What takes longer is a commit that waits for a standby
+	// and that nobody can call off any more: its node has died.
 	underWay = time.Minute
+
+	// lateEvery is how often those are asked for.
+	lateEvery = 5 * time.Second
 
 	// pauseMost is what of the time between two looks counts as having looked.
 	pauseMost = 5 * time.Second
@@ -159,6 +162,11 @@ func (s *Store) Shared() bool { return s.many != nil }
 var selectPosition = readsApart(`
 SELECT n, at FROM changes WHERE at < (SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - $1) ORDER BY n DESC LIMIT 1`)
 
+// As many numbers as a start should take the time for.
+var selectGaps = readsApart(`
+SELECT g.n FROM (SELECT n, LAG(n) OVER (ORDER BY n) AS before FROM changes WHERE n <= $1 AND n > $1 - 100000) c
+CROSS JOIN LATERAL generate_series(c.before + 1, c.n - 1) AS g (n) ORDER BY g.n DESC LIMIT $2`)
+
 // Position is a place in the changes behind which nothing is missing for who reads
 // the records after this call.
 func (s *Store) Position(ctx context.Context) (*Cursor, error) {
@@ -169,6 +177,15 @@ func (s *Store) Position(ctx context.Context) (*Cursor, error) {
 	if errors.Is(err, ErrNotFound) {
 		return &Cursor{gaps: map[int64]time.Duration{}}, nil // before the first
 	}
+	if err != nil {
+		return nil, err
+	}
+	gaps, err := all(ctx, s, "the gaps in the changes", selectGaps, func(row scanner) (n int64, err error) {
+		return n, row.Scan(&n)
+	}, c.last, mostGaps)
+	for _, n := range gaps {
+		c.gaps[n] = -underWay
+	}
 	return c, err
 }
 
@@ -176,7 +193,7 @@ func (s *Store) Position(ctx context.Context) (*Cursor, error) {
 // says that there are further ones. clock is the database's time; now is any clock
 // of the caller's that goes on steadily. After ErrWentBack the cursor is of no use.
 func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes []Change, clock time.Time, more bool, err error) {
-	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, slices.AppendSeq([]int64{}, maps.Keys(c.gaps)), mostChanges)
+	rows, err := all(ctx, s, "changes", selectChanges, scanChange, c.last, c.awaited(now), mostChanges)
 	if err != nil {
 		return nil, time.Time{}, false, err
 	}
@@ -204,19 +221,29 @@ func (s *Store) Changes(ctx context.Context, c *Cursor, now time.Time) (changes 
 			c.pass(row.n.Int64, row.at.Int64)
 		}
 	}
-	if more = fresh == mostChanges; !more {
-		c.giveUp(now)
-	}
-	return changes, clock, more, nil
+	return changes, clock, fresh == mostChanges, nil
 }
 
-// giveUp forgets the gaps that nothing can fill any more: what was undone, or never
-// used. A pause counts as little: whoever stood still, this process or the database,
-// goes on with what it was doing.
-func (c *Cursor) giveUp(now time.Time) {
+// awaited are the gaps to ask for. In the end nothing can fill them any more: what was
+// undone, or never used. A pause counts as little: whoever stood still, this process or
+// the database, goes on with what it was doing.
+func (c *Cursor) awaited(now time.Time) []int64 {
 	c.followed += min(now.Sub(c.looked), pauseMost)
 	c.looked = now
-	maps.DeleteFunc(c.gaps, func(_ int64, seen time.Duration) bool { return c.followed-seen > underWay })
+	late := c.followed-c.late >= lateEvery
+	if late {
+		c.late = c.followed
+	}
+	ask := []int64{}
+	for n, seen := range c.gaps {
+		switch age := c.followed - seen; {
+		case age > KeepChanges: // its row would be swept
+			delete(c.gaps, n)
+		case late || age <= underWay:
+			ask = append(ask, n)
+		}
+	}
+	return ask
 }
 
 // mostGaps bounds what a jump of the numbers can cost: a server that comes back
@@ -225,7 +252,7 @@ const mostGaps = 10_000
 
 func (c *Cursor) pass(n, at int64) {
 	delete(c.gaps, n)
-	for gap := max(c.last+1, n-mostGaps); gap < n; gap++ {
+	for gap := n - 1; gap > c.last && len(c.gaps) < mostGaps; gap-- {
 		c.gaps[gap] = c.followed
 	}
 	if n > c.last {

@@ -188,7 +188,7 @@ func (s *Store) attempt(ctx context.Context, a *application) (sure bool, err err
 	if err := t.announce(ctx); err != nil {
 		return true, err
 	}
-	a.revoked, a.ended = t.revoked, t.ended
+	a.revoked, a.ended = append(t.revoked, t.known...), t.ended
 	err = tx.Commit()
 	if err == nil && t.announced() {
 		s.many.waker.wake()

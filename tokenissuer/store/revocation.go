@@ -20,7 +20,12 @@ func (w RevokeToken) apply(ctx context.Context, t *transaction) error {
 	if !w.Expires.After(t.at) {
 		return nil // refused for its age already; a row would outlive its use
 	}
-	return t.revoke(ctx, revokeToken, w.ID, millis(w.Expires))
+	before := len(t.revoked)
+	err := t.revoke(ctx, revokeToken, w.ID, millis(w.Expires))
+	if err == nil && len(t.revoked) == before && t.many != nil {
+		t.known = append(t.known, Revocation{Token: w.ID, Expires: w.Expires})
+	}
+	return err
 }
 
 // RevokeFamily ends a sign-in: its refresh tokens and its unexpired access
@@ -36,13 +41,21 @@ var (
 INSERT INTO revoked_tokens (id, expires)
 SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires + 0 > $2
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+
+	revokedOfFamily = writes(`
+SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.id = $1 AND t.expires + 0 > $2`)
 )
 
 func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
-	if err := t.may(ctx, endFamily, w.Family, t.now); err != nil {
+	ended, err := t.exec(ctx, endFamily, w.Family, t.now)
+	if err != nil {
 		return err
 	}
-	return t.revoke(ctx, revokeFamily, w.Family, t.now)
+	if err := t.revoke(ctx, revokeFamily, w.Family, t.now); err != nil || ended > 0 || t.many == nil {
+		return err
+	}
+	t.known, err = t.revocations(ctx, t.known, revokedOfFamily, w.Family, t.now)
+	return err
 }
 
 // RevokeSession ends what began in a browser session: its sign-ins, with their
@@ -260,20 +273,26 @@ func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
 
 // revoke runs a write that returns the tokens it revoked, and keeps them for
 // the followers.
-func (t *transaction) revoke(ctx context.Context, w write, args ...any) error {
+func (t *transaction) revoke(ctx context.Context, w write, args ...any) (err error) {
+	t.revoked, err = t.revocations(ctx, t.revoked, w, args...)
+	return err
+}
+
+// revocations adds the tokens that a statement returns to others.
+func (t *transaction) revocations(ctx context.Context, to []Revocation, w write, args ...any) ([]Revocation, error) {
 	rows, err := t.query(ctx, w, args...)
 	if err != nil {
-		return err
+		return to, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		r, err := scanRevokedToken(rows)
 		if err != nil {
-			return err
+			return to, err
 		}
-		t.revoked = append(t.revoked, r)
+		to = append(to, r)
 	}
-	return rows.Err()
+	return to, rows.Err()
 }
 
 // texts reads rows of one text.

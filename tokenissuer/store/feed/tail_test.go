@@ -139,6 +139,47 @@ func TestRevocationReachesOtherNodes(t *testing.T) {
 	a.within(patience, "shop's tokens revoked", func() bool { return a.revoked.Revoked("x", "shop", time.Now().Add(-time.Minute).Unix()) })
 }
 
+// TestRevokedTwiceIsAnsweredOnce it is in effect: here, too, where nobody has heard yet
+// that another node was first. It is not announced again.
+func TestRevokedTwiceIsAnsweredOnce(t *testing.T) {
+	url := postgrestest.URL(t)
+	address, err := postgres.ParseAddress(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stores [2]*store.Store // that do not follow each other
+	var gates [2]*feed.Revocations
+	for i := range stores {
+		if stores[i], err = postgres.Open(t.Context(), address); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = stores[i].Close() })
+		if gates[i], err = feed.Open(t.Context(), stores[i], time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := time.Now().Add(time.Hour)
+	err = stores[0].Apply(t.Context(), time.Now(), store.PutAccount{Account: store.Account{ID: "ann", State: store.Active}},
+		store.PutFamily{Family: store.Family{ID: "family", Account: "ann", Client: "shop", Expires: later}},
+		store.PutToken{Token: store.Token{ID: "t1", Family: "family", Expires: later}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, st := range stores {
+		for id, w := range map[string]store.Write{"t1": store.RevokeFamily{Family: "family"}, "t2": store.RevokeToken{ID: "t2", Expires: later}} {
+			if err := st.Apply(t.Context(), time.Now(), w); err != nil {
+				t.Fatal(err)
+			}
+			if !gates[i].Revoked(id, "", 0) {
+				t.Errorf("%s is revoked, and the gate of node %d takes it", id, i)
+			}
+		}
+	}
+	if n := postgrestest.Ask(t, url, `SELECT count(*) FROM changes`); n != "2" {
+		t.Errorf("announced %s times", n)
+	}
+}
+
 // TestNodesOfASchemaWakeEachOther, and nobody else, whatever its name.
 func TestNodesOfASchemaWakeEachOther(t *testing.T) {
 	url := postgrestest.URL(t)
