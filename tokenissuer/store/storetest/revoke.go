@@ -91,7 +91,11 @@ func familyRevoked(f *fixture) {
 	f.apply(at, store.RevokeToken{ID: "m2m", Expires: at.Add(time.Hour)}, store.RevokeToken{ID: "t1", Expires: at.Add(time.Hour)})
 	f.apply(at, store.RevokeToken{ID: "over", Expires: at})
 	f.wantRevoked(at, "m2m", "t1", "t2")
-	if want := []string{"t1", "t2", "m2m"}; !slices.Equal(slices.Sorted(slices.Values(heard)), slices.Sorted(slices.Values(want))) {
+	slices.Sort(heard)
+	if f.Shared() { // who was first may have been another process: then nobody here has heard
+		heard = slices.Compact(heard)
+	}
+	if want := []string{"m2m", "t1", "t2"}; !slices.Equal(heard, want) {
 		f.Errorf("heard of %q, want %q: each once, and none that has expired", heard, want)
 	}
 }
