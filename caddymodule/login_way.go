@@ -36,7 +36,7 @@ func (a *App) warnOfWays() {
 	}
 	for _, address := range order {
 		if s := sites[address]; !s.way {
-			a.logger.Warn("token_gate: login: "+address+login.CallbackPath+" does not get to this gate, so nobody can sign in; take the gate out of the `handle` of another path, or write `handle "+login.Paths+"*` with a gate that has the same login", zapAt(s.first.Login.At))
+			a.logger.Warn("token_gate: login: "+address+login.CallbackPath+" does not get to this gate, so nobody can sign in; take the gate out of the `handle` of another path, put it before what answers that address, or write `handle "+login.Paths+"*` with a gate that has the same login", zapAt(s.first.Login.At))
 		}
 	}
 }
@@ -56,8 +56,12 @@ func (s spot) hasWay(g *Gate, at site) bool {
 	}
 	for _, step := range s.inner {
 		routes := step.sub.Routes
-		if slices.ContainsFunc(routes[:min(step.index, len(routes))], rewrites) {
+		before := routes[:min(step.index, len(routes))]
+		if slices.ContainsFunc(before, rewrites) {
 			return true
+		}
+		if answered(before, r) {
+			return false
 		}
 		if step.index < len(routes) && !mayMatch(routes[step.index], r) {
 			return false
@@ -84,6 +88,65 @@ func mayMatch(route caddyhttp.Route, r *http.Request) bool {
 			return false
 		})
 	})
+}
+
+// answered reports whether one of the routes answers a request for certain, by its path
+// and host alone, and not by a gate that knows sign-ins.
+func answered(routes caddyhttp.RouteList, r *http.Request) bool {
+	return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool {
+		if !mustMatch(route, r) {
+			return false
+		}
+		for _, h := range route.Handlers {
+			switch h := h.(type) {
+			case *Gate:
+				if h.Login != nil {
+					return false
+				}
+			case *caddyhttp.Subroute:
+				if answered(h.Routes, r) {
+					return true
+				}
+			case caddy.Module:
+				if answers(h) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// mustMatch reports whether a route is for a request whatever else the request says.
+func mustMatch(route caddyhttp.Route, r *http.Request) bool {
+	return len(route.MatcherSets) == 0 || slices.ContainsFunc(route.MatcherSets, func(set caddyhttp.MatcherSet) bool {
+		for _, m := range set {
+			switch m.(type) {
+			case *caddyhttp.MatchPath, *caddyhttp.MatchPathRE, *caddyhttp.MatchHost:
+			default:
+				return false
+			}
+		}
+		ok, err := set.MatchWithError(r)
+		return ok && err == nil
+	})
+}
+
+// warnOfGatesInFront tells of gates that refuse whoever comes back from signing in: they
+// have no login, and stand before one that has.
+func (a *App) warnOfGatesInFront() {
+	for n, g := range a.gates {
+		if g.Login == nil {
+			continue
+		}
+		for _, before := range a.gates[:n] {
+			lets := before.Login != nil || before.Optional || before.Shadow || before.Answer != "" || len(before.Except) > 0 || len(before.MatcherSetsRaw) > 0
+			if !lets && before.spot.encloses(g.spot) {
+				a.logger.Warn("token_gate: login: the gate at "+orElse(before.At, "its line")+" stands before this one and has no login, so it refuses whoever comes back from signing in; write `login` there, too, or put this one first", zapAt(g.Login.At))
+				break
+			}
+		}
+	}
 }
 
 // rewrites reports whether a route may change the path that later ones are chosen by.

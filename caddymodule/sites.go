@@ -177,6 +177,7 @@ func (a *App) warnOfSites() {
 	a.warnOfCookies()
 	a.warnOfProxies()
 	a.warnOfWays()
+	a.warnOfGatesInFront()
 	if !a.issuing {
 		return
 	}

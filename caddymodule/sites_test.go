@@ -121,8 +121,24 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			people, "https://auth.example.com {\n token_issuer\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n handle {\n token_gate /x {\n login\n }\n respond other\n }\n}", nil,
 		},
 		"a sign-in in a handle for others": {people, "https://auth.example.com {\n token_issuer\n @in remote_ip 10.0.0.0/8\n handle @in {\n route {\n token_gate /wiki/* {\n login\n }\n }\n respond ok\n }\n}", nil},
-		"a sign-in behind a rewrite":       {people, "https://auth.example.com {\n token_issuer\n rewrite /.gatehouse/* /wiki{uri}\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n}", nil},
-		"a gate in its own handle":         {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
+		"a sign-in behind what answers its address": {
+			people, "https://auth.example.com {\n token_issuer\n route {\n redir /.gatehouse/* /\n token_gate {\n login\n }\n respond ok\n }\n}",
+			[]string{"https://auth.example.com/.gatehouse/callback does not get to this gate, so nobody can sign in", "put it before what answers that address"},
+		},
+		"a sign-in behind a handle that answers its address": {
+			people, "https://auth.example.com {\n token_issuer\n handle /.gatehouse/* {\n respond nope\n }\n handle {\n token_gate {\n login\n }\n respond ok\n }\n}",
+			[]string{"https://auth.example.com/.gatehouse/callback does not get to this gate, so nobody can sign in"},
+		},
+		"a sign-in behind an answer to others": {
+			people, "https://auth.example.com {\n token_issuer\n route {\n @in {\n path /.gatehouse/*\n remote_ip 10.0.0.0/8\n }\n respond @in no\n respond /healthz ok\n token_gate {\n login\n }\n respond ok\n }\n}", nil,
+		},
+		"a sign-in behind a gate without one": {
+			people, "https://auth.example.com {\n token_issuer\n token_gate {\n audience shop people\n }\n token_gate /ui/* {\n login\n }\n respond ok\n}",
+			[]string{"token_gate: login: the gate at Caddyfile:38 stands before this one and has no login, so it refuses whoever comes back", `"at":"Caddyfile:42"`},
+		},
+		"a sign-in behind a gate of another path": {people, "https://auth.example.com {\n token_issuer\n token_gate /api/* {\n audience shop\n }\n token_gate /ui {\n login\n }\n respond ok\n}", nil},
+		"a sign-in behind a rewrite":              {people, "https://auth.example.com {\n token_issuer\n rewrite /.gatehouse/* /wiki{uri}\n handle /wiki/* {\n token_gate {\n login\n }\n respond ok\n }\n}", nil},
+		"a gate in its own handle":                {"", "https://auth.example.com {\n token_issuer\n handle /a {\n respond a\n }\n handle {\n token_gate\n respond b\n }\n}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.logged()
