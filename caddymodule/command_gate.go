@@ -38,17 +38,24 @@ func gateExplain() *cobra.Command {
 		Long: `
 Says why a request is let through or refused: the gates on its way, the issuer and
 the key of the token, the line of the Caddyfile that decides, and what would change
-that. Nothing is sent to a backend. The request is taken to come from this machine.
+that. Nothing is sent to a backend. The request is taken to come from this machine, by
+HTTP/1.1 and without further headers, unless --from, --protocol and --header say others.
 
 Other users of the machine can read a command's arguments: in the place of --token,
 --token-stdin reads the token, and --cookie-stdin what a browser sends as Cookie to a
 site with a login. A sign-in that is at its end is not renewed.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			q := question{Method: args[0], URL: args[1], Via: c.Flag("via").Value.String(), Listener: c.Flag("listener").Value.String()}
+			q := question{
+				Method: args[0], URL: args[1], Via: c.Flag("via").Value.String(), Listener: c.Flag("listener").Value.String(),
+				Protocol: c.Flag("protocol").Value.String(), From: c.Flag("from").Value.String(),
+			}
 			if c.Flag("token-stdin").Changed && c.Flag("cookie-stdin").Changed {
 				return errors.New("--token-stdin and --cookie-stdin: standard input holds one of both")
 			}
 			var err error
+			if q.Headers, err = c.Flags().GetStringArray("header"); err != nil {
+				return err
+			}
 			if q.Token, err = tokenOf(c); err != nil {
 				return err
 			}
@@ -67,6 +74,9 @@ site with a login. A sign-in that is at its end is not renewed.`,
 	c.Flags().Bool("token-stdin", false, "Read the access token from standard input")
 	c.Flags().String("cookie", "", "What a browser sends as Cookie: __Host-gatehouse-login=…")
 	c.Flags().Bool("cookie-stdin", false, "Read that from standard input")
+	c.Flags().StringArray("header", nil, "A further header, as 'Upgrade: websocket'; may be given again")
+	c.Flags().String("protocol", "", "http/1.0, http/1.1 (default), http/2 or http/3")
+	c.Flags().String("from", "", "The address that the request comes from (default 127.0.0.1)")
 	c.Flags().String("listener", "", "The listener that the request comes to, such as 10.0.0.1:443, where several servers share a port")
 	return c
 }
@@ -117,7 +127,7 @@ func (q question) print(out io.Writer, answer []byte) error {
 	if x.Status != 0 {
 		decision = fmt.Sprintf("%s: %d %s", x.Decision, x.Status, x.Reason)
 	}
-	say("%s %s", strings.ToUpper(q.Method), q.URL)
+	say("%s %s", q.Method, q.URL)
 	say("%s", decision)
 	say("  because  %s  %s", orElse(x.At, "-"), x.Says)
 	if x.Mend != "" {
@@ -128,6 +138,12 @@ func (q question) print(out io.Writer, answer []byte) error {
 	}
 	if len(x.Past) > 0 {
 		say("  unless   %s on the way answers first, or changes what is judged: they are not asked here", strings.Join(x.Past, ", "))
+	}
+	if upper := strings.ToUpper(q.Method); upper != q.Method { // RFC 9110 §9.1
+		say("  assumed  method %s, which is not %s", q.Method, upper)
+	}
+	if len(x.Assumed) > 0 {
+		say("  assumed  %s: matchers on the way read that; say it with --header, --protocol or --from", strings.Join(x.Assumed, ", "))
 	}
 	x.Token.print(say)
 	for _, g := range x.Gates {

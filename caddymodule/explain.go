@@ -43,8 +43,9 @@ type explanation struct {
 	At       string        `json:"at,omitempty"`     // the line that decided
 	Says     string        `json:"says,omitempty"`
 	Mend     string        `json:"mend,omitempty"`
-	Next     string        `json:"next"`           // the handler that answers, where it is not refused
-	Past     []string      `json:"past,omitempty"` // handlers in front of it that may answer first, which nobody asks here
+	Next     string        `json:"next"`              // the handler that answers, where it is not refused
+	Past     []string      `json:"past,omitempty"`    // handlers in front of it that may answer first, which nobody asks here
+	Assumed  []string      `json:"assumed,omitempty"` // what matchers on the way read and the question does not say
 	Gates    []gateSays    `json:"gates"`
 	Token    *tokenReading `json:"token,omitempty"`
 }
@@ -119,7 +120,7 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 
 // explain sums the tour up. The last gate that judged has decided.
 func (t *tour) explain() *explanation {
-	x := &explanation{Decision: "unguarded", Next: t.end, Past: t.past, At: t.at, Gates: []gateSays{}, Says: "no gate judges it", Mend: t.guard()}
+	x := &explanation{Decision: "unguarded", Next: t.end, Past: t.past, Assumed: t.assumed, At: t.at, Gates: []gateSays{}, Says: "no gate judges it", Mend: t.guard()}
 	for _, m := range t.met {
 		x.Gates = append(x.Gates, m.summary())
 		if !m.outside {

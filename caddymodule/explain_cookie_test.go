@@ -147,20 +147,24 @@ func TestExplanationFindsTheServer(t *testing.T) {
 		"all": server(":8443", "shop.example.com"), "home": server("127.0.0.1:8443", "home.example.com"),
 		"office": server("10.0.0.1:8443", "shop.example.com"), "other": server("tcp/[::1]:9443", ""), "twin": server("10.0.0.2:8443", "home.example.com"),
 	}}
-	for asked, want := range map[question]string{
-		{URL: "https://127.0.0.1:8443/"}:                                   "home",
-		{URL: "https://localhost:8443/"}:                                   "home",
-		{URL: "https://10.0.0.1:8443/"}:                                    "office",
-		{URL: "https://192.0.2.1:8443/"}:                                   "all",
-		{URL: "https://[::1]:9443/"}:                                       "other",
-		{URL: "https://anything.example.com:9443/"}:                        "other",
-		{URL: "https://shop.example.com:8443/"}:                            "several servers listen on port 8443; name the one that the request comes to: expected :8443 or 10.0.0.1:8443",
-		{URL: "https://shop.example.com:8443/", Listener: "10.0.0.1:8443"}: "office",
-		{URL: "https://home.example.com:8443/", Listener: "10.0.0.2:8443"}: "twin",
-		{URL: "https://shop.example.com/", Listener: "10.0.0.1:8443"}:      "office",
-		{URL: "https://shop.example.com/", Listener: "10.0.0.9:8443"}:      "no server listens on 10.0.0.9:8443: there are",
-		{URL: "https://shop.example.com/"}:                                 "no server listens on port 443: there are",
+	for _, c := range []struct {
+		asked question
+		want  string
+	}{
+		{question{URL: "https://127.0.0.1:8443/"}, "home"},
+		{question{URL: "https://localhost:8443/"}, "home"},
+		{question{URL: "https://10.0.0.1:8443/"}, "office"},
+		{question{URL: "https://192.0.2.1:8443/"}, "all"},
+		{question{URL: "https://[::1]:9443/"}, "other"},
+		{question{URL: "https://anything.example.com:9443/"}, "other"},
+		{question{URL: "https://shop.example.com:8443/"}, "several servers listen on port 8443; name the one that the request comes to: expected :8443 or 10.0.0.1:8443"},
+		{question{URL: "https://shop.example.com:8443/", Listener: "10.0.0.1:8443"}, "office"},
+		{question{URL: "https://home.example.com:8443/", Listener: "10.0.0.2:8443"}, "twin"},
+		{question{URL: "https://shop.example.com/", Listener: "10.0.0.1:8443"}, "office"},
+		{question{URL: "https://shop.example.com/", Listener: "10.0.0.9:8443"}, "no server listens on 10.0.0.9:8443: there are"},
+		{question{URL: "https://shop.example.com/"}, "no server listens on port 443: there are"},
 	} {
+		asked, want := c.asked, c.want
 		r := httptest.NewRequest(http.MethodGet, asked.URL, nil)
 		tour, err := newTour(app, asked, r, time.Now())
 		switch {

@@ -165,7 +165,7 @@ func TestExplainCommand(t *testing.T) {
 		err := root.Execute()
 		return out.String(), err
 	}
-	out, err := run("Bearer "+w.reader()+"\n", "explain", "--token-stdin", "get", "http://app.example.com/orders/1")
+	out, err := run("Bearer "+w.reader()+"\n", "explain", "--token-stdin", "GET", "http://app.example.com/orders/1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +179,9 @@ func TestExplainCommand(t *testing.T) {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}
+	}
+	if out, err = run("", "explain", "get", "http://app.example.com/orders/1"); err != nil || !strings.Contains(out, "  assumed  method get, which is not GET\n") {
+		t.Errorf("%v\n%s", err, out)
 	}
 	for _, c := range []struct{ args, want string }{
 		{"explain GET app.example.com/orders", "url: expected an address such as https://app.example.com/orders"},
@@ -349,6 +352,90 @@ http://app.example.com {
 		}
 		if a := w.get(c.address, lines...); (a.status == http.StatusOK) != (x.Decision == "passed") || x.Status != 0 && a.status != x.Status {
 			t.Errorf("%.20s: explained as %d, answered %v", c.address, x.Status, a)
+		}
+	}
+}
+
+// TestExplanationIsOfTheVeryRequest: a method is what it says, letter by letter, and what
+// matchers read besides can be said, or is told to be assumed. Each request is sent, too.
+func TestExplanationIsOfTheVeryRequest(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	@writes method POST PUT
+	handle /methods/* {
+		token_gate @writes
+		respond ok
+	}
+	@socket {
+		path /socket/*
+		header Upgrade websocket
+		header Connection *Upgrade*
+	}
+	token_gate @socket
+	@other {
+		path /elsewhere/*
+		header X-Other *
+	}
+	token_gate @other
+	@young protocol http/2+
+	handle /young/* {
+		token_gate @young
+		respond ok
+	}
+	@outside not client_ip 127.0.0.0/8 10.0.0.0/8
+	handle /outside/* {
+		token_gate @outside
+		respond ok
+	}
+	respond ok
+}`)
+	socket := []string{"Upgrade: websocket", "connection: keep-alive, Upgrade"}
+	for _, c := range []struct {
+		method, path   string
+		asked          question
+		decision, says string
+	}{
+		{"POST", "/methods/x", question{}, "refused", ""},
+		{"post", "/methods/x", question{}, "unguarded", ""},
+		{"GET", "/socket/x", question{}, "unguarded", "no header Connection, no header Upgrade"},
+		{"GET", "/socket/x", question{Headers: socket}, "refused", ""},
+		{"GET", "/socket/x", question{Headers: socket[:1]}, "unguarded", "no header Connection"},
+		{"GET", "/young/x", question{}, "unguarded", "protocol http/1.1"},
+		{"GET", "/young/x", question{Protocol: "http/2"}, "refused", ""},
+		{"GET", "/young/x", question{Protocol: "HTTP/1.1"}, "unguarded", ""},
+		{"GET", "/outside/x", question{}, "unguarded", "from 127.0.0.1"},
+		{"GET", "/outside/x", question{From: "10.1.2.3"}, "unguarded", ""},
+		{"GET", "/outside/x", question{From: "203.0.113.9"}, "refused", ""},
+		{"GET", "/plain", question{}, "unguarded", ""},
+	} {
+		c.asked.Method, c.asked.URL = c.method, "http://app.example.com"+c.path
+		x := w.explains(c.asked)
+		if got := strings.Join(x.Assumed, ", "); x.Decision != c.decision || got != c.says {
+			t.Errorf("%+v: %s, assumed %q", c.asked, x.Decision, got)
+		}
+		if c.asked.Protocol == "http/2" || c.path == "/outside/x" { // a socket has neither
+			continue
+		}
+		if a := w.visitor().do(c.method, c.asked.URL, "", c.asked.Headers...); (a.status == http.StatusUnauthorized) != (x.Decision == "refused") {
+			t.Errorf("%+v: explained as %s, answered %v", c.asked, x.Decision, a)
+		}
+	}
+	for want, q := range map[string]question{
+		"expected a line such as":                     {Headers: []string{"Upgrade websocket"}},
+		"the URL says the Host":                       {Headers: []string{"host: other.example.com"}},
+		"expected http/1.0, http/1.1, http/2 or http": {Protocol: "h2"},
+		"is no address of a client":                   {From: "here"},
+	} {
+		q.Method, q.URL = http.MethodGet, "http://app.example.com/"
+		body, err := json.Marshal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, text := w.admin(http.MethodPost, explainPath, string(body), "Content-Type: application/json"); status != http.StatusBadRequest || !strings.Contains(text, want) {
+			t.Errorf("%+v: %d %s", q, status, text)
 		}
 	}
 }

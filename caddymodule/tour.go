@@ -1,14 +1,9 @@
 package caddymodule
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -30,14 +25,16 @@ type tour struct {
 	server   *caddyhttp.Server
 	now      time.Time
 
-	groups map[string]bool
-	met    []met
-	end    string   // what answers: the name of a handler, or "nothing"
-	at     string   // where that was written, if it is ours
-	past   []string // handlers on the way that may answer or change the request
-	told   bool     // the answer is a resource's metadata
-	signs  bool     // the answer is of a sign-in
-	err    error
+	groups   map[string]bool
+	met      []met
+	end      string   // what answers: the name of a handler, or "nothing"
+	at       string   // where that was written, if it is ours
+	past     []string // handlers on the way that may answer or change the request
+	question question
+	assumed  []string // what the question does not say, and matchers read
+	told     bool     // the answer is a resource's metadata
+	signs    bool     // the answer is of a sign-in
+	err      error
 }
 
 // met is a gate on the way.
@@ -50,68 +47,13 @@ type met struct {
 	notes   []string
 }
 
-// question is what an operator asks.
-type question struct {
-	Method string `json:"method"`
-	URL    string `json:"url"`
-	Token  string `json:"token,omitempty"`
-
-	// What a browser sends as its Cookie header, where people sign in.
-	Cookie string `json:"cookie,omitempty"`
-
-	// The listener that the request comes to, such as 10.0.0.1:443, where several
-	// servers share a port.
-	Listener string `json:"listener,omitempty"`
-
-	// The address at which another proxy asks, where URL is what it asks about.
-	Via string `json:"via,omitempty"`
-}
-
-// original is the request that a proxy asks about, where the question says that one
-// does; nil else.
-func (q question) original(ctx context.Context) (via question, original *http.Request, err error) {
-	if q.Via == "" {
-		return q, nil, nil
-	}
-	if original, err = q.asked(ctx); err != nil {
-		return q, nil, err
-	}
-	return question{Method: http.MethodGet, URL: q.Via, Token: q.Token, Cookie: q.Cookie, Listener: q.Listener}, original, nil
-}
-
-// asked makes the request that a question is about.
-func (q question) asked(ctx context.Context) (*http.Request, error) {
-	u, err := url.Parse(q.URL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("url: expected an address such as https://app.example.com/orders")
-	}
-	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(q.Method), "/", http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("method: %q is none", q.Method)
-	}
-	// As the server reads it: two slashes in front are a path, and no host.
-	if r.URL, err = url.ParseRequestURI(u.RequestURI()); err != nil {
-		return nil, fmt.Errorf("url: %w", err)
-	}
-	r.RequestURI, r.Host, r.RemoteAddr = u.RequestURI(), u.Host, "127.0.0.1:0"
-	if u.Scheme == "https" {
-		r.TLS = &tls.ConnectionState{ServerName: u.Hostname(), HandshakeComplete: true, Version: tls.VersionTLS13}
-	}
-	if q.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+q.Token)
-	}
-	if q.Cookie != "" {
-		q.browse(r)
-	}
-	return r, nil
-}
-
 // routes goes through a list of routes; true says that the tour is over.
 func (t *tour) routes(list caddyhttp.RouteList) bool {
 	for _, route := range list {
 		if route.Group != "" && t.groups[route.Group] {
 			continue
 		}
+		t.assume(route.MatcherSets, t.r)
 		matched, err := route.MatcherSets.AnyMatchWithError(t.r)
 		if err != nil {
 			t.err = err
@@ -224,6 +166,7 @@ func (t *tour) gate(g *Gate) bool {
 	}
 	m := met{gate: g, unclear: gate.Ambiguous(r.URL)}
 	if len(g.matchers) > 0 {
+		t.assume(g.matchers, r)
 		matched, err := g.matchers.AnyMatchWithError(r)
 		if err != nil {
 			t.err = err

@@ -56,7 +56,7 @@ func newTour(app *caddyhttp.App, q question, r *http.Request, now time.Time) (*t
 		}
 		return nil, fmt.Errorf("listener: several servers listen on port %s; name the one that the request comes to: expected %s", port, list(several))
 	}
-	t := &tour{repl: caddy.NewReplacer(), server: best[0].server, now: now, groups: map[string]bool{}, end: "nothing"}
+	t := &tour{question: q, repl: caddy.NewReplacer(), server: best[0].server, now: now, groups: map[string]bool{}, end: "nothing"}
 	t.r = caddyhttp.PrepareRequest(r, t.repl, nowhere{}, t.server)
 	return t, nil
 }
