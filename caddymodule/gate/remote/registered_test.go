@@ -223,9 +223,10 @@ func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
 		w.WriteHeader(http.StatusBadGateway)
 	})
 	c, now := d.client(t, ""), time.Now()
-	var people sync.WaitGroup
+	var people, waiting sync.WaitGroup
+	waiting.Add(51)
 	ask := func() {
-		if _, err := c.Endpoints(t.Context(), now); err == nil {
+		if _, err := c.Endpoints(&waiter{Context: t.Context(), waits: waiting.Done}, now); err == nil {
 			t.Error("a document came of nothing")
 		}
 	}
@@ -234,6 +235,7 @@ func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
 	for range 50 {
 		people.Go(ask)
 	}
+	waiting.Wait()
 	close(silent)
 	people.Wait()
 	if n := fetches.Load(); n != 1 {
@@ -242,6 +244,18 @@ func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
 	if _, err := c.Endpoints(t.Context(), now.Add(time.Minute)); err == nil || fetches.Load() != 2 {
 		t.Errorf("later: %v after %d fetches", err, fetches.Load())
 	}
+}
+
+// waiter is the context of a request, and tells that somebody waits for its end.
+type waiter struct {
+	context.Context //nolint:containedctx // it is one
+	once            sync.Once
+	waits           func()
+}
+
+func (w *waiter) Done() <-chan struct{} {
+	w.once.Do(w.waits)
+	return w.Context.Done()
 }
 
 // A flood of made-up codes at a slow issuer does not keep people from renewing.
