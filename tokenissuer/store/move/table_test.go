@@ -2,6 +2,7 @@ package move
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,16 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	if where := os.Getenv(asImport); where != "" {
+		if err := importInput(where); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(postgrestest.Main(m))
+}
 
 // database makes empty ones of a kind.
 type database struct {
