@@ -69,7 +69,13 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 	if err != nil {
 		return move.Moved{}, err
 	}
-	moved, err := move.Export(ctx, st, to)
+	var moved move.Moved
+	if err = where.stopped(ctx); err == nil {
+		moved, err = move.Export(ctx, st, to)
+	}
+	if err == nil {
+		err = where.stopped(ctx) // still
+	}
 	return moved, errors.Join(err, st.Close())
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,6 +127,32 @@ func (d database) open(ctx context.Context) (*store.Store, error) {
 		return postgres.Open(ctx, d.address)
 	}
 	return sqlite.Open(ctx, d.file)
+}
+
+// goneMost is how long a database may take to notice that a process has ended.
+const goneMost = 2 * time.Second
+
+// stopped refuses a database that is served from. A file tells so by itself.
+func (d database) stopped(ctx context.Context) error {
+	if d.address == nil {
+		return nil
+	}
+	var hosts []string
+	for end := time.Now().Add(goneMost); ; time.Sleep(goneMost / 10) {
+		var err error
+		if hosts, err = d.address.Serving(ctx); err != nil || len(hosts) == 0 {
+			return err
+		}
+		if time.Now().After(end) {
+			break
+		}
+	}
+	n := len(hosts)
+	hosts = slices.Compact(hosts)
+	if hosts[0] == "" { // a socket, or another role's connection
+		hosts[0] = "a host that the database does not tell"
+	}
+	return fmt.Errorf("store %s is served by %d running, of %s: stop all of them first, what they answer from now on would be lost", d.address, n, strings.Join(hosts, ", "))
 }
 
 // reach goes on with another configuration's way to the same database.

@@ -34,6 +34,7 @@ func (a *Address) listen(ctx context.Context, wake func()) error {
 	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return err
 	}
+	serve(ctx, conn)
 	wake() // for what came while nobody listened
 	for {
 		if err := awaitOne(ctx, conn); err != nil {
