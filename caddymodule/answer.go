@@ -34,7 +34,7 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 	if p.original == nil {
 		o, reason, err := g.original(r, p)
 		if err != nil {
-			return g.refuse(w, r, &gate.Refusal{Status: http.StatusBadRequest, Reason: reason, Cause: err})
+			return g.unasked(w, r, p, &gate.Refusal{Status: http.StatusBadRequest, Reason: reason, Cause: err}, next)
 		}
 		p.original, p.identity = o, http.Header{}
 	}
@@ -61,6 +61,22 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 			p.pass = pass
 		}
 	}
+	return g.agree(w, r, p, next)
+}
+
+// unasked answers a question that nobody may ask, or that is none. The shadow says yes,
+// with nobody's identity: a trial run is for finding such proxies, too.
+func (g *Gate) unasked(w http.ResponseWriter, r *http.Request, p *passage, refusal *gate.Refusal, next caddyhttp.Handler) error {
+	if !g.Shadow {
+		return g.refuse(w, r, refusal)
+	}
+	g.refused(r, refusal, "shadowed")
+	p.told = append(p.told, g.gate.Names()...)
+	return g.agree(w, r, p, next)
+}
+
+// agree is the yes of the last gate; one before it hands on.
+func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
 	if g.more {
 		return next.ServeHTTP(w, r)
 	}

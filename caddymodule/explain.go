@@ -113,6 +113,9 @@ func serveExplanation(w http.ResponseWriter, r *http.Request) error {
 	if t.routes(t.server.Routes); t.err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: t.err}
 	}
+	if err := t.unanswered(q.URL); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	return json.NewEncoder(w).Encode(t.explain())

@@ -230,6 +230,19 @@ http://gate.example.com {
 			t.Errorf("%s: %+v, want %s", url, x, want)
 		}
 	}
+	// Who names the wrong address is not told of another request than he asked about.
+	for via, end := range map[string]string{
+		"http://app.example.com/x": "token_gate at Caddyfile:", "http://nobody.example.com/": "nothing", "http://app.example.com/oauth2/jwks": "token_issuer at Caddyfile:",
+	} {
+		body, err := json.Marshal(question{Method: http.MethodGet, URL: "https://shop.example.com/", Via: via})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, said := w.admin(http.MethodPost, explainPath, string(body), "Content-Type: application/json")
+		if want := "via: no gate with `answer` is asked at " + via + ": the request ends at " + end; status != http.StatusBadRequest || !strings.Contains(said, want) {
+			t.Errorf("%s: %d %s", via, status, said)
+		}
+	}
 	if x = w.explained(http.MethodGet, "http://nobody.example.com/", ""); x.Decision != "unguarded" || !strings.Contains(x.Mend, "no site answers") {
 		t.Errorf("%+v", x)
 	}

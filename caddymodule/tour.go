@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -157,12 +156,7 @@ func (t *tour) gate(g *Gate) bool {
 	}
 	r := t.judged(g)
 	if r == nil {
-		cause := errors.New("asked by itself, and not by a proxy about another request")
-		refusal := &gate.Refusal{Status: http.StatusBadRequest, Reason: badOriginal, Cause: cause}
-		rules := []gate.Rule{{Word: "answer", Value: g.Answer, Says: cause.Error()}}
-		t.met = append(t.met, met{gate: g, says: &gate.Explanation{Refusal: refusal, Rules: rules}})
-		t.end, t.at = "token_gate", g.At
-		return true
+		return t.unasked(g)
 	}
 	m := met{gate: g, unclear: gate.Ambiguous(r.URL)}
 	if len(g.matchers) > 0 {
@@ -184,7 +178,7 @@ func (t *tour) gate(g *Gate) bool {
 		t.passage.pass = says.Pass
 	}
 	if g.Answer != "" && !g.more && says.Pass != nil {
-		t.end, t.at = "token_gate, to the proxy that asks", g.At
+		t.end, t.at = toProxy, g.At
 		return true
 	}
 	if says.Pass == nil {
