@@ -59,7 +59,7 @@ bench: build build-openssl
 	bench/run
 
 # Three nodes on one PostgreSQL, beside one account and beside a million of them; what
-# eighty nodes cost that follow its changes; what ends, and is swept, beside a million.
+# sixty nodes cost that follow its changes; what ends, and is swept, beside a million.
 bench-cluster: build
 	scripts/need pg_ctlcluster:postgresql
 	bench/run cluster

@@ -25,7 +25,7 @@ import (
 // and each revocation in each of them, in the database and in the nodes. All run in
 // this process. One op is five seconds: -benchtime 3x.
 func BenchmarkFollowers(b *testing.B) {
-	for _, nodes := range []int{1, 10, 40, 80} {
+	for _, nodes := range []int{1, 10, 30, 60} {
 		text := postgrestest.URL(b)
 		f := startFollowers(b, text, nodes)
 		for _, rate := range []int{0, 1, 10, 100} {
@@ -55,7 +55,7 @@ func startFollowers(b *testing.B, text string, nodes int) *followers {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for n := range nodes {
-		address, err := postgres.ParseAddress(text + "&pool_max_conns=2")
+		address, err := postgres.ParseAddress(text + "&pool_max_conns=1")
 		if err != nil {
 			b.Fatal(err)
 		}
