@@ -54,9 +54,9 @@ const (
 	connectionIdle = 5 * time.Minute
 )
 
-// followingMost is how many connections a process follows the others by: for their
-// changes, and for the keys that it looks at by itself.
-const followingMost = 2
+// followingMost is how many connections a process follows the others by, besides the
+// one that listens: one is asked after the other, and a thousand nodes have them all.
+const followingMost = 1
 
 // open makes a pool of a store, whose connections call themselves ours and what for.
 // Each is made in the way of its time.
