@@ -96,10 +96,9 @@ func (p *visitor) do(method, address, body string, lines ...string) answer {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	res, err := p.http.Do(r.Clone(p.Context())) // the client adds its cookies to what it is given
-	for try := 0; err != nil && body == "" && try < 5; try++ {
-		res, err = p.http.Do(r.Clone(p.Context())) // a reload of Caddy's own drops a fresh connection now and then
-	}
+	res, err := p.persist(body == "", func() (*http.Response, error) {
+		return p.http.Do(r.Clone(p.Context())) // the client adds its cookies to what it is given
+	})
 	if err != nil {
 		p.Fatal(err)
 	}
