@@ -52,10 +52,23 @@ func (s *State) rotate(ctx context.Context, now time.Time) error {
 // way: each would add a key that never signs for long.
 var ErrAnnounced = errors.New("already announced")
 
-// rotateNow makes a new key that signs as soon as others can know it.
+// rotateNow makes a new key that signs as soon as others can know it. Who is asked at
+// the same moment as another node looks again, and finds what that one announced.
 func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 	s.keyLock.Lock()
 	defer s.keyLock.Unlock()
+	err := s.announce(ctx, now)
+	for try := 0; errors.Is(err, store.ErrConflict) && try < 3; try++ {
+		err = s.announce(ctx, now)
+	}
+	if err != nil {
+		return err
+	}
+	return s.loadAndRotate(ctx, now, false)
+}
+
+// announce stores a key that is to sign, unless there is one.
+func (s *State) announce(ctx context.Context, now time.Time) error {
 	had, err := s.load(ctx, false)
 	if err != nil {
 		return err
@@ -70,10 +83,7 @@ func (s *State) rotateNow(ctx context.Context, now time.Time) error {
 		return err
 	}
 	event := store.Event{At: now, Actor: "operator", Action: "key.rotate", Subject: k.ID}
-	if err := s.store.Apply(ctx, now, store.PutNextKey{Key: k, Newest: had.newest}, store.PutEvent{Event: event}); err != nil {
-		return err
-	}
-	return s.loadAndRotate(ctx, now, false)
+	return s.store.Apply(ctx, now, store.PutNextKey{Key: k, Newest: had.newest}, store.PutEvent{Event: event})
 }
 
 // loadAndRotate reads the keys, applies what is due and publishes the ring.

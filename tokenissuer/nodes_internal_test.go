@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -88,5 +89,34 @@ func TestNodesThatStartTogetherSealTheKeys(t *testing.T) {
 			all.Go(func() { startNode(t, url, operatorsSecret) })
 		}
 		all.Wait()
+	}
+}
+
+// Two operators rotate at once: one key is announced, and who did not announce it reads
+// that somebody has.
+func TestNodesThatRotateTogetherAnnounceOneKey(t *testing.T) {
+	url := postgrestest.URL(t)
+	nodes := []*State{startNode(t, url, ""), startNode(t, url, "")}
+	now := nodes[0].now()
+	for round := range 10 {
+		now = now.Add(time.Hour) // what was announced signs
+		answers := make([]error, len(nodes))
+		var all sync.WaitGroup
+		for i, node := range nodes {
+			all.Go(func() { answers[i] = node.rotateNow(t.Context(), now) })
+		}
+		all.Wait()
+		announced := 0
+		for _, err := range answers {
+			switch {
+			case err == nil:
+				announced++
+			case !errors.Is(err, ErrAnnounced):
+				t.Errorf("round %d: %v", round, err)
+			}
+		}
+		if announced != 1 {
+			t.Errorf("round %d: %d keys were announced", round, announced)
+		}
 	}
 }

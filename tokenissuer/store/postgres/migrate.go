@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -74,12 +75,18 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 
 // version returns the schema's, 0 for none.
 func (s schema) version(ctx context.Context, db *sql.DB) (int64, error) {
+	var where, path, role string
 	var ours, tables int
+	// Not information_schema: it hides what this role may not read.
 	err := db.QueryRowContext(ctx, `
-SELECT COALESCE(SUM(CASE WHEN table_name = $1 THEN 1 ELSE 0 END), 0), COUNT(*) FROM information_schema.tables
-WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`, versions).Scan(&ours, &tables)
+SELECT COALESCE(current_schema(), ''), current_setting('search_path'), CAST(current_user AS TEXT),
+	COALESCE(SUM(CASE WHEN relname = $1 THEN 1 ELSE 0 END), 0), COUNT(relname)
+FROM pg_class WHERE relnamespace = `+schemaOID+` AND relkind IN ('r', 'p')`, versions).Scan(&where, &path, &role, &ours, &tables)
 	if err != nil {
 		return 0, fmt.Errorf("cannot be read: %w", err)
+	}
+	if where == "" {
+		return 0, fmt.Errorf("has no schema of search_path %s that the role %s may use: make one with CREATE SCHEMA … AUTHORIZATION %s, or name another", path, role, role)
 	}
 	if ours == 0 {
 		if tables > 0 {
@@ -89,6 +96,9 @@ WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`, versions).
 	}
 	var version int64
 	err = db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM `+versions).Scan(&version)
+	if e, refused := errors.AsType[*pgconn.PgError](err); refused && e.Code == "42501" { // insufficient_privilege
+		return 0, fmt.Errorf("has tables that the role %s has no rights on: connect as the role that made them: %w", role, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("schema version cannot be read: %w", err)
 	}

@@ -184,12 +184,22 @@ func TestDatabaseThatDoesNotSuitIsRefused(t *testing.T) {
 	latin := postgrestest.URL(t)
 	postgrestest.Exec(t, latin, "CREATE DATABASE latin_of_tests ENCODING LATIN1 LOCALE 'C' TEMPLATE template0")
 	t.Cleanup(func() { postgrestest.Exec(t, latin, "DROP DATABASE latin_of_tests") })
+	hidden, othersHidden := postgrestest.URL(t), postgrestest.URL(t)
+	signIn(t, opened(t, parsed(t, hidden), current()), "a")
+	postgrestest.Exec(t, othersHidden, "CREATE TABLE accounts (n INT)")
+	postgrestest.Exec(t, latin, "CREATE ROLE nobody_of_tests LOGIN PASSWORD 'x'")
+	t.Cleanup(func() { postgrestest.Exec(t, latin, "DROP ROLE nobody_of_tests") })
+	for _, text := range []*string{&hidden, &othersHidden} {
+		*text = regexp.MustCompile(`//[^@]+@`).ReplaceAllString(*text, "//nobody_of_tests:x@")
+	}
 	for text, want := range map[string]string{
 		foreign:  "has the tables of another program",
 		readOnly: "cannot be written: the server or its user is set to read only",
 		regexp.MustCompile(`/t[a-z0-9]+\?`).ReplaceAllString(latin, "/latin_of_tests?"): "has the encoding LATIN1, expected UTF8",
-		postgrestest.With(postgrestest.URL(t), "search_path", "nowhere"):                "no schema has been selected to create in",
-		strings.Replace(foreign, "/t", "/no-such-", 1):                                  "does not exist",
+		postgrestest.With(postgrestest.URL(t), "search_path", "nowhere"):                "has no schema of search_path nowhere that the role ",
+		hidden:       "has tables that the role nobody_of_tests has no rights on: connect as the role that made them: ",
+		othersHidden: "has the tables of another program",
+		strings.Replace(foreign, "/t", "/no-such-", 1): "does not exist",
 	} {
 		a := parsed(t, text)
 		_, err := Open(t.Context(), a)

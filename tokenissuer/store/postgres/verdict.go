@@ -38,7 +38,11 @@ func judge(err error) store.Verdict {
 		return store.Failed // somebody else answers, and would again
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return store.Lost
+		// What the network says of itself may pass. What else there is, a server has
+		// answered: such as one that has no TLS, and will have none in ten seconds.
+		if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, pgconn.ErrStandbyConnection) || errors.Is(err, pgconn.ErrReadOnlyConnection) {
+			return store.Lost
+		}
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok && !pgconn.Timeout(err) {
 		return store.Lost

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
 func TestVerdicts(t *testing.T) {
@@ -30,6 +31,9 @@ func TestVerdicts(t *testing.T) {
 	if unreachable == nil {
 		t.Fatal("somebody answers on a port that is closed")
 	}
+	plain := postgrestest.With(postgrestest.URL(t), "sslmode", "require")
+	_, unsealed := pgx.Connect(t.Context(), plain)
+	_, unknown := pgx.Connect(t.Context(), "postgres://app@nowhere.invalid/x")
 	for _, c := range []struct {
 		what string
 		err  error
@@ -49,6 +53,8 @@ func TestVerdicts(t *testing.T) {
 		{"a server that became a standby", answered("25006"), store.Lost},
 		{"a server with no room for the moment", answered("53300"), store.Lost},
 		{"a connection that failed", answered("08006"), store.Lost},
+		{"a server without TLS", unsealed, store.Failed},
+		{"a name that is not known, or not yet", unknown, store.Lost},
 		{"a closed port", unreachable, store.Lost},
 		{"a connection that was ended", fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), store.Lost},
 		{"a connection that was reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, store.Lost},
