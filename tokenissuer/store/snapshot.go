@@ -47,6 +47,10 @@ func (s *Store) long(ctx context.Context, db *sql.DB, options *sql.TxOptions, al
 // prolong takes the limits off that are for requests, and the tables from others.
 func prolong(ctx context.Context, tx *sql.Tx, alone []string) error {
 	texts := []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`}
+	if len(alone) > 0 {
+		// Before it looks which keys there are, whoever makes one waits here.
+		texts = append(texts, string(holdKeys))
+	}
 	for _, table := range alone {
 		texts = append(texts, `LOCK TABLE `+table+` IN SHARE ROW EXCLUSIVE MODE`)
 	}

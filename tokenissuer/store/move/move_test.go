@@ -311,6 +311,38 @@ func TestNobodyWritesBesideAnImport(t *testing.T) {
 	}
 }
 
+// TestKeyOfANodeThatStartsTooSoonIsNotAmongThoseThatCome: it would sign at once, as the
+// first of a new database does, when nobody who knows the others has seen it.
+func TestKeyOfANodeThatStartsTooSoonIsNotAmongThoseThatCome(t *testing.T) {
+	url := postgrestest.URL(t)
+	var stores [2]*store.Store
+	for i, url := range []string{url, postgrestest.With(postgrestest.With(url, "lock_timeout", "20000"), "statement_timeout", "20000")} {
+		st, err := at(t.Context(), url)
+		stores[i] = opened(t, st, err)
+	}
+	file, usage := example(t, 2), tables[0].sample(2)[2].(string)
+	put := make(chan error, 1)
+	late := readerFunc(func([]byte) (int, error) {
+		go func() {
+			key := store.Key{ID: "mine", Use: usage, Material: []byte{1}, Created: now, SignFrom: now}
+			put <- stores[1].Apply(t.Context(), now, store.PutNextKey{Key: key})
+		}()
+		for postgrestest.Ask(t, url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == "0" {
+			continue // until it waits
+		}
+		return 0, io.EOF
+	})
+	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(file), late)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-put; !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a key by somebody who knew none: %v", err)
+	}
+	if !bytes.Equal(exported(t, stores[0]), file) {
+		t.Error("it is among them")
+	}
+}
+
 // FuzzRow: what is taken for a row is written as a row that is the same.
 func FuzzRow(f *testing.F) {
 	for i := range tables {
