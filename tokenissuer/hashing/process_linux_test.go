@@ -197,6 +197,7 @@ func TestSilentProcessCostsNobodyTheSignIn(t *testing.T) {
 // A process that is stopped while it has nothing to do is asked nothing, and reads
 // nothing of its end.
 func TestStoppedProcessEndsWhenItIsNotNeeded(t *testing.T) {
+	t.Parallel()
 	p, _ := newPool(t, "hash")
 	h, _ := newHasher(t, p)
 	if _, err := h.Hash(right); err != nil {
@@ -209,7 +210,7 @@ func TestStoppedProcessEndsWhenItIsNotNeeded(t *testing.T) {
 	p.sweep(time.Now().Add(idleMost + time.Second))
 	select {
 	case <-idle.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Error("it is still there")
 		idle.kill()
 	}

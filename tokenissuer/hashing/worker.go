@@ -13,6 +13,9 @@ import (
 // five seconds: time must be left for their hashes.
 const patience = 2 * time.Second
 
+// leaveMost is how long a process may take to end by itself.
+const leaveMost = 10 * time.Second
+
 // surroundings is all that a process sees of the environment: no secret of the
 // operator's is in it. One hash runs at a time, so one CPU is enough, for its
 // garbage too, which is collected after each: two hashes' memory is the most.
@@ -105,5 +108,5 @@ func (w *worker) kill() { _ = w.cmd.Process.Kill() } // fails only when it has e
 // not, and is killed after a while.
 func (w *worker) close() {
 	_, _ = w.in.Close(), w.out.Close()
-	time.AfterFunc(patience, w.kill)
+	time.AfterFunc(leaveMost, w.kill)
 }
