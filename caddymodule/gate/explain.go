@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -168,7 +169,7 @@ func (x *Explanation) ofPolicy(p *policy, e *entry, r *http.Request, now time.Ti
 		x.rule("scope", s, slices.Contains(c.Scopes, s), "the token has %s", orNone(strings.Join(c.Scopes, " ")))
 	}
 	for _, claim := range p.claims {
-		x.rule("claim", claim.Name+" "+strings.Join(claim.Any, " "), holds(c.Value(claim.Name), claim.Any), "the token has %s", orNone(c.Text(claim.Name)))
+		x.rule("claim", claim.Name+" "+strings.Join(claim.Any, " "), holds(c.Value(claim.Name), claim.Any), "the token has %s", legible(c, claim.Name))
 	}
 	if p.expression != nil {
 		says := "yes"
@@ -185,6 +186,15 @@ func (x *Explanation) ofPolicy(p *policy, e *entry, r *http.Request, now time.Ti
 		}
 		x.rule("max_age", p.maxAge.String(), signedInSince(c, now.Add(-p.maxAge), now), "%s", says)
 	}
+}
+
+// legible is a claim for an operator to read, also where no header can say it.
+func legible(c *token.Claims, name string) string {
+	if s := c.Text(name); s != "" || c.Value(name) == nil {
+		return orNone(s)
+	}
+	printed, _ := json.Marshal(c.Value(name)) // it came as JSON
+	return string(printed)
 }
 
 func orNone(s string) string {

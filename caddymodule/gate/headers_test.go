@@ -88,6 +88,29 @@ func TestClaimTextCannotBreakAHeader(t *testing.T) {
 	}
 }
 
+// Half a list could be somebody else's whole one.
+func TestListThatSpacesCannotPartIsLeftOut(t *testing.T) {
+	s := newScene(t)
+	g := s.gate(t, gate.Config{
+		Headers: []gate.Header{{"X-User-Name", "{claim.name}"}, {"X-Groups", "{claim.groups}"}},
+		Claims:  []gate.Claim{{"name", []string{"b c"}}},
+	})
+	a := s.access("alice")
+	a.Extra = map[string]any{"name": []string{"a", "b c"}, "groups": []string{"staff", "ops"}}
+	raw := s.signed(t, a)
+	r := request(raw)
+	if err := through(g, r, s.now); err != nil {
+		t.Fatal(err)
+	}
+	if r.Header["X-User-Name"] != nil || r.Header.Get("X-Groups") != "staff ops" {
+		t.Errorf("%v", r.Header)
+	}
+	x := g.Explain(request(raw), s.now)
+	if i := slices.IndexFunc(x.Rules, func(r gate.Rule) bool { return r.Word == "claim" }); i < 0 || x.Rules[i].Says != `the token has ["a","b c"]` {
+		t.Errorf("explained: %+v", x.Rules)
+	}
+}
+
 // Handlers behind may change header values in place; the next request must not see it.
 func TestRequestsShareNoHeaderValues(t *testing.T) {
 	s := newScene(t)

@@ -186,14 +186,14 @@ func TestScopesAreNotGuessed(t *testing.T) {
 func TestClaimText(t *testing.T) {
 	f := newForger(t)
 	raw := forge(f.header(nil), payload(map[string]any{
-		"groups": []any{"a", "b", 3, true, null, "team admin"}, "level": json.RawMessage("1.50"), "vip": false, "address": map[string]any{"city": "Ulm <x>"}, "nothing": null, "empty": "",
+		"groups": []any{"a", "b", 3, true, null, ""}, "teams": []any{"a", "team admin"}, "tabs": []any{"a\tb"}, "nested": []any{"a", []any{"b", "c"}}, "level": json.RawMessage("1.50"), "vip": false, "address": map[string]any{"city": "Ulm <x>"}, "nothing": null, "empty": "",
 	}), f.rs256)
 	claims, err := token.Verify(raw, f.keys, ownWant, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"sub": "alice", "groups": "a b 3 true", "level": "1.50", "vip": "false", "address": `{"city":"Ulm <x>"}`, "nothing": "", "empty": "", "absent": "", "exp": "1800000300",
+		"sub": "alice", "groups": "a b 3 true", "teams": "", "tabs": "", "nested": "", "level": "1.50", "vip": "false", "address": `{"city":"Ulm <x>"}`, "nothing": "", "empty": "", "absent": "", "exp": "1800000300",
 	} {
 		if got := claims.Text(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

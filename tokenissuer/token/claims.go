@@ -32,8 +32,8 @@ type Claims struct {
 }
 
 // Text returns a claim as the text of a header: a string as it is, an array
-// joined by spaces, a number or a boolean printed, an object as JSON, and ""
-// when it is absent or null.
+// joined by spaces, a number or a boolean printed, an object as JSON, and "" when
+// it is absent or null, or an array that spaces cannot part again.
 func (c *Claims) Text(name string) string {
 	if c.All == nil {
 		switch name {
@@ -73,8 +73,12 @@ func text(value any) string {
 	case []any:
 		parts := make([]string, 0, len(v))
 		for _, element := range v {
-			// One value with a space in it would read as two.
-			if part := text(element); part != "" && !strings.ContainsAny(part, " \t") {
+			part := text(element)
+			if strings.ContainsAny(part, " \t") {
+				// It would read as two, and the others without it as another list.
+				return ""
+			}
+			if part != "" {
 				parts = append(parts, part)
 			}
 		}
