@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,21 +66,7 @@ func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
 	work()
 
 	for at := range c.nodes {
-		good := append(watches[2*at](), watches[2*at+1]()...)
-		dead := revoked[at]()
-		without := within(good, away, coming)
-		t.Logf("node %d without a database: good tokens %v, a revoked one %v", at, statuses(without), statuses(within(dead, away, coming)))
-		if statuses(without)[http.StatusOK] == 0 {
-			t.Errorf("node %d let nothing through from the start", at)
-		}
-		if at == 0 {
-			only(t, "a node that refuses beyond its bound", within(good, away.Add(awayBound), coming), http.StatusServiceUnavailable)
-			only(t, "a node that refuses beyond its bound", good, http.StatusOK, http.StatusServiceUnavailable)
-			only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized, http.StatusServiceUnavailable)
-		} else {
-			only(t, "a node that goes on", good, http.StatusOK)
-			only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized)
-		}
+		gateWithoutDatabase(t, at, away, coming, append(watches[2*at](), watches[2*at+1]()...), revoked[at]())
 	}
 	c.sameLives(lives)
 	spread.look()
@@ -98,6 +83,25 @@ func databaseAway(t *testing.T, end func(*postgrestest.Server)) {
 		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusOK {
 			t.Errorf("health after the outage: %d %s", a.status, a.body)
 		}
+	}
+}
+
+// gateWithoutDatabase judges what a node's gate answered to good tokens and to a
+// revoked one. The first of them refuses beyond its bound.
+func gateWithoutDatabase(t *testing.T, at int, away, coming time.Time, good, dead []seen) {
+	t.Helper()
+	without := within(good, away, coming)
+	t.Logf("node %d without a database: good tokens %v, a revoked one %v", at, statuses(without), statuses(within(dead, away, coming)))
+	if statuses(without)[http.StatusOK] == 0 {
+		t.Errorf("node %d let nothing through from the start", at)
+	}
+	if at == 0 {
+		only(t, "a node that refuses beyond its bound", within(good, away.Add(awayBound), coming), http.StatusServiceUnavailable)
+		only(t, "a node that refuses beyond its bound", good, http.StatusOK, http.StatusServiceUnavailable)
+		only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized, http.StatusServiceUnavailable)
+	} else {
+		only(t, "a node that goes on", good, http.StatusOK)
+		only(t, "a node that knows of a revocation", dead, http.StatusUnauthorized)
 	}
 }
 
@@ -199,89 +203,6 @@ func (c *cluster) sameLives(before []*process) {
 		case err := <-p.ended:
 			c.Fatalf("node %d has ended: %v", at, err)
 		default:
-		}
-	}
-}
-
-// spread is chains of refreshes whose every request goes to another node.
-type spread struct {
-	*cluster
-	chains          []*chain
-	answered, later atomic.Int64
-}
-
-func (c *cluster) spread(n int) *spread {
-	c.Helper()
-	s := &spread{cluster: c}
-	for at := range n {
-		s.chains = append(s.chains, chainOf(c.nodes[at%len(c.nodes)].signIn()))
-	}
-	return s
-}
-
-// begin lets all chains refresh until the function that it returns is called. An
-// answer is tokens, or the one that says: later.
-func (s *spread) begin() (end func()) {
-	over := make(chan struct{})
-	var all sync.WaitGroup
-	for n, ch := range s.chains {
-		all.Go(func() {
-			for turn := n; ; turn++ {
-				select {
-				case <-over:
-					return
-				case <-time.After(20 * time.Millisecond): // a client's own pace
-				}
-				s.turn(ch, s.nodes[turn%len(s.nodes)])
-			}
-		})
-	}
-	return func() { close(over); all.Wait() }
-}
-
-func (s *spread) turn(ch *chain, node *instance) {
-	a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
-	if err != nil {
-		s.Errorf("a refresh: %v", err)
-		return
-	}
-	if a.status == http.StatusServiceUnavailable {
-		s.later.Add(1)
-		if problem := notLater(a); problem != "" {
-			s.Errorf("a refresh: %s", problem)
-		}
-		return
-	}
-	got, err := a.tokens()
-	if err != nil {
-		s.Errorf("a refresh: %v", err)
-		return
-	}
-	ch.refresh, ch.access = append(ch.refresh, got.Refresh), append(ch.access, got.Access)
-	s.answered.Add(1)
-}
-
-// look wants everything that was answered to hold on each node, and a token that was
-// spent long ago to end its sign-in on all of them.
-func (s *spread) look() {
-	s.Helper()
-	for at, ch := range s.chains {
-		for n, token := range ch.access {
-			if node := s.nodes[(at+n)%len(s.nodes)]; !node.open(token) {
-				s.Errorf("chain %d: access token %d of %d, answered, does not open the gate", at, n, len(ch.access))
-				break
-			}
-		}
-		if a, err := s.nodes[at%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(1))); err != nil || a.status != http.StatusOK {
-			s.Errorf("chain %d ends with its last token: %d %s, %v", at, a.status, a.body, err)
-		}
-		spent, err := s.nodes[(at+1)%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(3)))
-		if err != nil || spent.status != http.StatusBadRequest || spent.body != `{"error":"invalid_grant"}` {
-			s.Errorf("chain %d: a spent refresh token: %d %s, %v", at, spent.status, spent.body, err)
-		}
-		for _, node := range s.nodes {
-			token := ch.access[len(ch.access)-1]
-			eventually(s.T, "its tokens are refused", func() bool { return !node.open(token) })
 		}
 	}
 }

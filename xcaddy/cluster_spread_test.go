@@ -1,0 +1,91 @@
+package main
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// spread is chains of refreshes whose every request goes to another node.
+type spread struct {
+	*cluster
+	chains          []*chain
+	answered, later atomic.Int64
+}
+
+func (c *cluster) spread(n int) *spread {
+	c.Helper()
+	s := &spread{cluster: c}
+	for at := range n {
+		s.chains = append(s.chains, chainOf(c.nodes[at%len(c.nodes)].signIn()))
+	}
+	return s
+}
+
+// begin lets all chains refresh until the function that it returns is called. An
+// answer is tokens, or the one that says: later.
+func (s *spread) begin() (end func()) {
+	over := make(chan struct{})
+	var all sync.WaitGroup
+	for n, ch := range s.chains {
+		all.Go(func() {
+			for turn := n; ; turn++ {
+				select {
+				case <-over:
+					return
+				case <-time.After(20 * time.Millisecond): // a client's own pace
+				}
+				s.turn(ch, s.nodes[turn%len(s.nodes)])
+			}
+		})
+	}
+	return func() { close(over); all.Wait() }
+}
+
+func (s *spread) turn(ch *chain, node *instance) {
+	a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
+	if err != nil {
+		s.Errorf("a refresh: %v", err)
+		return
+	}
+	if a.status == http.StatusServiceUnavailable {
+		s.later.Add(1)
+		if problem := notLater(a); problem != "" {
+			s.Errorf("a refresh: %s", problem)
+		}
+		return
+	}
+	got, err := a.tokens()
+	if err != nil {
+		s.Errorf("a refresh: %v", err)
+		return
+	}
+	ch.refresh, ch.access = append(ch.refresh, got.Refresh), append(ch.access, got.Access)
+	s.answered.Add(1)
+}
+
+// look wants everything that was answered to hold on each node, and a token that was
+// spent long ago to end its sign-in on all of them.
+func (s *spread) look() {
+	s.Helper()
+	for at, ch := range s.chains {
+		for n, token := range ch.access {
+			if node := s.nodes[(at+n)%len(s.nodes)]; !node.open(token) {
+				s.Errorf("chain %d: access token %d of %d, answered, does not open the gate", at, n, len(ch.access))
+				break
+			}
+		}
+		if a, err := s.nodes[at%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(1))); err != nil || a.status != http.StatusOK {
+			s.Errorf("chain %d ends with its last token: %d %s, %v", at, a.status, a.body, err)
+		}
+		spent, err := s.nodes[(at+1)%len(s.nodes)].insist("/oauth2/token", byRefresh("phone", ch.last(3)))
+		if err != nil || spent.status != http.StatusBadRequest || spent.body != `{"error":"invalid_grant"}` {
+			s.Errorf("chain %d: a spent refresh token: %d %s, %v", at, spent.status, spent.body, err)
+		}
+		for _, node := range s.nodes {
+			token := ch.access[len(ch.access)-1]
+			eventually(s.T, "its tokens are refused", func() bool { return !node.open(token) })
+		}
+	}
+}
