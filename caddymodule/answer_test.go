@@ -295,6 +295,22 @@ func TestAnswerToTheRequestItself(t *testing.T) {
 	}
 }
 
+// Envoy adds the peer's address behind what the caller has written; who reads from the
+// front believes the caller.
+func TestCallerOfEnvoyIsWhoItHasSeen(t *testing.T) {
+	w := newWorld(t)
+	site := "http://app.example.com {\ntoken_issuer\n}\nhttp:// {\n@out not client_ip 192.0.2.1\ntoken_gate @out {\nanswer request\n}\n}"
+	for global, status := range map[string]int{
+		trustsSocket: http.StatusOK, // as the page warns
+		strings.Replace(trustsSocket, "trusted_proxies_unix", "trusted_proxies_unix\n\t\ttrusted_proxies_strict", 1): http.StatusUnauthorized,
+	} {
+		w.load(global, site)
+		if a := w.asks("http://shop.example.com/x", "X-Forwarded-For: 192.0.2.1, 198.51.100.7, 10.0.0.5"); a.status != status {
+			t.Errorf("%s: %v", global, a)
+		}
+	}
+}
+
 func TestGateBehindOneThatAnswersIsRefused(t *testing.T) {
 	w := newWorld(t)
 	var config caddy.Config

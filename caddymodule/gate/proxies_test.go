@@ -26,6 +26,13 @@ func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
 		return blocks[n]
 	}
 	nginx, traefik, envoy, removed := block("auth_request /gate"), block("forwardAuth:"), block("allowed_upstream_headers"), block("request_headers_to_remove")
+	if !strings.Contains(envoy, "\nallowed_headers: { patterns: [{ exact: x-forwarded-for }] }\n") || !strings.Contains(page, "`use_remote_address: true`") || !strings.Contains(page, "`trusted_proxies_strict`") {
+		t.Error("envoy: the gate is not told who the caller is, or believes the caller")
+	}
+	_, mutation, _ := strings.Cut(block("remove_on_match:"), `regex: "`)
+	mutation, _, _ = strings.Cut(mutation, `"`)
+	removes := regexp.MustCompile("^(?:" + mutation + ")$") // Envoy's match the whole of a name, in small letters
+
 	_, expression, _ := strings.Cut(traefik, "authResponseHeadersRegex: ")
 	expression, _, _ = strings.Cut(expression, "\n")
 	taken := regexp.MustCompile(expression)
@@ -44,6 +51,7 @@ func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
 			t.Errorf("envoy: %s is not set", h.Name)
 		}
 		takesAllSpellings(t, taken, h.Name)
+		takesAllSpellings(t, removes, strings.ToLower(h.Name))
 	}
 	for _, name := range slices.Concat(familiar, elsewhere) {
 		if !strings.Contains(nginx, "proxy_set_header "+name+" \"\";\n") {
@@ -53,10 +61,12 @@ func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
 			t.Errorf("envoy: %s stays", name)
 		}
 		takesAllSpellings(t, taken, name)
+		takesAllSpellings(t, removes, strings.ToLower(name))
+		takesAllSpellings(t, removes, strings.ReplaceAll(strings.ToLower(name), "-", "~"))
 	}
 	for _, name := range []string{"Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Auth-Token", "X-User-Agent"} {
-		if taken.MatchString(name) {
-			t.Errorf("traefik: %s is none of them", name)
+		if taken.MatchString(name) || removes.MatchString(strings.ToLower(name)) {
+			t.Errorf("traefik or envoy: %s is none of them", name)
 		}
 	}
 }
@@ -65,7 +75,7 @@ func takesAllSpellings(t *testing.T, taken *regexp.Regexp, name string) {
 	t.Helper()
 	for _, spelling := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
 		if !taken.MatchString(spelling) {
-			t.Errorf("traefik: %s stays", spelling)
+			t.Errorf("traefik or envoy: %s stays", spelling)
 		}
 	}
 }
