@@ -148,17 +148,17 @@ func ask(ctx context.Context, c *cobra.Command, method, path string, body any) (
 		}
 		content = bytes.NewReader(text)
 	}
-	answer, err := unlessEnded(ctx, func() (*http.Response, error) {
-		answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, content) //nolint:bodyclose // by whoever reads it
+	answer, err := unlessEnded(ctx, func() (io.ReadCloser, error) {
+		answer, err := caddycmd.AdminAPIRequest(address, method, path, nil, content)
 		if err != nil {
 			return nil, plain(address, err)
 		}
-		return answer, nil
+		return answer.Body, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return interrupted(ctx, answer.Body), nil
+	return interrupted(ctx, answer), nil
 }
 
 // plain takes the message out of an error that quotes the admin API's answer.
