@@ -26,7 +26,7 @@ func TestLinesForOtherProxiesLeaveNoIdentityToCallers(t *testing.T) {
 		return blocks[n]
 	}
 	nginx, traefik, envoy, removed := block("auth_request /gate"), block("forwardAuth:"), block("allowed_upstream_headers"), block("request_headers_to_remove")
-	if !strings.Contains(envoy, "\nallowed_headers: { patterns: [{ exact: x-forwarded-for }] }\n") || !strings.Contains(page, "`use_remote_address: true`") || !strings.Contains(page, "`trusted_proxies_strict`") {
+	if !strings.HasPrefix(envoy, "allowed_headers: { patterns: [{ exact: x-forwarded-for }] }\n") || !strings.Contains(page, "`use_remote_address: true`") || !strings.Contains(page, "`trusted_proxies_strict`") {
 		t.Error("envoy: the gate is not told who the caller is, or believes the caller")
 	}
 	_, mutation, _ := strings.Cut(block("remove_on_match:"), `regex: "`)
