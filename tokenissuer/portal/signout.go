@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
@@ -54,11 +55,11 @@ const mostEnds = 5
 // for, and its clients are told by whoever was first.
 func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more ...store.Write) error {
 	for try := 0; ; try++ {
-		ending, err := p.ending(ctx, now, s)
+		ending, err := p.ending(ctx, now, s, more...)
 		if err != nil {
 			return err
 		}
-		err = p.o.Store.Apply(ctx, now, append(ending, more...)...)
+		err = p.o.Store.Apply(ctx, now, ending...)
 		switch {
 		case err == nil:
 			p.ended()
@@ -77,17 +78,18 @@ func (p *Portal) end(ctx context.Context, now time.Time, s store.Session, more .
 // ending is the writes that end a session, and what ends with it. The session
 // goes first and in the same Apply: a code that is asked for meanwhile finds no
 // session, or is there to be ended. Conflict: somebody else has ended it, or a client that End
-// did not see got a sign-in in it.
-func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session) ([]store.Write, error) {
+// did not see got a sign-in in it. What is to end besides comes before End's: clients
+// that are told leave the session in there.
+func (p *Portal) ending(ctx context.Context, now time.Time, s store.Session, more ...store.Write) ([]store.Write, error) {
 	clients, err := p.o.Store.ClientsOfSession(ctx, s.ID)
 	if err != nil {
 		return nil, err
 	}
 	with, err := p.o.End(ctx, now, s)
-	return append([]store.Write{
+	return slices.Concat([]store.Write{
 		store.RequireClients{Session: s.ID, Count: len(clients)},
 		store.EndSessionByID{ID: s.ID, Account: s.Account},
-	}, with...), err
+	}, more, with), err
 }
 
 // telling is what follows the writes that end all of an account, or all that one
