@@ -206,8 +206,11 @@ func (g *Gate) checkAnswer() error {
 		}
 	}
 	for _, before := range g.app.gates {
-		if before.Answer == "" || !before.spot.encloses(g.spot) {
+		if before.Answer == "" && g.Answer == "" || !before.spot.encloses(g.spot) {
 			continue
+		}
+		if before.Answer == "" {
+			return placed("token_gate: answer: the gate at "+before.At+" stands before this one, and what it answers by itself, its metadata or a page of handle_errors, is a yes to the proxy that asks; write `answer` there, too", g.At)
 		}
 		if g.Answer == "" {
 			return placed("token_gate: the gate at "+before.At+" answers before this one is asked; write `answer` here, too", g.At)

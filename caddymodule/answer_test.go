@@ -311,15 +311,28 @@ func TestCallerOfEnvoyIsWhoItHasSeen(t *testing.T) {
 	}
 }
 
-func TestGateBehindOneThatAnswersIsRefused(t *testing.T) {
-	w := newWorld(t)
-	var config caddy.Config
-	site := "http://app.example.com {\n\ttoken_gate {\n\t\tanswer\n\t}\n\ttoken_gate /admin/* {\n\t\tscope openid\n\t}\n}"
-	if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), "write `answer` here, too, at Caddyfile:") {
-		t.Errorf("got %v", err)
+// All gates of a chain answer, or none does: the first would never be asked, or say yes
+// by what it has of its own.
+func TestGatesOfOneChainAnswerAlike(t *testing.T) {
+	for name, c := range map[string]struct{ gates, want string }{
+		"one behind": {"token_gate {\n answer\n }\n token_gate {\n scope openid\n }", "answers before this one is asked; write `answer` here, too, at Caddyfile:"},
+		"one in front": {
+			"token_gate @orders {\n scope openid\n }\n token_gate {\n answer request\n resource https://app.example.com\n }\n @orders path /orders/*",
+			"is a yes to the proxy that asks; write `answer` there, too, at Caddyfile:",
+		},
+		"one around": {"token_gate {\n shadow\n }\n route {\n token_gate {\n answer\n }\n }", "write `answer` there, too"},
+		"beside":     {"handle /a/* {\n token_gate {\n scope openid\n }\n respond a\n }\n handle {\n token_gate {\n answer\n }\n }", ""},
+	} {
+		w := newWorld(t)
+		var config caddy.Config
+		site := "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n route {\n " + c.gates + "\n }\n}"
+		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
+			t.Fatal(err)
+		}
+		err := caddy.Validate(&config)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
