@@ -54,7 +54,7 @@ var ofRequest = []string{"http.request.", userPrefix, "env.", "system.", "time."
 
 var (
 	placeholders = regexp.MustCompile(`\{([a-zA-Z][\w.-]*)\}`)
-	varsOfCEL    = regexp.MustCompile(`\bvars(_regexp)?\(`)
+	varsOfCEL    = regexp.MustCompile(`\bvars(_regexp)?\s*\(`)
 )
 
 // readsOther looks through one matcher, and those inside of it.
@@ -109,8 +109,8 @@ func readsPeer(sets caddyhttp.RawMatcherSets) string {
 }
 
 var (
-	peersPlaceholder = regexp.MustCompile(`\{http\.request\.(remote|local|tls\.client)\b[\w.-]*\}`)
-	peersCEL         = regexp.MustCompile(`\bremote_ip\(`)
+	peersPlaceholder = regexp.MustCompile(`\{http\.request\.(remote|local|tls\.client)\b[^{}]*\}`)
+	peersCEL         = regexp.MustCompile(`\bremote_ip\s*\(`)
 )
 
 func ofPeer(value any) string {

@@ -152,15 +152,17 @@ func TestMatchersThatReadTheQuestionAreRefused(t *testing.T) {
 func TestMatchersThatReadTheProxysAddressAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for matcher, name := range map[string]string{
-		`remote_ip 10.0.0.0/8`:                            "remote_ip",
-		`not remote_ip 10.0.0.0/8`:                        "remote_ip",
-		`expression remote_ip('10.0.0.0/8')`:              "remote_ip",
-		`expression {remote_host} == "10.0.0.1"`:          "{http.request.remote.host}",
-		`vars {remote_host} 10.0.0.1`:                     "{http.request.remote.host}",
-		`expression {tls_client_subject} == "CN=someone"`: "{http.request.tls.client.subject}",
-		`not client_ip 10.0.0.0/8`:                        "",
-		`expression client_ip('10.0.0.0/8')`:              "",
-		`header X-Remote remote_ip`:                       "",
+		`remote_ip 10.0.0.0/8`:                             "remote_ip",
+		`not remote_ip 10.0.0.0/8`:                         "remote_ip",
+		`expression remote_ip('10.0.0.0/8')`:               "remote_ip",
+		`expression !remote_ip ('10.0.0.0/8')`:             "remote_ip",
+		`not vars {http.request.remote.host/8} 10.0.0.0/8`: "{http.request.remote.host/8}",
+		`expression {remote_host} == "10.0.0.1"`:           "{http.request.remote.host}",
+		`vars {remote_host} 10.0.0.1`:                      "{http.request.remote.host}",
+		`expression {tls_client_subject} == "CN=someone"`:  "{http.request.tls.client.subject}",
+		`not client_ip 10.0.0.0/8`:                         "",
+		`expression client_ip('10.0.0.0/8')`:               "",
+		`header X-Remote remote_ip`:                        "",
 	} {
 		for _, word := range []string{"answer\n", "answer request\n", ""} {
 			var config caddy.Config

@@ -49,6 +49,7 @@ type earning struct {
 
 	began, ended time.Time
 	given        time.Time // when somebody first got it; under the lock
+	takers       int       // how many did
 }
 
 // NewMemory makes an empty one. over is told of each sign-in that has ended here.
@@ -123,19 +124,19 @@ func (m *Memory) work(e *earning, work func() (Tokens, error)) {
 func (m *Memory) take(e *earning) (Tokens, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e.given.IsZero() {
+	if e.takers++; e.given.IsZero() {
 		e.given = time.Now()
 	}
 	return e.tokens, e.err
 }
 
 // Unclaim is for a renewal that did not get to the browser: the next request of the
-// session is given it.
+// session is given it. Where others were given it, too, theirs did.
 func (m *Memory) Unclaim(s Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.by[sha256.Sum256([]byte(s.renewal()))]; e != nil {
-		e.given = time.Time{}
+	if e := m.by[sha256.Sum256([]byte(s.renewal()))]; e != nil && e.takers == 1 {
+		e.given, e.takers = time.Time{}, 0
 	}
 }
 

@@ -184,10 +184,9 @@ func (a *Address) Change(ctx context.Context, next *Address) error {
 	}
 	db := w.open(1, nil)
 	err := errors.Join(answers(ctx, db), db.Close())
-	switch {
-	case same && errors.Is(err, errAway):
-		return nil // the files that it names may be others: they count when it is back
-	case err != nil:
+	// One that is away is the same one; the files that the address names may be others,
+	// and count when it is back.
+	if err != nil && !(same && errors.Is(err, errAway)) {
 		return a.wrap(err)
 	}
 	a.way.Store(w)
