@@ -215,6 +215,9 @@ func (g *Gate) checkAnswer() error {
 		if g.Answer == "" {
 			return placed("token_gate: the gate at "+before.At+" answers before this one is asked; write `answer` here, too", g.At)
 		}
+		if before.Answer != g.Answer {
+			return placed("token_gate: answer: the gate at "+before.At+" is asked in another way, so one of both takes no question for one; write the same for both", g.At)
+		}
 		before.more = true
 	}
 	return nil

@@ -320,6 +320,9 @@ func TestGatesOfOneChainAnswerAlike(t *testing.T) {
 			"token_gate @orders {\n scope openid\n }\n token_gate {\n answer request\n resource https://app.example.com\n }\n @orders path /orders/*",
 			"is a yes to the proxy that asks; write `answer` there, too, at Caddyfile:",
 		},
+		"asked in two ways": {
+			"token_gate {\n answer request\n optional\n }\n token_gate {\n answer\n resource https://app.example.com\n }", "is asked in another way, so one of both takes no question for one; write the same for both, at Caddyfile:",
+		},
 		"one around": {"token_gate {\n shadow\n }\n route {\n token_gate {\n answer\n }\n }", "write `answer` there, too"},
 		"beside":     {"handle /a/* {\n token_gate {\n scope openid\n }\n respond a\n }\n handle {\n token_gate {\n answer\n }\n }", ""},
 	} {

@@ -11,12 +11,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
@@ -116,9 +118,28 @@ http://app.example.com {
 
 func (w *world) load(global, site string) {
 	w.Helper()
+	before := servers()
 	if err := caddy.Load(w.caddyfile(global, site), true); err != nil {
 		w.Fatal(err)
 	}
+	// Caddy has them closed beside what follows: until then they take connections.
+	over, end := context.WithCancel(w.Context())
+	end()
+	for _, s := range before {
+		_ = s.Shutdown(over) // it waits for nothing but the end of listening
+	}
+}
+
+// servers are those of the configuration that runs. Caddy keeps them to itself.
+func servers() (all []*http.Server) {
+	app, _ := caddy.ActiveContext().AppIfConfigured("http") // none runs yet
+	if app == nil {
+		return nil
+	}
+	for _, s := range app.(*caddyhttp.App).Servers {
+		all = append(all, (*http.Server)(reflect.ValueOf(s).Elem().FieldByName("server").UnsafePointer()))
+	}
+	return all
 }
 
 // backend answers with the headers that reached it; handle, where given,

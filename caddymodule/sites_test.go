@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -171,5 +172,17 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 				t.Errorf("%d warnings:\n%s", said, log)
 			}
 		})
+	}
+}
+
+// Caddy's JSON takes any text for a host.
+func TestHostThatIsNoneIsAnError(t *testing.T) {
+	w := newWorld(t)
+	site := "http://auth.example.com {\n\ttoken_issuer\n}\nhttp://odd.example.com {\n\ttoken_gate {\n\t\tanswer\n\t}\n}\n"
+	for _, odd := range []string{"a b", "%zz", "[::1]", "::1%eth0"} {
+		text := bytes.ReplaceAll(w.caddyfile(oneIssuer, site), []byte("odd.example.com"), []byte(odd))
+		if err := caddy.Load(text, true); err == nil || !strings.Contains(err.Error(), "parse \"http") {
+			t.Errorf("%q: %v", odd, err)
+		}
 	}
 }

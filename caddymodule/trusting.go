@@ -51,8 +51,9 @@ func (a *App) warnOfProxies() {
 func (g *Gate) stand() string {
 	all := g.At
 	for _, at := range g.spot.sites(g) {
-		u, _ := url.Parse(at.address)
-		all += " " + u.Hostname()
+		if u, err := url.Parse(at.address); err == nil { // a matcher may name what is no host
+			all += " " + u.Hostname()
+		}
 	}
 	return all
 }
