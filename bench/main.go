@@ -49,7 +49,7 @@ func main() {
 	_ = flags.Parse(os.Args[2:]) // it exits by itself
 
 	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
 		<-interrupted
 		stopAll()

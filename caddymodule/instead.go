@@ -34,20 +34,7 @@ func (p *passage) insteadOf(r *http.Request, method string, address *url.URL) *h
 // readsQuestion finds what matchers read that other handlers have made of a request,
 // "" where they read none: handlers see the question of a proxy, and never the
 // request that it is about.
-func readsQuestion(sets caddyhttp.RawMatcherSets) string {
-	for _, set := range sets {
-		for name, raw := range set {
-			var value any
-			if json.Unmarshal(raw, &value) != nil {
-				continue // it is no matcher, and Caddy has said so
-			}
-			if found := readsOther(name, value); found != "" {
-				return found
-			}
-		}
-	}
-	return ""
-}
+func readsQuestion(sets caddyhttp.RawMatcherSets) string { return inMatchers(sets, readsOther) }
 
 // placeholders that are of the request itself, or of none.
 var ofRequest = []string{"http.request.", userPrefix, "env.", "system.", "time.", "file."}
@@ -94,13 +81,18 @@ func readsOther(name string, value any) string {
 // readsPeer finds what matchers read of the connection that a question comes by, "" where
 // they read nothing of it: it is the proxy's, whoever the caller is.
 func readsPeer(sets caddyhttp.RawMatcherSets) string {
+	return inMatchers(sets, func(name string, value any) string { return ofPeer(map[string]any{name: value}) })
+}
+
+// inMatchers is what the first matcher has in which something is found.
+func inMatchers(sets caddyhttp.RawMatcherSets, find func(name string, value any) string) string {
 	for _, set := range sets {
 		for name, raw := range set {
 			var value any
 			if json.Unmarshal(raw, &value) != nil {
 				continue // it is no matcher, and Caddy has said so
 			}
-			if found := ofPeer(map[string]any{name: value}); found != "" {
+			if found := find(name, value); found != "" {
 				return found
 			}
 		}

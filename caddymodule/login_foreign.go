@@ -137,7 +137,11 @@ func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.
 }
 
 func (o outside) Revoke(ctx context.Context, _, refresh string) error {
-	return o.asked.Revoke(ctx, refresh, o.now())
+	err := o.asked.Revoke(ctx, refresh, o.now())
+	if errors.Is(err, remote.ErrNoRevocation) {
+		return errors.Join(login.ErrUntold, err)
+	}
+	return err
 }
 
 // loginKeyFile is where gates without an issuer of their own keep the key of the

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +27,15 @@ type neighbour struct {
 	hangs  atomic.Pointer[chan struct{}] // until it is closed the token endpoint says nothing
 	asked  atomic.Int32                  // how often the token endpoint was
 	read   atomic.Int32                  // how often its document was
+	deaf   atomic.Bool                   // its document has no revocation endpoint
+}
+
+// withoutRevocation takes it out of the metadata.
+type withoutRevocation struct{ http.ResponseWriter }
+
+func (w *withoutRevocation) Write(b []byte) (int, error) {
+	_, err := w.ResponseWriter.Write(bytes.ReplaceAll(b, []byte(`"revocation_endpoint":`), []byte(`"revocation_endless_":`)))
+	return len(b), err
 }
 
 // newNeighbour serves at an address that is known before its issuer is.
@@ -45,6 +55,9 @@ func newNeighbour(w *world) *neighbour {
 		}
 		if r.URL.Path == "/.well-known/openid-configuration" {
 			n.read.Add(1)
+		}
+		if n.deaf.Load() {
+			rw = &withoutRevocation{rw}
 		}
 		n.issuer.ServeHTTP(rw, r)
 	}))
@@ -125,6 +138,11 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 		t.Errorf("while it is down: %v", a)
 	}
 	n.down.Store(false)
+	for began := time.Now(); p.visit("https://app.example.com/").status == http.StatusServiceUnavailable; { // asked for again, but not at once
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("not asked for again")
+		}
+	}
 	a, way := p.signIn("https://app.example.com/orders?a=b", "alice")
 	if a.status != http.StatusOK || way[len(way)-1] != "https://app.example.com/orders?a=b" || a.seen(t).Get("X-Auth-Issuer") != n.URL {
 		t.Fatalf("by %q: %v", way, a)

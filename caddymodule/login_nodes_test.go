@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"database/sql"
 	"net/http"
 	"testing"
 	"time"
@@ -64,5 +65,37 @@ func TestSignOutOfAForeignLoginIsKnownToAllOfAStore(t *testing.T) {
 	}
 	if got := script(p); got != http.StatusUnauthorized {
 		t.Errorf("signed out at another node: %d", got)
+	}
+}
+
+// An issuer that cannot be told goes on renewing: the sign-in is over for longer than
+// its access token.
+func TestSignOutIsRememberedWhereTheIssuerCannotBeTold(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	for _, deaf := range []bool{false, true} {
+		w := newWorld(t)
+		w.backend(nil)
+		n := newNeighbour(w)
+		n.deaf.Store(deaf)
+		w.load(oneIssuer, n.sites()+"\nhttp://auth.example.com {\n\ttoken_issuer\n}")
+		p := n.goesAbroad(w.visitor())
+		p.signIn("https://app.example.com/", "alice")
+		if a := p.visit("https://app.example.com/.gatehouse/logout", "Sec-Fetch-Site: same-origin"); a.status != http.StatusSeeOther {
+			t.Fatal(a)
+		}
+		db, err := sql.Open("sqlite", w.dir+"/store/issuer.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var until int64
+		if err := db.QueryRow(`SELECT MAX(expires) FROM revoked_tokens`).Scan(&until); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if left := time.Until(time.UnixMilli(until)); (left > 23*time.Hour) != deaf {
+			t.Errorf("cannot be told: %v; over for %s", deaf, left)
+		}
 	}
 }

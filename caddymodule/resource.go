@@ -250,9 +250,8 @@ func (s spot) serving(g *Gate) (all []*caddyhttp.Server) {
 	return all
 }
 
-// routes are those of servers that lead to a gate.
-func (s spot) routes(g *Gate) iter.Seq2[caddyhttp.Route, *caddyhttp.Server] {
-	var within caddyhttp.MiddlewareHandler = g
+// routes are those of servers that lead to a handler which stands here.
+func (s spot) routes(within caddyhttp.MiddlewareHandler) iter.Seq2[caddyhttp.Route, *caddyhttp.Server] {
 	if len(s.inner) > 0 {
 		within = s.inner[0].sub
 	}

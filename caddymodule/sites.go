@@ -178,6 +178,7 @@ func (a *App) warnOfSites() {
 	a.warnOfProxies()
 	a.warnOfWays()
 	a.warnOfGatesInFront()
+	a.warnOfIssuersBeside()
 	if !a.issuing {
 		return
 	}

@@ -106,6 +106,11 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			"", "http://auth.example.com {\n bind 127.0.0.1\n token_issuer\n token_gate {\n answer\n }\n}",
 			[]string{"token_gate: answer: no proxy is believed here, so each that asks is answered 400 untrusted_proxy; name it in `trusted_proxies` of", `"at":"Caddyfile:34"`},
 		},
+		"an issuer beside a gate that is asked about every address": {
+			sockets, "http://auth.example.com {\n handle /oauth2/* {\n token_issuer\n }\n handle {\n token_gate {\n answer request\n }\n }\n}",
+			[]string{"token_gate: answer request: the proxy asks about every address, and the directive token_issuer at Caddyfile:35 answers those of the issuer on the same site, which is a yes; give the gate a site of its own", `"at":"Caddyfile:38"`},
+		},
+		"an issuer on another site": {sockets, "http://auth.example.com {\n token_issuer\n}\nhttp://gate.example.com {\n token_gate {\n answer request\n }\n}", nil},
 		"a question over a socket": {
 			proxied, "http://auth.example.com {\n token_issuer\n token_gate {\n answer\n }\n}", []string{"token_gate: answer: no proxy is believed here"},
 		},

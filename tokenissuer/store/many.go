@@ -231,8 +231,9 @@ func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.R
 
 // Of many processes one sweeps at a time: the others would wait for the same rows, or
 // do it all again. Who has this row has the turn; nobody waits for it, and it is given
-// back with the transaction, whatever becomes of its process.
-const takeTurn = `SELECT floor FROM schema_floor FOR UPDATE SKIP LOCKED`
+// back with the transaction, whatever becomes of its process. It is the first of the
+// migrations' rows, which nobody else takes.
+const takeTurn = `SELECT version_id FROM schema_versions WHERE version_id = 0 FOR UPDATE SKIP LOCKED`
 
 // sweepMany is one transaction of a Sweep. To remove twice is to remove.
 func (s *Store) sweepMany(ctx context.Context, now time.Time, most int) (removed int, err error) {
@@ -245,8 +246,8 @@ func (s *Store) sweepMany(ctx context.Context, now time.Time, most int) (removed
 		}
 		defer func() { _ = tx.Rollback() }() // unless it was committed
 		removed = 0
-		var floor int64
-		if err := tx.QueryRowContext(ctx, takeTurn).Scan(&floor); err != nil {
+		var turn int64
+		if err := tx.QueryRowContext(ctx, takeTurn).Scan(&turn); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				err = nil // it is another's
 			}

@@ -47,14 +47,19 @@ SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n WHERE f.i
 )
 
 func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
-	ended, err := t.exec(ctx, endFamily, w.Family, t.now)
-	if err != nil {
+	if err := t.may(ctx, endFamily, w.Family, t.now); err != nil {
 		return err
 	}
-	if err := t.revoke(ctx, revokeFamily, w.Family, t.now); err != nil || ended > 0 || t.many == nil {
+	before := len(t.revoked)
+	if err := t.revoke(ctx, revokeFamily, w.Family, t.now); err != nil || t.many == nil {
 		return err
 	}
-	t.known, err = t.revocations(ctx, t.known, revokedOfFamily, w.Family, t.now)
+	// Others may have revoked some of them a moment ago, of which this process has yet to
+	// hear.
+	all, err := t.revocations(ctx, nil, revokedOfFamily, w.Family, t.now)
+	t.known = append(t.known, slices.DeleteFunc(all, func(r Revocation) bool {
+		return slices.ContainsFunc(t.revoked[before:], func(new Revocation) bool { return new.Token == r.Token })
+	})...)
 	return err
 }
 

@@ -21,7 +21,8 @@ type Issuer interface {
 	// chain is ErrRefused is the issuer's no; another says that there is no answer now.
 	Earn(ctx context.Context, peer string, form url.Values) (Tokens, error)
 
-	// Revoke ends a token (RFC 7009): a refresh token with what was earned with it.
+	// Revoke ends a token (RFC 7009): a refresh token with what was earned with it. An
+	// error in whose chain is ErrUntold is no failure: the issuer cannot be told.
 	Revoke(ctx context.Context, peer, token string) error
 }
 
@@ -49,6 +50,9 @@ func (t Tokens) GoString() string { return t.String() }
 
 // ErrRefused is an issuer's word that a code or a refresh token is no good.
 var ErrRefused = errors.New("the issuer refuses it")
+
+// ErrUntold is of an issuer that takes no word of the end of a sign-in.
+var ErrUntold = errors.New("the issuer cannot be told")
 
 // Reasons why somebody is not signed in; a closed set.
 const (

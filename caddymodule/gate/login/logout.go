@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -29,7 +30,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 		}
 		until := time.Unix(s.expires, 0)
 		if err := l.revoke(r, &s); err != nil {
-			outcome = Outcome{Unavailable, err} // the cookie goes all the same
+			if !errors.Is(err, ErrUntold) {
+				outcome = Outcome{Unavailable, err} // the cookie goes all the same
+			}
 			if longer := now.Add(unrevoked); longer.After(until) {
 				until = longer
 			}

@@ -23,7 +23,7 @@ type Endpoints struct {
 type document struct {
 	sync.Mutex
 	known   Endpoints     // none yet where Authorize is ""
-	until   time.Time     // then another one is fetched
+	until   time.Time     // then one is fetched
 	fetch   chan struct{} // is closed when the fetch under way ends; nil where none is
 	failure error         // of the last fetch, where nothing is known
 }
@@ -31,6 +31,7 @@ type document struct {
 const (
 	documentFor   = time.Hour   // a document counts, and longer while no other can be had
 	documentAgain = time.Minute // after a fetch that failed
+	documentFirst = time.Second // where nothing is known: strangers may be asking for it
 )
 
 // Endpoints are the issuer's. What is known is answered at once, and fetched anew
@@ -42,10 +43,13 @@ func (r *Registered) Endpoints(ctx context.Context, now time.Time) (Endpoints, e
 		d.fetch = make(chan struct{})
 		go r.fetch(context.WithoutCancel(ctx), now)
 	}
-	known, fetch := d.known, d.fetch
+	known, fetch, failure := d.known, d.fetch, d.failure
 	d.Unlock()
-	if known.Authorize != "" {
+	switch {
+	case known.Authorize != "":
 		return known, nil
+	case fetch == nil:
+		return known, failure
 	}
 	select {
 	case <-fetch:
@@ -77,7 +81,7 @@ func (r *Registered) fetch(ctx context.Context, now time.Time) {
 	case d.known.Authorize != "":
 		d.until = now.Add(documentAgain) // what was known goes on counting
 	default:
-		d.failure = err // for those who wait for it; the next one asks again
+		d.failure, d.until = err, now.Add(documentFirst)
 	}
 	close(d.fetch)
 	d.fetch = nil

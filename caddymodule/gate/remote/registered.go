@@ -134,11 +134,17 @@ func (r *Registered) admits(from netip.Addr, now time.Time) bool {
 	return true
 }
 
-// Revoke ends a refresh token (RFC 7009), where the issuer can be told.
+// ErrNoRevocation is of an issuer that cannot be told that a token is to end.
+var ErrNoRevocation = errors.New("the issuer has no revocation endpoint on its host")
+
+// Revoke ends a refresh token (RFC 7009).
 func (r *Registered) Revoke(ctx context.Context, refresh string, now time.Time) error {
 	e, err := r.Endpoints(ctx, now)
-	if err != nil || e.revoke == "" {
+	switch {
+	case err != nil:
 		return err
+	case e.revoke == "":
+		return ErrNoRevocation
 	}
 	if _, err = r.post(ctx, e.revoke, e.basic, url.Values{"token": {refresh}, "token_type_hint": {"refresh_token"}}); err != nil {
 		return fmt.Errorf("revocation: %w", err)

@@ -241,6 +241,12 @@ func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
 	if n := fetches.Load(); n != 1 {
 		t.Errorf("%d fetches", n)
 	}
+	for range 50 { // who comes right after it does not ask again
+		ask()
+	}
+	if n := fetches.Load(); n != 1 {
+		t.Errorf("%d fetches in a moment", n)
+	}
 	if _, err := c.Endpoints(t.Context(), now.Add(time.Minute)); err == nil || fetches.Load() != 2 {
 		t.Errorf("later: %v after %d fetches", err, fetches.Load())
 	}

@@ -165,6 +165,12 @@ func TestRevokedTwiceIsAnsweredOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// One of its tokens was revoked alone, and then all of it at another node.
+	if err := stores[0].Apply(t.Context(), time.Now(), store.RevokeToken{ID: "t1", Expires: later}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(stores[:])
+	slices.Reverse(gates[:])
 	for i, st := range stores {
 		for id, w := range map[string]store.Write{"t1": store.RevokeFamily{Family: "family"}, "t2": store.RevokeToken{ID: "t2", Expires: later}} {
 			if err := st.Apply(t.Context(), time.Now(), w); err != nil {
