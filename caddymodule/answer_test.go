@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 )
 
 const trustsSocket = `
@@ -234,12 +233,8 @@ func TestNothingButAYesIsAnsweredLikeOne(t *testing.T) {
 func TestNoIdentityHeaderIsOneThatIsRead(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"X-Original-URL", "X-Original-Method", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Method", "Forwarded", "Origin", "Accept", "Sec-Fetch-Site", "Sec-Fetch-Mode"} {
-		var config caddy.Config
 		site := strings.Replace(answering, "X-User-Id {claim.sub}", name+" {claim.sub}", 1)
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), "cannot be an identity header: it has a meaning of its own") {
+		if err := w.validate(trustsSocket, site); err == nil || !strings.Contains(err.Error(), "cannot be an identity header: it has a meaning of its own") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -267,11 +262,7 @@ func TestIssuerInFrontOfAGateThatIsAskedAboutEverythingIsRefused(t *testing.T) {
 		answering:   false,
 		askedItself: false,
 	} {
-		var config caddy.Config
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-			t.Fatal(err)
-		}
-		err := caddy.Validate(&config)
+		err := w.validate(trustsSocket, site)
 		if said := err != nil && strings.Contains(err.Error(), "answers those of the issuer before this gate is asked"); said != refused || !refused && err != nil {
 			t.Errorf("%s: %v", site, err)
 		}
@@ -327,12 +318,8 @@ func TestGatesOfOneChainAnswerAlike(t *testing.T) {
 		"beside":     {"handle /a/* {\n token_gate {\n scope openid\n }\n respond a\n }\n handle {\n token_gate {\n answer\n }\n }", ""},
 	} {
 		w := newWorld(t)
-		var config caddy.Config
 		site := "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n route {\n " + c.gates + "\n }\n}"
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-			t.Fatal(err)
-		}
-		err := caddy.Validate(&config)
+		err := w.validate(trustsSocket, site)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", name, err)
 		}

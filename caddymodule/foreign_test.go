@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
@@ -276,11 +275,7 @@ func TestForeignOpaqueTokensAreAskedAbout(t *testing.T) {
 func TestValidatingAsksNoIssuer(t *testing.T) {
 	w := newWorld(t)
 	a := newAbroad(w)
-	var config caddy.Config
-	if err := caddy.StrictUnmarshalJSON(w.caddyfile("", a.site("")), &config); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&config); err != nil {
+	if err := w.validate("", a.site("")); err != nil {
 		t.Fatal(err)
 	}
 	if n := a.fetches.Load(); n != 0 {
@@ -316,11 +311,7 @@ func TestMistakesOfForeignIssuersNameTheirLines(t *testing.T) {
 		if strings.HasPrefix(words, "ca_file") {
 			site = strings.Replace(a.site(""), "$DIR/ca.pem", "$DIR/none.pem", 1)
 		}
-		var config caddy.Config
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile("", site), &config); err != nil {
-			t.Fatal(err)
-		}
-		err := caddy.Validate(&config)
+		err := w.validate("", site)
 		for _, want := range append(wants, "token_gate: ") {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in: %v", want, err)

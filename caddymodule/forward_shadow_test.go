@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 )
 
 // Who puts a gate into the shadow is told, before the start, what it does not do there.
@@ -19,11 +18,7 @@ func TestForwardInTheShadowIsWarnedOf(t *testing.T) {
 		"forward signed":         "",
 	} {
 		before := w.logged()
-		var config caddy.Config
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile(oneIssuer, strings.Replace(oneSite, "token_gate", "token_gate {\n"+words+"\n}", 1)), &config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&config); err != nil {
+		if err := w.validate(oneIssuer, strings.Replace(oneSite, "token_gate", "token_gate {\n"+words+"\n}", 1)); err != nil {
 			t.Fatal(err)
 		}
 		log := strings.TrimPrefix(w.logged(), before)

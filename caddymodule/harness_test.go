@@ -130,6 +130,16 @@ func (w *world) load(global, site string) {
 	}
 }
 
+// validate is what `caddy validate` says of a file.
+func (w *world) validate(global, site string) error {
+	w.Helper()
+	var config caddy.Config
+	if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, site), &config); err != nil {
+		w.Fatal(err)
+	}
+	return caddy.Validate(&config)
+}
+
 // servers are those of the configuration that runs. Caddy keeps them to itself.
 func servers() (all []*http.Server) {
 	app, _ := caddy.ActiveContext().AppIfConfigured("http") // none runs yet

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 )
 
 // gateWith answers where a matcher selects what is asked about.
@@ -133,13 +132,9 @@ func TestMatchersThatReadTheQuestionAreRefused(t *testing.T) {
 		`path /{http.regexp.x.1}/*`:             "{http.regexp.x.1}",
 	} {
 		for _, word := range []string{"answer\n", "answer request\n"} {
-			var config caddy.Config
 			site := strings.Replace(gateWith("map {path} {admin} {\n~^/admin yes\n}\nvars {path} x", matcher), "answer\n", word, 1)
 			site = strings.Replace(site, "token_issuer\n", "", 1) // in front of the gate it would be asked first
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-				t.Fatal(err)
-			}
-			err := caddy.Validate(&config)
+			err := w.validate(trustsSocket, site)
 			want := fmt.Sprintf("token_gate: answer: the matcher reads %s, which tells of the request by which the proxy asks", name)
 			if word == "answer request\n" && err != nil || word == "answer\n" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "at Caddyfile:")) {
 				t.Errorf("%s with %s: %v", matcher, strings.TrimSpace(word), err)
@@ -165,13 +160,9 @@ func TestMatchersThatReadTheProxysAddressAreRefused(t *testing.T) {
 		`header X-Remote remote_ip`:                        "",
 	} {
 		for _, word := range []string{"answer\n", "answer request\n", ""} {
-			var config caddy.Config
 			site := strings.Replace(gateWith("", matcher), "answer\n", word, 1)
 			site = strings.Replace(site, "token_issuer\n", "", 1)
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(trustsSocket, site), &config); err != nil {
-				t.Fatal(err)
-			}
-			err := caddy.Validate(&config)
+			err := w.validate(trustsSocket, site)
 			want := fmt.Sprintf("token_gate: answer: the matcher reads %s, which tells of the proxy that asks", name)
 			if refused := name != "" && word != ""; refused != (err != nil) || refused && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "at Caddyfile:")) {
 				t.Errorf("%s with %s: %v", matcher, strings.TrimSpace(word), err)

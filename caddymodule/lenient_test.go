@@ -110,11 +110,7 @@ func TestOptionalBehindAnotherGateIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(oneIssuer, c.site), &config); err != nil {
-				t.Fatal(err)
-			}
-			err := caddy.Validate(&config)
+			err := w.validate(oneIssuer, c.site)
 			switch {
 			case c.want == "" && err != nil:
 				t.Errorf("refused: %v", err)

@@ -203,11 +203,7 @@ func TestReloadThatFailsLeavesTheRunningConfigurationAlone(t *testing.T) {
 
 func TestValidatingOpensAndMakesNothing(t *testing.T) {
 	w := newWorld(t)
-	var config caddy.Config
-	if err := caddy.StrictUnmarshalJSON(w.caddyfile(oneIssuer, oneSite), &config); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&config); err != nil {
+	if err := w.validate(oneIssuer, oneSite); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(w.dir)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 )
 
 // One cookie of a host cannot hold two sign-ins: people would go round between them.
@@ -30,11 +29,7 @@ func TestTwoClientsOfOneHostAreWarnedOf(t *testing.T) {
 		site("http://a.example.com http://b.example.com", a+login("@a", "site")) + site("http://b.example.com:81", login("", "other")): false,
 	} {
 		before := w.logged()
-		var config caddy.Config
-		if err := caddy.StrictUnmarshalJSON(w.caddyfile(more, "http://auth.example.com {\ntoken_issuer\n}\n"+sites), &config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&config); err != nil {
+		if err := w.validate(more, "http://auth.example.com {\ntoken_issuer\n}\n"+sites); err != nil {
 			t.Fatal(err)
 		}
 		log := strings.TrimPrefix(w.logged(), before)

@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // What a sign-in cannot do, although it might be meant so, is told before the start.
@@ -40,11 +38,7 @@ func TestLoginThatCannotOpenItsGateIsWarnedOf(t *testing.T) {
 		}
 	}`
 			site := "https://app.example.com {\n token_issuer\n token_gate {\n login {\n client_id site\n }\n " + c.gate + "\n }\n respond ok\n}"
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, site), &config); err != nil {
-				t.Fatal(err)
-			}
-			if err := caddy.Validate(&config); err != nil {
+			if err := w.validate(global, site); err != nil {
 				t.Fatal(err)
 			}
 			log := strings.TrimPrefix(w.logged(), before)

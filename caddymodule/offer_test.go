@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // What an expression asks for may be said by tokens of one client alone, and the
@@ -51,11 +49,7 @@ func TestExpressionThatNoTokenCanMeetIsWarnedOf(t *testing.T) {
 		}
 	}`
 			site := "https://app.example.com {\n token_issuer\n token_gate {\n " + c.gate + "\n }\n respond ok\n}"
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, site), &config); err != nil {
-				t.Fatal(err)
-			}
-			if err := caddy.Validate(&config); err != nil {
+			if err := w.validate(global, site); err != nil {
 				t.Fatal(err)
 			}
 			log := strings.TrimPrefix(w.logged(), before)

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/emersion/go-smtp"
 )
 
@@ -115,11 +114,7 @@ func TestAuthorityThatCannotBeReadNamesItsLine(t *testing.T) {
 			global := strings.Replace(oneIssuer, "grants password client_credentials refresh_token", "grants client_credentials", 1)
 			global = strings.Replace(global, "type mobile\n\t\t\tgrants password refresh_token", "type mobile\n\t\t\tgrants otp\n\t\t\tauth_sources codes", 1)
 			global = strings.Replace(global, "client shop {", "auth_source codes {\ntype email_otp\nsend "+send+"\nca_file $DIR/"+file+"\n}\n}\nclient shop {", 1)
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, oneSite), &config); err != nil {
-				t.Fatal(err)
-			}
-			err := caddy.Validate(&config)
+			err := w.validate(global, oneSite)
 			for _, want := range append(wants, "auth_source codes: send ca_file: CA file: ", "at Caddyfile:21") {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("%q is not in: %v", want, err)

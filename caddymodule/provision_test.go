@@ -93,11 +93,7 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 				}
 			}
 			site := strings.Replace(oneSite, "token_gate", "token_gate {\n\t\t"+c.gate+"\n\t}", 1)
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, site), &config); err != nil {
-				t.Fatal(err)
-			}
-			err := caddy.Validate(&config)
+			err := w.validate(global, site)
 			if err == nil {
 				t.Fatal("accepted")
 			}

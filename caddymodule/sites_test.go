@@ -154,11 +154,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 				servers += "}\n"
 			}
 			global := servers + strings.Replace(oneIssuer, "client shop {", clients+"client shop {", 1)
-			var config caddy.Config
-			if err := caddy.StrictUnmarshalJSON(w.caddyfile(global, c.site), &config); err != nil {
-				t.Fatal(err)
-			}
-			if err := caddy.Validate(&config); err != nil {
+			if err := w.validate(global, c.site); err != nil {
 				t.Fatal(err)
 			}
 			log := strings.TrimPrefix(w.logged(), before)
