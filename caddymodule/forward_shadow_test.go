@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"strings"
 	"testing"
-
 )
 
 // Who puts a gate into the shadow is told, before the start, what it does not do there.

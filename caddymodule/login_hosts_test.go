@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"strings"
 	"testing"
-
 )
 
 // One cookie of a host cannot hold two sign-ins: people would go round between them.

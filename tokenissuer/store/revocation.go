@@ -57,9 +57,11 @@ func (w RevokeFamily) apply(ctx context.Context, t *transaction) error {
 	// Others may have revoked some of them a moment ago, of which this process has yet to
 	// hear.
 	all, err := t.revocations(ctx, nil, revokedOfFamily, w.Family, t.now)
-	t.known = append(t.known, slices.DeleteFunc(all, func(r Revocation) bool {
-		return slices.ContainsFunc(t.revoked[before:], func(new Revocation) bool { return new.Token == r.Token })
-	})...)
+	told := make(map[string]bool, len(t.revoked)-before)
+	for _, r := range t.revoked[before:] {
+		told[r.Token] = true
+	}
+	t.known = append(t.known, slices.DeleteFunc(all, func(r Revocation) bool { return told[r.Token] })...)
 	return err
 }
 
