@@ -19,6 +19,8 @@ var faults = map[string]func(*testing.T){
 	"nodes are paused":      pause,
 	"nodes are killed":      killNodes,
 	"listeners are ended":   endListeners,
+
+	"nodes are killed while keys are rotated": killRotating,
 }
 
 // They are waited for together: one place among the parallel tests is enough.

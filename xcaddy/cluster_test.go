@@ -32,6 +32,8 @@ type rules struct {
 	clients string   // default: threeClients
 	skews   []string // how wrong each node's clock is
 	place   func(at int, i *instance)
+
+	database func(t *testing.T, url string) // what is done to it first
 }
 
 // newCluster starts nodes together that are told the same.
@@ -47,6 +49,9 @@ func clusterOf(t *testing.T, told rules) *cluster {
 	t.Helper()
 	c := &cluster{T: t, db: postgrestest.Start(t)}
 	c.url = c.db.Database(t)
+	if told.database != nil {
+		told.database(t, c.url)
+	}
 	path := swift(t)
 	if len(told.skews) > 0 {
 		path = skewed(t)

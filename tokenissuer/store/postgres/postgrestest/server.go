@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,9 +80,11 @@ func (s *Server) make() error {
 	if err := s.lower(); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, "initdb"), //nolint:gosec // the machine's own
+	line := append([]string{
 		"--pgdata", s.data(), "--username", "gatehouse", "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US", "--no-sync")
+		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync",
+	}, s.language()...)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, "initdb"), line...) //nolint:gosec // the machine's own
 	cmd.Dir, cmd.SysProcAttr = s.folder, &syscall.SysProcAttr{Credential: s.as}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -94,6 +97,17 @@ func (s *Server) make() error {
 	}
 	first := "host all +" + Passworded + " 127.0.0.1/32 scram-sha-256\n"
 	return os.WriteFile(hba, append([]byte(first), rest...), 0o600) //nolint:gosec // in a folder that was made above
+}
+
+// language is how initdb is told of one. Before PostgreSQL 15 a whole server could not
+// have one that the machine has not, and goes by bytes.
+func (s *Server) language() []string {
+	const words = "--icu-locale"
+	help, err := exec.CommandContext(context.Background(), filepath.Join(s.bin, "initdb"), "--help").Output() //nolint:gosec // the machine's own
+	if err != nil || !strings.Contains(string(help), words) {
+		return nil
+	}
+	return []string{"--locale-provider", "icu", words, "en-US"}
 }
 
 // Passworded is the role whose members need a password on our servers; everybody
