@@ -118,7 +118,7 @@ func (r *rotation) pass(sql string) {
 func (r *rotation) kill(at int, happens func()) {
 	var under sync.WaitGroup
 	under.Go(happens)
-	<-time.After(rand.N(25 * time.Millisecond)) // the fault's own moment
+	<-time.After(rand.N(40 * time.Millisecond)) // the fault's own moment
 	r.lives[at].Add(1)
 	r.nodes[at].running.kill()
 	r.nodes[at].running = nil
