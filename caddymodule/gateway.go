@@ -318,6 +318,10 @@ func (g *Gate) handOn(w http.ResponseWriter, r *http.Request, run *running, p *p
 		return next.ServeHTTP(w, r)
 	}
 	pass.Apply(r.Header)
+	if p.pass == nil {
+		// What basic_auth or the like has written would be answered instead of placeholder.
+		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).DeleteByPrefix(userPrefix)
+	}
 	p.pass = pass
 	if p.watched || g.Shadow { // by the gate before; in the shadow nothing is ended
 		return next.ServeHTTP(w, r)

@@ -164,6 +164,30 @@ http://app.example.com {
 	}
 }
 
+// Who has shown a password before the gate is not who the gate has let in.
+func TestPlaceholdersAreOfTheTokenBehindAPassword(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	route /in/* {
+		basic_auth {
+			bob $2a$04$jJ09sCHjZU0dwgU8zrnNv.LDXdISmnagub3Fis5VooSR5Crgsl6iy
+		}
+		request_header Authorization "Bearer {http.request.header.X-Token}"
+		token_gate
+		reverse_proxy unix/$DIR/backend {
+			header_up X-Id "<{http.auth.user.id}>"
+		}
+	}
+}`)
+	seen := w.get("/in/", "Authorization: Basic Ym9iOnNlY3JldA==", "X-Token: "+w.token()).seen(t)
+	if got := seen.Get("X-Id"); got != "<shop>" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestErrorPagesSeeNeitherTokenNorIdentity(t *testing.T) {
 	w := newWorld(t)
 	w.backend(nil)

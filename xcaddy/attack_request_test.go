@@ -166,6 +166,7 @@ var escapes = []string{
 	"//admin/x", "///admin/x", "/./admin/x", "/admin/./x", "/admin//x", "/admin/.", "/admin/x/..", "/a/../admin/x", "/%61dmin/x", "/ADMIN/x", "/admin%2fx", "/admin%5cx",
 	`\admin\x`, `/\admin/x`, "/public//../admin/x", "/public/./../admin/x", "/public/x/../../admin/x", "/public/%2f../admin/x", "/admin;/x", "/admin;a=b/x", "/%2fadmin/x", "/.%2fadmin/x",
 	"http://localhost/public/../admin/x", "http://localhost//admin/x", "/public/..?/admin/x", "/public/..#/admin/x", "/x/..%2f..%2fadmin/x",
+	"x:http://localhost/admin/x", "x:localhost/admin/x", "http://localhost", "http://localhost?x",
 }
 
 // B18: whatever a backend behind makes of such a path, no exception and no

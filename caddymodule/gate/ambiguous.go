@@ -8,10 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// Unclear reports whether a request has two readings: its path, or its host, which
-// with a dot at its end is another one for a matcher and the same for a server. A
-// matcher's no to it counts for nothing.
-func Unclear(r *http.Request) bool { return Ambiguous(r.URL) || isDotted(r.Host) }
+// Unclear reports whether a request has two readings: its path; its host, which with a
+// dot at its end is another one for a matcher and the same for a server; or its method,
+// which many take for the same in small letters. A matcher's no to it counts for nothing.
+func Unclear(r *http.Request) bool {
+	return Ambiguous(r.URL) || isDotted(r.Host) || hasSmallLetters(r.Method)
+}
+
+// hasSmallLetters is of no registered method (RFC 9110 §9.1 compares them as they are).
+func hasSmallLetters(method string) bool {
+	for i := range len(method) {
+		if 'a' <= method[i] && method[i] <= 'z' {
+			return true
+		}
+	}
+	return false
+}
 
 func isDotted(host string) bool {
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
@@ -21,12 +33,17 @@ func isDotted(host string) bool {
 }
 
 // Ambiguous reports whether a path may mean another one to who reads it next:
+// there is none, because the target is an address that net/url leaves in one piece and
+// a server behind takes apart (RFC 9112 §3.2.2), or no slash in front of it; or
 // it has a . or .. or empty segment, a backslash, a ; with what some servers cut
 // off, an escaped slash, backslash or percent sign, a control character, broken
 // UTF-8 (in which some find a dot or a slash), or a character that stands for
 // one of these in a wider font. A matcher that says no to such a path has judged
 // one of its readings, so its no counts for nothing.
 func Ambiguous(u *url.URL) bool {
+	if u.Path == "" || u.Path[0] != '/' {
+		return true
+	}
 	ascii := true
 	for i := range len(u.Path) {
 		c := u.Path[i]
@@ -39,7 +56,7 @@ func Ambiguous(u *url.URL) bool {
 		return true
 	}
 	for segment := range strings.SplitSeq(strings.TrimPrefix(strings.TrimSuffix(u.Path, "/"), "/"), "/") {
-		if segment == "." || segment == ".." || segment == "" && u.Path != "/" && u.Path != "" {
+		if segment == "." || segment == ".." || segment == "" && u.Path != "/" {
 			return true
 		}
 	}

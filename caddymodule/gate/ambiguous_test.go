@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"net/http"
 	"net/url"
 	"testing"
 
@@ -12,7 +13,8 @@ import (
 func TestAmbiguousPaths(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/": false, "/admin": false, "/admin/": false, "/a/b.c/d": false, "/a/.hidden": false, "/a/...": false, "/a/..b": false,
-		"/%E4%BA%A7%E5%93%81": false, "/a%20b": false, "/%61dmin": false, "/a%2Eb": false, "*": false,
+		"/%E4%BA%A7%E5%93%81": false, "/a%20b": false, "/%61dmin": false, "/a%2Eb": false,
+		"*": true, "http://a": true, "http://a?b": true, "x:http://a/admin/x": true, "x:/admin": false, "http:admin": true,
 		"/admin/.": true, "/admin/%2e": true, "/admin/x/..": true, "/admin/x/%2e%2e": true, "/admin/./": true, "//admin": true,
 		"/a//b": true, "/public/..;/admin/x": true, "/admin;/x": true, `/admin\x`: true, "/admin%5Cx": true, "/public/..%2fadmin": true,
 		"/admin%2Fx": true, "/admin%252fx": true, "/a/%00": true, ".": true,
@@ -25,6 +27,27 @@ func TestAmbiguousPaths(t *testing.T) {
 		}
 		if got := gate.Ambiguous(u); got != want {
 			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+// A matcher sees one reading of a method and of a host, too.
+func TestUnclearRequests(t *testing.T) {
+	for _, c := range []struct {
+		method, host string
+		want         bool
+	}{
+		{"DELETE", "app.example", false},
+		{"M-SEARCH", "app.example:8443", false},
+		{"delete", "app.example", true},
+		{"DELETe", "app.example", true},
+		{"DELETE", "app.example.", true},
+		{"DELETE", "app.example.:8443", true},
+		{"DELETE", "[::1]:8443", false},
+	} {
+		r := &http.Request{Method: c.method, Host: c.host, URL: &url.URL{Path: "/"}}
+		if got := gate.Unclear(r); got != c.want {
+			t.Errorf("%s %s: %v", c.method, c.host, got)
 		}
 	}
 }

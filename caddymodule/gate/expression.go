@@ -31,6 +31,7 @@ type Expression struct {
 	claims  []string
 	lasting bool // of the claims alone, so one answer is good for as long as they are
 	path    bool // asks for the path
+	method  bool // asks for the method
 }
 
 // language is what an expression may say. Names with a dot are one name, so
@@ -159,13 +160,19 @@ func method(r *http.Request) string {
 // Parent implements cel.Activation.
 func (f *facts) Parent() cel.Activation { return nil }
 
-var errTwoReadings = errors.New("the path has more than one reading")
+var (
+	errTwoReadings = errors.New("the path has more than one reading")
+	errTwoMethods  = errors.New("the method has small letters, which some read as another one")
+)
 
 // holds answers no to whatever cannot be answered: a claim that is not there, a
 // comparison of text with a number, too much work. Then the error says why.
 func (e *Expression) holds(f *facts) (bool, error) {
-	if e.path && Ambiguous(f.r.URL) {
+	switch {
+	case e.path && Ambiguous(f.r.URL):
 		return false, errTwoReadings
+	case e.method && hasSmallLetters(f.r.Method):
+		return false, errTwoMethods
 	}
 	out, _, err := e.program.Eval(f)
 	if err != nil {

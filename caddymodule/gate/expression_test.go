@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,36 @@ func TestExpressionOverThePathRefusesAmbiguousOnes(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+raw)
 	if err := through(g, r, s.now); err != nil {
 		t.Errorf("a path in another language: %v", err)
+	}
+}
+
+// Some servers take delete for DELETE, and an address that net/url leaves in one piece
+// for the path in it: the rule has seen neither.
+func TestExpressionRefusesWhatItHasNotSeen(t *testing.T) {
+	s := newScene(t)
+	raw := s.sign(t, "alice")
+	for _, c := range []struct {
+		rule, method, target string
+		passes               bool
+	}{
+		{`request.method != "DELETE"`, "GET", "/", true},
+		{`request.method != "DELETE"`, "delete", "/", false},
+		{`request.method != "DELETE"`, "Delete", "/", false},
+		{`request.path != "/admin"`, "delete", "/", true},
+		{`!request.path.startsWith("/admin")`, "GET", "x:http://a/admin/x", false},
+		{`!request.path.startsWith("/admin")`, "GET", "http://a", false},
+		{`!request.path.startsWith("/admin")`, "GET", "http://a/", true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		u, err := url.ParseRequestURI(c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Method, r.URL = c.method, u
+		r.Header.Set("Authorization", "Bearer "+raw)
+		if err := through(s.gate(t, gate.Config{Expression: expression(t, c.rule)}), r, s.now); (err == nil) != c.passes {
+			t.Errorf("%s of %s %s: %v", c.rule, c.method, c.target, err)
+		}
 	}
 }
 

@@ -41,9 +41,8 @@ func (e *Expression) asks(name string) {
 	if name == "now" || strings.HasPrefix(name, "request.") {
 		e.lasting = false
 	}
-	if name == "request.path" {
-		e.path = true
-	}
+	e.path = e.path || name == "request.path"
+	e.method = e.method || name == "request.method"
 }
 
 func isClaims(node ast.Expr) bool {

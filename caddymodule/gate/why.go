@@ -25,6 +25,7 @@ func (r *Refusal) Why() string {
 func whyNoAnswer(text string) string {
 	for words, why := range map[string]string{
 		errTwoReadings.Error(): errTwoReadings.Error(),
+		errTwoMethods.Error():  errTwoMethods.Error(),
 		"no such key":          "a claim that it asks for is absent",
 		"no such overload":     "it compares what is of two kinds",
 		"cost limit":           "it takes too much work",
