@@ -225,39 +225,65 @@ func (w RevokeClientOf) apply(ctx context.Context, t *transaction) error {
 }
 
 // RevokeTokensOf refuses the access tokens that an account has now. Its sign-ins
-// go on: what the next tokens say is read anew.
+// go on: what the next tokens say is read anew. It comes behind what those that are
+// there must not outlive.
 type RevokeTokensOf struct{ Account string }
 
+// Tokens of a sign-in that has ended were refused with it.
+const goodTokensOf = `
+FROM families f JOIN tokens t ON t.family = f.n
+WHERE f.account = $1 AND f.revoked = 0 AND t.expires + 0 > $2
+	AND NOT EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.id = t.id)`
+
+var revokeTokensOf = writes(`
+INSERT INTO revoked_tokens (id, expires) SELECT t.id, t.expires ` + goodTokensOf + `
+ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
+
 func (w RevokeTokensOf) apply(ctx context.Context, t *transaction) error {
-	return t.revoke(ctx, revokeAccount, w.Account, t.now)
+	return t.revoke(ctx, revokeTokensOf, w.Account, t.now)
 }
 
-// RevokeClient refuses every token of a client issued up to now, and ends its
-// families. Longest is the longest lifetime such a token can have.
-type RevokeClient struct {
+// RefuseClient refuses every token of a client issued up to now, whatever they are.
+// Longest is the longest lifetime such a token can have. Its sign-ins go on, see
+// RevokeClient, and earn others.
+type RefuseClient struct {
 	Client  string
 	Longest time.Duration
 }
+
+// A clock that was set back must not give revoked tokens their life again.
+var refuseClient = writes(`
+INSERT INTO revoked_clients (id, not_before, expires) VALUES ($1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET
+	not_before = CASE WHEN excluded.not_before > revoked_clients.not_before THEN excluded.not_before ELSE revoked_clients.not_before END,
+	expires = CASE WHEN excluded.expires > revoked_clients.expires THEN excluded.expires ELSE revoked_clients.expires END`)
+
+func (w RefuseClient) apply(ctx context.Context, t *transaction) error {
+	expires := t.at.Add(w.Longest)
+	if err := t.may(ctx, refuseClient, w.Client, t.now, millis(expires)); err != nil {
+		return err
+	}
+	t.revoked = append(t.revoked, Revocation{Client: w.Client, NotBefore: t.at, Expires: expires})
+	return nil
+}
+
+// RevokeClient ends what a client has of anybody: its sign-ins, with their tokens, and
+// its codes. What it has for itself is refused by RefuseClient, which comes in an Apply
+// before: to end the sign-ins of a million people takes minutes.
+type RevokeClient struct{ Client string }
 
 var (
 	endFamiliesOfClient = writes(`UPDATE families SET revoked = $2 WHERE client = $1 AND revoked = 0`)
 
 	endCodesOfClient = writes(`DELETE FROM codes WHERE client = $1 AND spent = 0`)
 
-	// Their tokens are named, too: the row below counts in seconds, of a clock that others
-	// may be ahead of, and who ends an account later looks at no sign-in that is over.
+	// They are named although the client is refused: that counts in seconds, of a clock that
+	// others may be ahead of, and who ends an account later looks at no sign-in that is over.
 	revokeTokensOfClient = writes(`
 INSERT INTO revoked_tokens (id, expires)
 SELECT t.id, t.expires FROM families f JOIN tokens t ON t.family = f.n
 WHERE f.client = $1 AND f.revoked = $2 AND t.expires + 0 > $2
 ON CONFLICT (id) DO NOTHING RETURNING id, expires`)
-
-	// A clock that was set back must not give revoked tokens their life again.
-	revokeClient = writes(`
-INSERT INTO revoked_clients (id, not_before, expires) VALUES ($1, $2, $3)
-ON CONFLICT (id) DO UPDATE SET
-	not_before = CASE WHEN excluded.not_before > revoked_clients.not_before THEN excluded.not_before ELSE revoked_clients.not_before END,
-	expires = CASE WHEN excluded.expires > revoked_clients.expires THEN excluded.expires ELSE revoked_clients.expires END`)
 )
 
 func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
@@ -267,15 +293,7 @@ func (w RevokeClient) apply(ctx context.Context, t *transaction) error {
 	if err := t.may(ctx, endFamiliesOfClient, w.Client, t.now); err != nil {
 		return err
 	}
-	if err := t.revoke(ctx, revokeTokensOfClient, w.Client, t.now); err != nil {
-		return err
-	}
-	expires := t.at.Add(w.Longest)
-	if err := t.may(ctx, revokeClient, w.Client, t.now, millis(expires)); err != nil {
-		return err
-	}
-	t.revoked = append(t.revoked, Revocation{Client: w.Client, NotBefore: t.at, Expires: expires})
-	return nil
+	return t.revoke(ctx, revokeTokensOfClient, w.Client, t.now)
 }
 
 // revoke runs a write that returns the tokens it revoked, and keeps them for

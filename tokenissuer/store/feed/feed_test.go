@@ -80,7 +80,7 @@ func TestRevocationsSurviveARestart(t *testing.T) {
 	st := open(t)
 	apply(t, st, now,
 		store.RevokeToken{ID: "t1", Expires: now.Add(time.Minute)},
-		store.RevokeClient{Client: "shop", Longest: time.Hour})
+		store.RefuseClient{Client: "shop", Longest: time.Hour})
 	r := follow(t, st, now.Add(time.Second))
 	if !r.Revoked("t1", "other", now.Unix()) || !r.Revoked("t9", "shop", now.Unix()) {
 		t.Error("a revocation from before the restart is forgotten")
@@ -93,7 +93,7 @@ func TestRevocationsSurviveARestart(t *testing.T) {
 func TestClientIsRefusedUpToTheSecondOfItsRevocation(t *testing.T) {
 	st := open(t)
 	r := follow(t, st, now)
-	apply(t, st, now, store.RevokeClient{Client: "shop", Longest: time.Hour})
+	apply(t, st, now, store.RefuseClient{Client: "shop", Longest: time.Hour})
 	for _, c := range []struct {
 		client   string
 		issuedAt int64
@@ -109,7 +109,7 @@ func TestClientIsRefusedUpToTheSecondOfItsRevocation(t *testing.T) {
 			t.Errorf("client %q, iat %+d s: revoked %v, want %v", c.client, c.issuedAt-now.Unix(), got, c.want)
 		}
 	}
-	apply(t, st, now.Add(-time.Minute), store.RevokeClient{Client: "shop", Longest: time.Hour})
+	apply(t, st, now.Add(-time.Minute), store.RefuseClient{Client: "shop", Longest: time.Hour})
 	if !r.Revoked("t", "shop", now.Unix()) {
 		t.Error("a clock that was set back gave revoked tokens their life again")
 	}
@@ -121,7 +121,7 @@ func TestEntriesLeaveWhenTheyExpire(t *testing.T) {
 	apply(t, st, now,
 		store.RevokeToken{ID: "short", Expires: now.Add(time.Minute)},
 		store.RevokeToken{ID: "long", Expires: now.Add(time.Hour)},
-		store.RevokeClient{Client: "shop", Longest: time.Minute})
+		store.RefuseClient{Client: "shop", Longest: time.Minute})
 	r.Sweep(now.Add(time.Minute))
 	if r.Len() != 1 || !r.Revoked("long", "", 0) {
 		t.Errorf("%d entries are left, want the long one", r.Len())
@@ -154,7 +154,7 @@ func TestSizeFollowsWhatIsLive(t *testing.T) {
 func TestLookingAllocatesNothing(t *testing.T) {
 	st := open(t)
 	r := follow(t, st, now)
-	apply(t, st, now, store.RevokeToken{ID: "t1", Expires: now.Add(time.Hour)}, store.RevokeClient{Client: "gone", Longest: time.Hour})
+	apply(t, st, now, store.RevokeToken{ID: "t1", Expires: now.Add(time.Hour)}, store.RefuseClient{Client: "gone", Longest: time.Hour})
 	if n := testing.AllocsPerRun(1000, func() { r.Revoked("t2", "shop", now.Unix()) }); n != 0 {
 		t.Errorf("%v allocations in a look-up", n)
 	}
@@ -163,7 +163,7 @@ func TestLookingAllocatesNothing(t *testing.T) {
 func BenchmarkRevoked(b *testing.B) {
 	st := open(b)
 	r := follow(b, st, now)
-	apply(b, st, now, store.RevokeToken{ID: "t1", Expires: now.Add(time.Hour)}, store.RevokeClient{Client: "gone", Longest: time.Hour})
+	apply(b, st, now, store.RevokeToken{ID: "t1", Expires: now.Add(time.Hour)}, store.RefuseClient{Client: "gone", Longest: time.Hour})
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			r.Revoked("3f8e3c1e-9d1b-4f5c-8a53-7c1b1d1f2a3b", "shop", 1795255200)

@@ -133,7 +133,7 @@ func TestRevocationReachesOtherNodes(t *testing.T) {
 		a.within(patience, id+" revoked", a.knows(id))
 	}
 	c.st.Hear(time.Now(), nil)
-	if err := c.st.Apply(t.Context(), time.Now(), store.RevokeClient{Client: "shop", Longest: time.Hour}); err != nil {
+	if err := c.st.Apply(t.Context(), time.Now(), store.RefuseClient{Client: "shop", Longest: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	a.within(patience, "shop's tokens revoked", func() bool { return a.revoked.Revoked("x", "shop", time.Now().Add(-time.Minute).Unix()) })

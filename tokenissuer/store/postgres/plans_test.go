@@ -157,6 +157,8 @@ func people(t *testing.T, st *store.Store, i int) {
 	if _, _, err := st.FamilyOf(ctx, id); err != nil {
 		t.Fatal(err)
 	}
+	apply(store.RevokeTokensOf{Account: id}, store.LeaveSession{ID: id, Clients: []string{"c2"}}, store.RevokeSession{ID: id, Clients: []string{"c1"}})
+	apply(store.RefuseClient{Client: id, Longest: time.Hour}, store.RevokeClient{Client: id})
 	apply(store.RevokeFamily{Family: id}, store.RevokeSession{ID: id, All: true}, store.RevokeClientOf{Account: id, Client: "c1"},
 		store.RevokeAccount{Account: id}, store.RemoveAccount{Account: id})
 }

@@ -11,7 +11,7 @@ import (
 
 // stepMost is how many revocations one transaction may have, where each sign-in has
 // two tokens.
-const stepMost = 2 * 100
+const stepMost = 2 * inOneStep
 
 // steps tells how many revocations each transaction had.
 func (f *fixture) steps() func() []int {
@@ -102,8 +102,10 @@ func manyRefused(f *fixture) {
 	for _, end := range []store.Write{
 		store.RevokeAccount{Account: "ann"},
 		store.RevokeClientOf{Account: "ann", Client: "shop"},
-		store.RevokeClient{Client: "shop", Longest: time.Hour},
+		store.RevokeClient{Client: "shop"},
 		store.RevokeSession{ID: "s", All: true},
+		store.RevokeSession{ID: "s", Clients: []string{"one", "two"}},
+		store.RevokeTokensOf{Account: "ann"},
 	} {
 		f.conflict("before the end", now, wrong, end, telling("all"))
 		f.conflict("behind the end", now, end, telling("all"), wrong)
@@ -125,7 +127,7 @@ func manyOfOneEnd(f *fixture) {
 		end  store.Write
 	}{
 		{"a client of an account", store.RevokeClientOf{Account: "ann", Client: "shop"}},
-		{"a client", store.RevokeClient{Client: "shop", Longest: time.Hour}},
+		{"a client", store.RevokeClient{Client: "shop"}},
 	} {
 		name := func(client string) func(int) store.Family {
 			return func(i int) store.Family {
@@ -148,8 +150,18 @@ func manyOfOneEnd(f *fixture) {
 			return store.Family{ID: fmt.Sprint(client, i), Account: "ann", Client: client, Session: "s", Expires: now.Add(time.Hour)}
 		})
 	}
+	f.apply(now, store.RevokeSession{ID: "s", Clients: []string{"one", "two", "another"}})
+	f.small("two clients of a session", steps(), 2)
+	left := f.familiesOfSession("s")
+	f.same("sign-ins that are left in the session", len(left), 90)
+	for _, id := range left {
+		f.same("the client of "+id, must(f.Family(f.Context(), id))(f).Client, "three")
+	}
+	f.signIns(90, func(i int) store.Family {
+		return store.Family{ID: fmt.Sprint("four", i), Account: "ann", Client: "four", Session: "s", Expires: now.Add(time.Hour)}
+	})
 	f.apply(now, store.RevokeSession{ID: "s", All: true})
-	f.small("a session", steps(), 3)
+	f.small("a session", steps(), 2)
 	f.same("sign-ins of the session", f.familiesOfSession("s"), []string(nil))
 }
 

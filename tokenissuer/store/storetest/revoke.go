@@ -129,8 +129,8 @@ func accountRevoked(f *fixture) {
 
 func clientRevoked(f *fixture) {
 	f.ann("f")
-	f.apply(now, store.RevokeClient{Client: "shop", Longest: time.Hour})
-	f.apply(now.Add(-time.Minute), store.RevokeClient{Client: "shop", Longest: time.Hour}) // the clock was set back
+	f.apply(now, store.RefuseClient{Client: "shop", Longest: time.Hour})
+	f.apply(now.Add(-time.Minute), store.RefuseClient{Client: "shop", Longest: time.Hour}) // the clock was set back
 	want := []store.Revocation{{Client: "shop", NotBefore: now, Expires: now.Add(time.Hour)}}
 	if got := must(f.Revocations(f.Context(), now))(f); !slices.Equal(got, want) {
 		f.Errorf("%+v, want %+v", got, want)
@@ -138,6 +138,10 @@ func clientRevoked(f *fixture) {
 	if got := must(f.Revocations(f.Context(), now.Add(time.Hour)))(f); len(got) != 0 {
 		f.Errorf("%+v after the longest token", got)
 	}
+	if !must(f.Family(f.Context(), "f"))(f).Revoked.IsZero() {
+		f.Error("a family has ended of which only the tokens were refused")
+	}
+	f.apply(now, store.RevokeClient{Client: "shop"})
 	if must(f.Family(f.Context(), "f"))(f).Revoked.IsZero() {
 		f.Error("a family of the client is alive")
 	}
@@ -150,7 +154,7 @@ func clientRevokedFromAhead(f *fixture) {
 	ahead := now.Add(2 * time.Second)
 	f.apply(ahead, putToken("t1", "f", ahead.Add(time.Minute)), putToken("t2", "g", ahead.Add(time.Minute)))
 	f.apply(now, store.RevokeFamily{Family: "g"})
-	f.apply(now, store.RevokeClient{Client: "shop", Longest: time.Hour})
+	f.apply(now, store.RefuseClient{Client: "shop", Longest: time.Hour}, store.RevokeClient{Client: "shop"})
 	f.wantRevoked(now, "", "t1", "t2") // the first is the client
 	f.apply(now, store.RevokeAccount{Account: "ann"})
 	f.wantRevoked(now, "", "t1", "t2") // the first is the client
@@ -205,7 +209,7 @@ func followersKnow(f *fixture) {
 	f.apply(now,
 		store.RevokeFamily{Family: "f"},
 		store.RevokeToken{ID: "t2", Expires: now.Add(time.Hour)},
-		store.RevokeClient{Client: "shop", Longest: time.Hour})
+		store.RefuseClient{Client: "shop", Longest: time.Hour})
 	want := []store.Revocation{
 		{Token: "t1", Expires: now.Add(time.Minute)},
 		{Token: "t2", Expires: now.Add(time.Hour)},

@@ -14,7 +14,7 @@ func (f *fixture) everything() {
 	hour := now.Add(time.Hour)
 	f.apply(now, putToken("t", "f", hour),
 		store.RevokeToken{ID: "m2m", Expires: hour},
-		store.RevokeClient{Client: "gone", Longest: time.Hour},
+		store.RefuseClient{Client: "gone", Longest: time.Hour},
 		store.PutCode{Code: store.Code{Hash: hash("c"), Account: "ann", Expires: hour}},
 		store.PutCode{Code: store.Code{Hash: hash("unused"), Account: "ann", Expires: hour}},
 		store.PutCode{Code: store.Code{Hash: hash("burnt"), Account: "ann", Expires: hour}},
