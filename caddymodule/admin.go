@@ -52,6 +52,7 @@ func (Admin) Routes() []caddy.AdminRoute {
 		{"POST " + adminBase + "/users/{name}/unfreeze", setState(store.Active, store.Locked, "unlock")},
 		{"GET " + adminBase + "/clients", listClients},
 		{"GET " + adminBase + "/clients/{id}", showClient},
+		{"POST " + adminBase + "/clients/{id}/revoke", revokeClient},
 		{"GET " + adminBase + "/keys", listKeys},
 		{"POST " + adminBase + "/keys/rotate", rotateKeys},
 	} {
@@ -258,17 +259,6 @@ func setState(to, unless store.AccountState, instead string) operation {
 		after, err := i.User(r.Context(), name)
 		return changed{after, string(was)}, err
 	}
-}
-
-func listClients(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.ClientList(), nil }
-
-func showClient(i *tokenissuer.Issuer, r *http.Request) (any, error) {
-	for _, c := range i.ClientList() {
-		if c.ID == r.PathValue("id") {
-			return c, nil
-		}
-	}
-	return nil, fmt.Errorf("client %q: %w", r.PathValue("id"), tokenissuer.ErrNotFound)
 }
 
 func listKeys(i *tokenissuer.Issuer, _ *http.Request) (any, error) { return i.KeyList(i.Now()), nil }

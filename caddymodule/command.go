@@ -49,10 +49,11 @@ func addCommands(root *cobra.Command) {
 		userDo("unfreeze", http.MethodPost, "Unfreezes a user", stateLine),
 		userDo("remove", http.MethodDelete, "Removes a user; its tokens are refused from now on", line("removed")))
 
-	client := group("client", "Shows clients")
+	client := group("client", "Shows clients, and ends what one has")
 	client.AddCommand(
 		show("list", "Lists the clients", cobra.NoArgs, clientTable, func([]string) string { return "/clients" }),
-		show("show ID", "Shows a client", oneArg("ID"), clientTable, func(a []string) string { return "/clients/" + url.PathEscape(a[0]) }))
+		show("show ID", "Shows a client", oneArg("ID"), clientTable, func(a []string) string { return "/clients/" + url.PathEscape(a[0]) }),
+		clientRevoke())
 
 	key := group("key", "Manages signing keys")
 	key.AddCommand(

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -130,36 +129,6 @@ func configured(ctx context.Context, c *cobra.Command) (database, error) {
 		return database{}, placed("token_issuer: "+err.Error(), app.storeAt())
 	}
 	return where, nil
-}
-
-// writeNew writes a file for its user alone, which has its name when it is whole
-// and on the disk. What is there already stays, unless force is said.
-func writeNew(name string, force bool, write func(*os.File) error) error {
-	free := func() error {
-		if _, err := os.Lstat(name); err == nil && !force {
-			return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
-		}
-		return nil
-	}
-	if err := free(); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // unless it has its name
-	if err := errors.Join(write(f), f.Sync(), f.Close(), free()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // tellOfKeys says what the keys of a copy are worth to whoever has it.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/account"
@@ -201,33 +199,6 @@ func invalid(err error) error {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return err
-}
-
-// ClientInfo is a client as operators see it: no secret, not even its hash.
-type ClientInfo struct {
-	ID       string   `json:"id"`
-	Name     string   `json:"name,omitempty"`
-	Type     string   `json:"type"`
-	Grants   []string `json:"grants"`
-	Scopes   []string `json:"scopes"`
-	Sources  []string `json:"auth_sources,omitempty"`
-	Claims   []string `json:"claims,omitempty"`
-	Secrets  int      `json:"secrets"`
-	Disabled bool     `json:"disabled"`
-	Origin   string   `json:"origin"` // where it is registered: "caddyfile"
-}
-
-// ClientList lists the clients by their id.
-func (i *Issuer) ClientList() []ClientInfo {
-	list := make([]ClientInfo, 0, len(i.config.Clients))
-	for _, r := range i.config.Clients {
-		list = append(list, ClientInfo{
-			ID: r.ID, Name: r.Name, Type: string(r.Type), Grants: r.Grants, Scopes: r.Scopes, Sources: r.Sources, Claims: r.Claims,
-			Secrets: len(r.Secrets) + len(r.SecretHashes), Disabled: r.Disabled, Origin: "caddyfile",
-		})
-	}
-	slices.SortFunc(list, func(a, b ClientInfo) int { return strings.Compare(a.ID, b.ID) })
-	return list
 }
 
 // KeyInfo is a signing key as operators see it.

@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// writeNew writes a file for its user alone, which has its name when it is whole
+// and on the disk. What is there already stays, unless force is said. What a run
+// that was killed has left of the same file goes.
+func writeNew(name string, force bool, write func(*os.File) error) (err error) {
+	free := func() error {
+		if _, err := os.Lstat(name); err == nil && !force {
+			return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
+		}
+		return nil
+	}
+	if err := free(); err != nil {
+		return err
+	}
+	removeLeft(name)
+	f, err := newPartial(name)
+	if err != nil {
+		return err
+	}
+	// It is held until it has its name: nobody takes it for what was left.
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // unless it has its name
+		}
+		if closed := f.Close(); !errors.Is(closed, os.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+	}()
+	if err := errors.Join(write(f), f.Sync(), free()); err != nil {
+		return err
+	}
+	if !holds {
+		if err := f.Close(); err != nil { // what is open has no new name there
+			return err
+		}
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// partials is how the names begin that a file has while it is written.
+func partials(name string) string { return "." + filepath.Base(name) + ".partial-" }
+
+// newPartial makes one that is held until it is closed, however its process ends.
+func newPartial(name string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(filepath.Dir(name), partials(name)+"*") // 0600
+		if err != nil {
+			return nil, err
+		}
+		held, err := hold(f)
+		switch {
+		case err != nil:
+			return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), os.Remove(f.Name()), f.Close())
+		case held && inPlace(f):
+			return f, nil
+		}
+		_ = f.Close() // another run was faster than our hold, and removes it
+	}
+}
+
+// removeLeft removes what nobody holds. What it may not remove stays: the copy that was
+// asked for matters more.
+func removeLeft(name string) {
+	if !holds {
+		return
+	}
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		return // whoever makes the file says so
+	}
+	for _, e := range entries {
+		end, ours := strings.CutPrefix(e.Name(), partials(name))
+		if !ours || strings.Trim(end, "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(filepath.Dir(name), e.Name()), os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		// While it is held nobody else removes it, so the name is still that file's.
+		if held, err := hold(f); held && err == nil && inPlace(f) {
+			_ = os.Remove(f.Name())
+		}
+		_ = f.Close()
+	}
+}
+
+// inPlace says that an open file still has its name.
+func inPlace(f *os.File) bool {
+	open, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(open, named)
+}
