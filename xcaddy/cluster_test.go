@@ -30,6 +30,7 @@ type rules struct {
 	store   []string // the lines of each node's `store` block; there are as many nodes
 	issuer  string   // further lines of the issuer
 	clients string   // default: threeClients
+	sites   string   // further ones
 	skews   []string // how wrong each node's clock is
 	place   func(at int, i *instance)
 
@@ -68,7 +69,7 @@ func clusterOf(t *testing.T, told rules) *cluster {
 			told.place(at, i)
 		}
 		i.configure("\t\tstore postgres {env.DATABASE_URL} {\n"+more+"\n\t\t}\n\t\tsigning_algorithm ES256\n"+told.issuer+cmp.Or(told.clients, threeClients),
-			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\treverse_proxy /events {$BACKEND}\n\trespond ok\n}\n")
+			"{$SITE} {\n\ttoken_issuer\n\ttoken_gate\n\treverse_proxy /events {$BACKEND}\n\trespond ok\n}\n"+told.sites)
 		text, err := os.ReadFile(i.file("Caddyfile"))
 		if err != nil {
 			t.Fatal(err)
