@@ -43,7 +43,7 @@ const noRevocation = `{$SITE} {
 	@said path /.well-known/openid-configuration
 	@rest not path /.well-known/openid-configuration
 	token_issuer @rest
-	respond @said ` + "`" + `{"issuer":"{$SITE}","authorization_endpoint":"{$SITE}/oauth2/authorize","token_endpoint":"{$SITE}/oauth2/token","jwks_uri":"{$SITE}/oauth2/jwks","response_types_supported":["code"]}` + "`" + `
+	respond @said ` + "`" + `{"issuer":"{$SITE}","authorization_endpoint":"{$SITE}/oauth2/authorize","token_endpoint":"{$SITE}/oauth2/token","jwks_uri":"{$SITE}/oauth2/jwks","end_session_endpoint":"{$SITE}/logout","response_types_supported":["code"]}` + "`" + `
 }
 `
 
