@@ -20,7 +20,7 @@ type grantee struct {
 
 // grantees are the apps of an account, by name.
 func (v *visit) grantees(ctx context.Context) ([]*grantee, error) {
-	families, err := v.p.o.Store.FamiliesOf(ctx, v.now, v.session.Account)
+	signIns, err := v.p.o.Store.SignInsOf(ctx, v.now, v.session.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +50,11 @@ func (v *visit) grantees(ctx context.Context) ([]*grantee, error) {
 	for _, c := range consents {
 		add(of(c.Client), c.Scopes)
 	}
-	for _, f := range families {
-		g := of(f.Client)
-		add(g, f.Scopes)
-		if f.Created.After(g.Since) {
-			g.Since = f.Created
+	for _, s := range signIns {
+		g := of(s.Client)
+		add(g, s.Scopes)
+		if s.Last.After(g.Since) {
+			g.Since = s.Last
 		}
 	}
 	var list []*grantee

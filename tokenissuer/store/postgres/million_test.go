@@ -18,19 +18,20 @@ import (
 )
 
 // grown is a database after years: $n people with a sign-in and five refresh tokens
-// each; one who signs in for each call, a tenth as often as there are people, with two
+// each; two who sign in for each call, a tenth as often as there are people, with two
 // tokens each time; a session with a hundred sign-ins of each of ten apps, a hundred
 // tokens each; and the changes of a busy hour.
 const grown = `
 INSERT INTO accounts (id, username, email, name, nickname, zone_info, locale, password_hash, password_set, password_expire, state, created, updated, email_verified, phone_verified, attributes)
 SELECT 'a' || i, 'u' || i, 'u' || i || '@x.example', '', '', '', '', '', 0, 0, 'active', 0, 0, 0, 0, '{}' FROM generate_series(1, $n) i;
 UPDATE accounts SET id = 'loop' WHERE id = 'a' || $n;
+UPDATE accounts SET id = 'role' WHERE id = 'a' || ($n - 1);
 INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
 SELECT gen_random_uuid()::text, 'a' || i, 'app', 'password', 'pwd', 'openid', 0, 0, $e + i, 0, '', '' FROM generate_series(1, $n) i;
 INSERT INTO refresh_tokens (family, position, hash, spent) SELECT n, p, sha256((id || p)::bytea), 0 FROM families CROSS JOIN generate_series(0, 4) p;
 INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
-SELECT gen_random_uuid()::text, 'loop', 'app', 'password', 'pwd', 'openid', 0, 1, $e + i, 0, '', '' FROM generate_series(1, $n / 10) i;
-INSERT INTO tokens (family, id, expires) SELECT n, gen_random_uuid()::text, $e FROM families CROSS JOIN generate_series(1, 2) WHERE account = 'loop';
+SELECT gen_random_uuid()::text, who, 'app', 'password', 'pwd', 'openid', 0, 1, $e + i, 0, '', '' FROM generate_series(1, $n / 10) i CROSS JOIN unnest(ARRAY['loop', 'role']) who;
+INSERT INTO tokens (family, id, expires) SELECT n, gen_random_uuid()::text, $e FROM families CROSS JOIN generate_series(1, 2) WHERE account IN ('loop', 'role');
 INSERT INTO families (id, account, client, source, amr, scopes, auth_time, created, expires, revoked, session, claims)
 SELECT gen_random_uuid()::text, 'a1', 'app' || i % 10, 'password', 'pwd', 'openid', 0, 2, $e + i, 0, 'tabs', '' FROM generate_series(1, 1000) i;
 INSERT INTO tokens (family, id, expires) SELECT n, gen_random_uuid()::text, $e FROM families CROSS JOIN generate_series(1, 100) WHERE session = 'tabs';
@@ -63,6 +64,15 @@ func BenchmarkMillion(b *testing.B) {
 	b.Run("look", m.look)
 	b.Run("end-account", m.endAccount)
 	b.Run("end-session", func(b *testing.B) { m.end(b, store.RevokeSession{ID: "tabs", All: true}) })
+	b.Run("take-role", func(b *testing.B) {
+		was, err := st.Account(b.Context(), "role")
+		if err != nil {
+			b.Fatal(err)
+		}
+		next := was
+		next.Attributes = map[string]string{"operator/role": "reader"}
+		m.end(b, store.UpdateAccount{Account: next, Was: &was}, store.RevokeTokensOf{Account: "role"})
+	})
 	b.Run("end-loop", func(b *testing.B) {
 		m.end(b, store.SetState{Account: "loop", State: store.Frozen}, store.RevokeAccount{Account: "loop"})
 	})

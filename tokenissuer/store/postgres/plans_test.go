@@ -145,7 +145,7 @@ func people(t *testing.T, st *store.Store, i int) {
 		store.SetPassword{Account: id, Old: "*", New: "x", Remember: 3}, store.TouchSession{Hash: hash})
 	for _, err := range []error{
 		last(st.FindAccount(ctx, store.ByUsername, id)), last(st.Account(ctx, id)), last(st.Accounts(ctx, "a1", 20)), last(st.Clients(ctx, "c1", 20)),
-		last(st.FamiliesOf(ctx, now, id)), last(st.SessionsOf(ctx, now, id)), last(st.ConsentsOf(ctx, id)), last(st.ClientsOfSession(ctx, id)),
+		last(st.FamiliesOf(ctx, now, id)), last(st.SignInsOf(ctx, now, id)), last(st.SessionsOf(ctx, now, id)), last(st.ConsentsOf(ctx, id)), last(st.ClientsOfSession(ctx, id)),
 		last(st.DueDeliveries(ctx, now, 10)), last(st.Quota(ctx, now, hash)), last(st.Attempts(ctx, now, hash)), last(st.PasswordHistory(ctx, id, 5)),
 		last(st.Session(ctx, hash)), last(st.Code(ctx, hash)), last(st.Opaque(ctx, hash)), last(st.Client(ctx, "c7")), last(st.Events(ctx, now.Add(time.Hour), 5)),
 		last(st.Sweep(ctx, now, 100)),

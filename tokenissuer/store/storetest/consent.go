@@ -170,3 +170,25 @@ func passwordsRemembered(f *fixture) {
 	})
 	history("9", "8")
 }
+
+// signInsAddedUp is what a person sees of the apps that they are signed in to.
+func signInsAddedUp(f *fixture) {
+	f.ann()
+	f.apply(now, store.PutAccount{Account: store.Account{ID: "bob", State: store.Active}})
+	begin := func(account, client string, after time.Duration, expires time.Time, scopes ...string) store.Write {
+		return store.PutFamily{Family: store.Family{
+			ID: fmt.Sprint(account, client, after, scopes), Account: account, Client: client, Scopes: scopes, Created: now.Add(after), Expires: expires,
+		}}
+	}
+	later := now.Add(time.Hour)
+	f.apply(now,
+		begin("ann", "shop", 2, later, "openid"), begin("ann", "shop", 2*time.Second, later, "openid"), begin("ann", "shop", time.Second, later, "openid"),
+		begin("ann", "shop", 0, later, "openid", "profile"), begin("ann", "app", 3*time.Second, later),
+		begin("ann", "over", 0, now), begin("ann", "ended", 0, later), begin("bob", "shop", 9*time.Second, later, "openid"))
+	f.apply(now, store.RevokeClientOf{Account: "ann", Client: "ended"})
+	f.same("sign-ins", must(f.SignInsOf(f.Context(), now, "ann"))(f), []store.SignIns{
+		{Client: "app", Scopes: []string{}, Last: now.Add(3 * time.Second)},
+		{Client: "shop", Scopes: []string{"openid"}, Last: now.Add(2 * time.Second)},
+		{Client: "shop", Scopes: []string{"openid", "profile"}, Last: now},
+	})
+}

@@ -93,6 +93,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"RefusalOfVeryManyTokensGoesOnWhereItStopped", manyTokensInterrupted},
 		{"NoTokenOutlivesTheRoleItSays", changeRacesMint},
 		{"ClientOfVeryManySessionsEndsInSmallSteps", manySessionsOfAClient},
+		{"SignInsAreAddedUpByClient", signInsAddedUp},
 		{"DeliveriesAreDueUntilTheyArrive", deliveriesDue},
 		{"FailuresLockAName", failuresLock},
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
