@@ -37,6 +37,7 @@ test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need nginx:nginx-light
 	-scripts/need pg_ctlcluster:postgresql
+	-scripts/need pgbouncer:pgbouncer
 	-scripts/need $(E2E_NEEDS)
 	{ CGO_ENABLED=1 go test -race -json -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 

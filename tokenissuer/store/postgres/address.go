@@ -183,7 +183,11 @@ func (a *Address) Change(ctx context.Context, next *Address) error {
 		defer cancel()
 	}
 	db := w.open(1, nil)
-	err := errors.Join(answers(ctx, db), db.Close())
+	err := answers(ctx, db)
+	if err == nil && !same {
+		err = w.keepsSession(ctx, db)
+	}
+	err = errors.Join(err, db.Close())
 	// One that is away is the same one; the files that the address names may be others,
 	// and count when it is back.
 	if err != nil && !(same && errors.Is(err, errAway)) {

@@ -16,8 +16,7 @@ const silenceMost = 30 * time.Second
 // listen waits for the notifications of other processes' commits, on a connection
 // of its own, until that ends.
 func (a *Address) listen(ctx context.Context, wake func()) error {
-	config := a.way.Load().config.Copy()
-	config.RuntimeParams["application_name"] = application + " listener"
+	config := a.way.Load().connection(map[string]string{"application_name": application + " listener"})
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
@@ -61,16 +62,31 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // with its session the lock ends
-	if _, err := conn.ExecContext(ctx, `SET lock_timeout = 0`); err != nil {
-		return err
-	}
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(turn)); err != nil {
+	if err := takeTurn(ctx, conn); err != nil {
 		return fmt.Errorf("waiting for the upgrade by another process: %w", err)
 	}
 	if version, err = s.version(ctx, db); err != nil || version >= s.target() {
 		return err
 	}
 	return s.upgrade(ctx, long, version)
+}
+
+// takeTurn asks for the lock until it has it. A statement that waits for it would be
+// waited for by a CREATE INDEX CONCURRENTLY of whoever has it, for ever.
+func takeTurn(ctx context.Context, conn *sql.Conn) error {
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		var ours bool
+		if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(turn)).Scan(&ours); err != nil || ours {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // version returns the schema's, 0 for none.

@@ -29,7 +29,7 @@ func (a *Address) Serving(ctx context.Context) (hosts []string, err error) {
 }
 
 func (a *Address) serving(ctx context.Context) ([]string, error) {
-	conn, err := pgx.ConnectConfig(ctx, a.way.Load().config.Copy())
+	conn, err := pgx.ConnectConfig(ctx, a.way.Load().connection(nil))
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 	db := a.open("")
 	err := answers(ctx, db)
 	if err == nil {
+		err = a.way.Load().keepsSession(ctx, db)
+	}
+	if err == nil {
 		err = suits(ctx, db)
 	}
 	if err == nil {
@@ -63,10 +66,11 @@ const followingMost = 1
 func (a *Address) open(what string) *sql.DB {
 	w := a.way.Load()
 	db := stdlib.OpenDB(*w.config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
-		*config = *a.way.Load().config.Copy()
+		parameters := map[string]string{}
 		if what != "" {
-			config.RuntimeParams["application_name"] = application + what
+			parameters["application_name"] = application + what
 		}
+		*config = *a.way.Load().connection(parameters)
 		return nil
 	}), stdlib.OptionShouldPing(doubtful))
 	size(db, w.connections)
@@ -95,11 +99,7 @@ func doubtful(ctx context.Context, c stdlib.ShouldPingParams) bool {
 
 // open makes a pool that goes this way, with parameters of its own.
 func (w *way) open(most int, parameters map[string]string) *sql.DB {
-	config := w.config.Copy()
-	for name, value := range parameters {
-		config.RuntimeParams[name] = value
-	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*w.connection(parameters))
 	size(db, most)
 	return db
 }
