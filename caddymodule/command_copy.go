@@ -136,7 +136,7 @@ func tellOfKeys(c *cobra.Command, keys, sealed int64) {
 	text := "Its keys are not sealed: whoever reads it can sign tokens. See key_encryption_key."
 	switch {
 	case keys == 0:
-		return
+		text = "It has no keys: no server has ever run on this store. Look whether it is the one you mean."
 	case sealed == keys:
 		text = "Its keys are sealed: without the key_encryption_key of now it is of no use. Keep that elsewhere."
 	case sealed > 0:

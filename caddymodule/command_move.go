@@ -65,6 +65,9 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 	if err != nil {
 		return move.Moved{}, err
 	}
+	if err := where.found(ctx); err != nil {
+		return move.Moved{}, err
+	}
 	st, err := where.open(ctx)
 	if err != nil {
 		return move.Moved{}, err

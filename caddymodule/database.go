@@ -129,6 +129,14 @@ func (d database) open(ctx context.Context) (*store.Store, error) {
 	return sqlite.Open(ctx, d.file)
 }
 
+// found refuses a database without a store: who copies one must not make an empty one.
+func (d database) found(ctx context.Context) error {
+	if d.address != nil {
+		return postgres.Found(ctx, d.address)
+	}
+	return sqlite.Found(ctx, d.file)
+}
+
 // goneMost is how long a database may take to notice that a process has ended.
 const goneMost = 2 * time.Second
 

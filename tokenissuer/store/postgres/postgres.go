@@ -29,6 +29,24 @@ func Open(ctx context.Context, a *Address) (*store.Store, error) {
 	return st, nil
 }
 
+var errNoStore = errors.New("there is no store: name the configuration that the server runs with, and with its environment")
+
+// Found says whether there is a store in a database, which Open would make.
+func Found(ctx context.Context, a *Address) error {
+	db := a.way.Load().open(1, nil)
+	err := answers(ctx, db)
+	if err == nil {
+		var version int64
+		if version, err = current().version(ctx, db); err == nil && version == 0 {
+			err = errNoStore
+		}
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return a.wrap(err)
+	}
+	return nil
+}
+
 func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 	db := a.open("")
 	err := answers(ctx, db)

@@ -44,6 +44,20 @@ func Check(ctx context.Context, path string) error {
 	return nil
 }
 
+var errNoStore = errors.New("there is no store: name the configuration that the server runs with, as its user and with its environment")
+
+// Found says whether there is a store at path, which Open would make.
+func Found(ctx context.Context, path string) error {
+	version, err := current().inspect(ctx, path)
+	if err == nil && version <= 0 {
+		err = errNoStore
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	return nil
+}
+
 func open(ctx context.Context, path string, s schema) (*store.Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
