@@ -68,14 +68,15 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 	if err := where.found(ctx); err != nil {
 		return move.Moved{}, err
 	}
+	// Before it is opened: that may upgrade it, under nodes that are older.
+	if err := where.stopped(ctx); err != nil {
+		return move.Moved{}, err
+	}
 	st, err := where.open(ctx)
 	if err != nil {
 		return move.Moved{}, err
 	}
-	var moved move.Moved
-	if err = where.stopped(ctx); err == nil {
-		moved, err = move.Export(ctx, st, to)
-	}
+	moved, err := move.Export(ctx, st, to)
 	if err == nil {
 		err = where.stopped(ctx) // still
 	}

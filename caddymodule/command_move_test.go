@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
@@ -35,5 +37,47 @@ func TestExportMakesNoStore(t *testing.T) {
 	of := storeAt(t, "postgres {env.DATABASE_OF_TEST}")
 	for range 2 { // the first one made no tables
 		w.fails([]string{"export", "-", "--stopped", "--config", of}, ": there is no store: name the configuration that the server runs with")
+	}
+}
+
+// An export that is refused because nodes serve has changed nothing: they may be older
+// than the program that exports.
+func TestRefusedExportUpgradesNothing(t *testing.T) {
+	text := postgrestest.URL(t)
+	t.Setenv("DATABASE_OF_TEST", text)
+	address, err := postgres.ParseAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := postgres.Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	listens, ended := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = st.Listen(ctx, func() {
+			select {
+			case listens <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	<-listens
+	defer func() {
+		cancel()
+		<-ended
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// The node is of a program that knew one migration less.
+	postgrestest.Exec(t, text, `DELETE FROM schema_versions WHERE version_id = (SELECT MAX(version_id) FROM schema_versions)`)
+	before := postgrestest.Ask(t, text, `SELECT MAX(version_id)::TEXT FROM schema_versions`)
+	w := &world{T: t, dir: t.TempDir()}
+	w.fails([]string{"export", "-", "--stopped", "--config", storeAt(t, "postgres {env.DATABASE_OF_TEST}")}, " is served by 1 running")
+	if after := postgrestest.Ask(t, text, `SELECT MAX(version_id)::TEXT FROM schema_versions`); after != before {
+		t.Errorf("schema %s, then %s", before, after)
 	}
 }
