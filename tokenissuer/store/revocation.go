@@ -344,26 +344,3 @@ func scanRevokedToken(row scanner) (Revocation, error) {
 	r.Expires = moment(expires)
 	return r, err
 }
-
-func scanRevokedClient(row scanner) (Revocation, error) {
-	var r Revocation
-	var notBefore, expires int64
-	err := row.Scan(&r.Client, &notBefore, &expires)
-	r.NotBefore, r.Expires = moment(notBefore), moment(expires)
-	return r, err
-}
-
-var (
-	selectRevokedTokens  = readsApart(`SELECT id, expires FROM revoked_tokens WHERE expires > $1`)
-	selectRevokedClients = readsApart(`SELECT id, not_before, expires FROM revoked_clients WHERE expires > $1`)
-)
-
-// Revocations lists everything that must be refused at now and later.
-func (s *Store) Revocations(ctx context.Context, now time.Time) ([]Revocation, error) {
-	tokens, err := all(ctx, s, "revoked tokens", selectRevokedTokens, scanRevokedToken, millis(now))
-	if err != nil {
-		return nil, err
-	}
-	clients, err := all(ctx, s, "revoked clients", selectRevokedClients, scanRevokedClient, millis(now))
-	return append(tokens, clients...), err
-}

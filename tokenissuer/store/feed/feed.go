@@ -47,11 +47,9 @@ func Open(ctx context.Context, st *store.Store, now time.Time) (*Revocations, er
 	// Follow first: what is revoked while the rest is being read arrives twice,
 	// not never.
 	st.Follow(r.add)
-	revoked, err := st.Revocations(ctx, now)
-	if err != nil {
+	if err := st.Revocations(ctx, now, func(revoked []store.Revocation) { r.add(now, revoked) }); err != nil {
 		return nil, fmt.Errorf("reading revocations: %w", err)
 	}
-	r.add(now, revoked)
 	return r, nil
 }
 

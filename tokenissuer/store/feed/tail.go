@@ -238,11 +238,9 @@ func (t *Tail) anew(ctx context.Context) error {
 		return err
 	}
 	now := t.clock().Add(t.Ahead())
-	revoked, err := t.store.Revocations(ctx, now)
-	if err != nil {
+	if err := t.store.Revocations(ctx, now, func(revoked []store.Revocation) { t.store.Hear(now, revoked) }); err != nil {
 		return err
 	}
-	t.store.Hear(now, revoked)
 	t.cursor, t.stale, t.theirs = cursor, true, time.Time{}
 	return nil
 }

@@ -137,7 +137,7 @@ func (f *fixture) whole(n int, last bool) {
 		if got := len(must(f.Events(f.Context(), now, n+2))(f)); got != n {
 			f.Fatalf("%d events of %d rotations", got, n)
 		}
-		if got := len(must(f.Revocations(f.Context(), now))(f)); got != n {
+		if got := len(f.revocations(now)); got != n {
 			f.Fatalf("%d revocations of %d rotations", got, n)
 		}
 	}

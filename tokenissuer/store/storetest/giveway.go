@@ -99,7 +99,7 @@ func givenWayBounded(f *fixture) {
 	if gave := last - signIns; gave != 5 {
 		f.Errorf("%d sign-ins of a thousand tokens gave way", gave)
 	}
-	if n := len(must(f.Revocations(f.Context(), now))(f)); n != 5000 {
+	if n := len(f.revocations(now)); n != 5000 {
 		f.Errorf("%d revocations are remembered", n)
 	}
 	if err := begin(now, "s", "wiki", 0, 1); err != nil {

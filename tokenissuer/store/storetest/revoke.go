@@ -43,11 +43,20 @@ func noSignInUnlessActive(f *fixture) {
 	f.conflict("the family exists", now, putFamily("f"))
 }
 
+// revocations lists what is on record as revoked.
+func (f *fixture) revocations(at time.Time) (all []store.Revocation) {
+	f.Helper()
+	if err := f.Revocations(f.Context(), at, func(some []store.Revocation) { all = append(all, some...) }); err != nil {
+		f.Fatal(err)
+	}
+	return all
+}
+
 // revoked lists the tokens that are on record as revoked, in order.
 func (f *fixture) revoked(at time.Time) []string {
 	f.Helper()
 	var tokens []string
-	for _, r := range must(f.Revocations(f.Context(), at))(f) {
+	for _, r := range f.revocations(at) {
 		tokens = append(tokens, r.Token)
 	}
 	slices.Sort(tokens)
@@ -132,10 +141,10 @@ func clientRevoked(f *fixture) {
 	f.apply(now, store.RefuseClient{Client: "shop", Longest: time.Hour})
 	f.apply(now.Add(-time.Minute), store.RefuseClient{Client: "shop", Longest: time.Hour}) // the clock was set back
 	want := []store.Revocation{{Client: "shop", NotBefore: now, Expires: now.Add(time.Hour)}}
-	if got := must(f.Revocations(f.Context(), now))(f); !slices.Equal(got, want) {
+	if got := f.revocations(now); !slices.Equal(got, want) {
 		f.Errorf("%+v, want %+v", got, want)
 	}
-	if got := must(f.Revocations(f.Context(), now.Add(time.Hour)))(f); len(got) != 0 {
+	if got := f.revocations(now.Add(time.Hour)); len(got) != 0 {
 		f.Errorf("%+v after the longest token", got)
 	}
 	if !must(f.Family(f.Context(), "f"))(f).Revoked.IsZero() {

@@ -170,7 +170,7 @@ func allOrNothing(f *fixture) {
 	absent(f.Refresh(f.Context(), hash("f", 1)))(f, "the successor")
 	absent(f.Token(f.Context(), "t1"))(f, "the access token")
 	absent(f.Account(f.Context(), "bob"))(f, "the account")
-	if n := len(must(f.Revocations(f.Context(), now))(f)); n != 0 || heard != 0 {
+	if n := len(f.revocations(now)); n != 0 || heard != 0 {
 		f.Errorf("%d revocations stored, %d heard of", n, heard)
 	}
 	if n := len(must(f.Events(f.Context(), now, 10))(f)); n != 0 {
