@@ -20,7 +20,13 @@ func (s *Store) Snapshot(ctx context.Context, look func(*sql.Tx) error) error {
 // other processes can write, they wait or fail. Followers hear of nothing: nobody
 // may serve with this store yet.
 func (s *Store) Fill(ctx context.Context, tables []string, fill func(*sql.Tx) error) error {
-	return s.long(ctx, s.write.db, nil, tables, fill)
+	var options *sql.TxOptions
+	if s.many != nil {
+		// Whatever the database's default is: each statement is to see what was there when
+		// the tables were ours, not when the first one began to wait for them.
+		options = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	}
+	return s.long(ctx, s.write.db, options, tables, fill)
 }
 
 // long makes a transaction that may take minutes.
