@@ -68,6 +68,29 @@ func prolong(ctx context.Context, tx *sql.Tx, alone []string) error {
 	return nil
 }
 
+// Tables lists the tables of a transaction's database, those of its own left out.
+func (s *Store) Tables(ctx context.Context, tx *sql.Tx) ([]string, error) {
+	text := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name`
+	if s.many != nil {
+		text = `SELECT CAST(relname AS TEXT) FROM pg_class
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r', 'p') ORDER BY relname`
+	}
+	rows, err := tx.QueryContext(ctx, text)
+	if err != nil {
+		return nil, failure("tables", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, failure("tables", err)
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
 // Counting says whether row numbers come from a counter that has to be told of
 // rows that brought their own.
 func (s *Store) Counting() bool { return s.many != nil }

@@ -50,6 +50,9 @@ type Moved struct {
 func Export(ctx context.Context, from *store.Store, to io.Writer) (Moved, error) {
 	var moved Moved
 	err := from.Snapshot(ctx, func(tx *sql.Tx) (err error) {
+		if err := known(ctx, from, tx); err != nil {
+			return err
+		}
 		moved, err = export(ctx, tx, to)
 		return err
 	})

@@ -24,6 +24,9 @@ func Import(ctx context.Context, into *store.Store, from io.Reader) (Moved, erro
 		names[i] = t.name
 	}
 	err := into.Fill(ctx, names, func(tx *sql.Tx) error {
+		if err := known(ctx, into, tx); err != nil {
+			return err
+		}
 		if err := vacant(ctx, tx); err != nil {
 			return err
 		}

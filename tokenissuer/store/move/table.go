@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // kind is what a column holds. Every database has it in a type of its own.
@@ -60,6 +62,38 @@ var tables = []table{
 	{name: "quotas", columns: columns(`n #, hash *, taken #, ends #`)},
 	{name: "deliveries", columns: columns(`n #, id, client, uri, body, tries #, next #, expires #`)},
 	{name: "events", columns: columns(`n #, at #, actor, action, subject, detail`)},
+}
+
+// staying are the tables that belong to a database and say nothing in another.
+var staying = map[string]string{
+	"schema_versions": "which migrations it has had",
+	"schema_floor":    "which programs can work with it",
+	"changes":         "what the processes that share it tell each other",
+	"_litestream_seq": "of a program that copies the file", "_litestream_lock": "the same one's",
+}
+
+// strange is a table of a database that is neither moved nor known to stay, or "": a
+// newer program has made it, and what is in it would be lost.
+func strange(have []string) string {
+	for _, name := range have {
+		moved := slices.ContainsFunc(tables, func(t table) bool { return t.name == name })
+		if _, stays := staying[name]; !moved && !stays {
+			return name
+		}
+	}
+	return ""
+}
+
+// known refuses a database with more tables than this program knows.
+func known(ctx context.Context, st *store.Store, tx *sql.Tx) error {
+	have, err := st.Tables(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if name := strange(have); name != "" {
+		return fmt.Errorf("this database has a table %s that this program does not know: take the newer program; or it is another program's, which needs a database or a schema for itself", name)
+	}
+	return nil
 }
 
 var marks = map[string]kind{"": text, "#": number, "?": optional, "*": binary, "{}": object}
