@@ -18,16 +18,15 @@ func TestKeyThatCameWhileAnImportWaitedIsSeen(t *testing.T) {
 	for _, level := range []string{"read committed", "repeatable read", "serializable"} {
 		t.Run(level, func(t *testing.T) {
 			url := postgrestest.URL(t)
-			made, err := at(t.Context(), url)
-			opened(t, made, err)
-			st, err := at(t.Context(), postgrestest.With(url, "default_transaction_isolation", level))
+			postgrestest.Exec(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''`+level+`''', current_database()); END $$`)
+			st, err := at(t.Context(), url)
 			opened(t, st, err)
 			node, err := pgx.Connect(t.Context(), url)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = node.Close(context.Background()) }()
-			if _, err := node.Exec(t.Context(), `BEGIN; SELECT floor FROM schema_floor FOR UPDATE;
+			if _, err := node.Exec(t.Context(), `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT floor FROM schema_floor FOR UPDATE;
 				INSERT INTO keys (n, id, usage, algorithm, material, sealed, created, sign_from, retired, expires) VALUES (1000, 'early', 'sig', 'ES256', '', 0, 0, 0, 0, 0)`); err != nil {
 				t.Fatal(err)
 			}
