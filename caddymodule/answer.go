@@ -39,15 +39,12 @@ func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *p
 		p.original, p.identity = o, http.Header{}
 	}
 	o := p.original
-	matched := true
-	if len(g.matchers) > 0 {
-		var err error
-		if matched, err = g.matchers.AnyMatchWithError(o); err != nil {
-			return g.unmatched(w, o, err, g.At)
-		}
+	selected, err := g.selects(o)
+	if err != nil {
+		return g.unmatched(w, o, err, g.At)
 	}
 	p.told = append(p.told, g.gate.Names()...)
-	if matched || gate.Unclear(o) {
+	if selected {
 		pass, err := g.check(w, run, p, o)
 		if err != nil {
 			return g.refuse(w, o, err)

@@ -249,6 +249,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	p := g.passageOf(r, run)
 	switch {
+	case r.URL.Opaque != "" && !g.Shadow:
+		run.release()
+		return p.settle(w, g.refuse(w, r, inOnePiece))
 	case g.Answer != "":
 		defer run.release()
 		return g.answer(w, r, run, p, next)
@@ -301,11 +304,21 @@ func (g *Gate) strip(r *http.Request, run *running) {
 
 // selects reports whether a request is to be judged.
 func (g *Gate) selects(r *http.Request) (bool, error) {
+	matched, anyway, err := g.matches(r)
+	return matched || anyway, err
+}
+
+// matches asks the gate's matchers; where they say no, anyway is whether that counts
+// for nothing.
+func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	if len(g.matchers) == 0 {
-		return true, nil
+		return true, false, nil
 	}
-	matched, err := g.matchers.AnyMatchWithError(r)
-	return matched || err == nil && gate.Unclear(r), err
+	matched, err = g.matchers.AnyMatchWithError(r)
+	if u := gate.Upgraded(r); u != nil && !matched && err == nil {
+		matched, err = g.matchers.AnyMatchWithError(u)
+	}
+	return matched, !matched && err == nil && gate.Unclear(r), err
 }
 
 // handOn lets a request go on, with the identity of whoever sent it.

@@ -29,6 +29,7 @@ var mends = map[oauth.Reason]string{
 	gate.ExpressionRefused: "the expression says no to this token and request: its line is the one to look at",
 	gate.StaleSignIn:       "have the person sign in again (`max_age` or `prompt=login` at the authorization endpoint), and use the new token",
 	gate.SilentIssuer:      "the token's issuer cannot be asked now: the log says why (`issuer cannot be asked`, or of opaque tokens that it does not answer), and `gatehouse_gate_keys_state`, `gatehouse_gate_key_fetches_total` and `gatehouse_gate_introspections_total` whether it lasts; it is asked again within a minute",
+	opaqueTarget:           "ask for the path alone, or for a whole address that begins with https://",
 	untrustedProxy:         "name the proxy that asks in `trusted_proxies` of the global option `servers`",
 	badOriginal:            "the log says as `cause` what is wrong with the headers that the proxy sends; to explain what it asks about, ask for that address, with --via and the address where the proxy asks",
 	oauth.StoreUnavailable: "nobody can say now: look at /health and at the log",
@@ -42,7 +43,7 @@ func (m met) mend(refusal *gate.Refusal) string {
 	case failure != nil && failure.Result == remote.Refused:
 		return "the issuer was not asked, for too much is or its answers failed: ask again in a moment; where clients come by way of another proxy, name it in `trusted_proxies`, or they share the allowance of one address"
 	case m.anyway, m.unclear && refusal.Reason == oauth.NoBearerToken && len(m.gate.Except) > 0:
-		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals, and a host without a dot at its end; no matcher and no `except` counts for one that has two"
+		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, and a host of letters and digits without a dot at its end; no matcher and no `except` counts for one that has two"
 	case refusal.Reason == gate.WrongAudience && c != nil && c.Foreign():
 		return "get a token for this audience, or add the token's to the word `audience` in its issuer's block"
 	case refusal.Reason == gate.MissingClaim && c != nil && c.Foreign():

@@ -161,12 +161,12 @@ func (t *tour) gate(g *Gate) bool {
 	m := met{gate: g, unclear: gate.Ambiguous(r.URL)}
 	if len(g.matchers) > 0 {
 		t.assume(g.matchers, r)
-		matched, err := g.matchers.AnyMatchWithError(r)
+		matched, anyway, err := g.matches(r)
 		if err != nil {
 			t.err = err
 			return true
 		}
-		if m.outside, m.anyway = !matched && !gate.Unclear(r), !matched && gate.Unclear(r); m.outside {
+		if m.outside, m.anyway = !matched && !anyway, anyway; m.outside {
 			t.met = append(t.met, m)
 			return false
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/quic-go/quic-go"
@@ -85,6 +87,70 @@ func TestWebSocketPassesTheGateOverHTTP3(t *testing.T) {
 			continue
 		}
 		echoed(t, stream, "robot")
+	}
+}
+
+// A matcher decides by what the backend gets: a WebSocket that CONNECT opens is a GET
+// with an Upgrade there, and so is one that is spelled in another way.
+func TestMatchersSeeAWebSocketAsTheBackendDoes(t *testing.T) {
+	w := newInstance(t)
+	w.configure(threeClients, `{$SITE} {
+	token_issuer
+	@get {
+		path /get/*
+		method GET HEAD
+	}
+	token_gate @get
+	@socket {
+		path /socket/*
+		header Connection *Upgrade*
+		header Upgrade websocket
+	}
+	token_gate @socket
+	@post {
+		path /post/*
+		method POST
+	}
+	token_gate @post
+	reverse_proxy {$BACKEND}
+}
+`)
+	w.start()
+	var seen atomic.Int64
+	w.serve(func(rw http.ResponseWriter, _ *http.Request) { seen.Add(1); rw.WriteHeader(http.StatusTeapot) })
+	_, conn := w.dialQUIC(w.udp(), w.trust())
+	<-conn.ReceivedSettings()
+	for path, judged := range map[string]bool{"/get/x": true, "/socket/x": true, "/post/x": false, "/x": false} {
+		before := seen.Load()
+		stream, err := conn.OpenRequestStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, w.site+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Proto, r.Header = "websocket", http.Header{"Sec-Websocket-Version": {"13"}}
+		if err := stream.SendRequestHeader(r); err != nil {
+			t.Fatal(err)
+		}
+		response, err := stream.ReadResponse()
+		if err != nil || (response.StatusCode == http.StatusUnauthorized) != judged || (seen.Load() == before) != judged {
+			t.Errorf("HTTP/3 %s: %v, %v", path, response, err)
+		}
+	}
+	for _, lines := range []string{"Upgrade: websocket\r\nConnection: Upgrade", "Upgrade: WebSocket\r\nConnection: Upgrade", "Upgrade: websocket\r\nConnection: upgrade", "Upgrade: WEBSOCKET\r\nConnection: keep-alive\r\nConnection: UPGRADE"} {
+		client, err := tls.Dial("tcp", strings.TrimPrefix(w.site, "https://"), w.trust())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		before := seen.Load()
+		fmt.Fprint(client, "GET /socket/x HTTP/1.1\r\nHost: localhost\r\n"+lines+"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil || response.StatusCode != http.StatusUnauthorized || seen.Load() != before {
+			t.Errorf("%q: %v, %v", lines, response, err)
+		}
 	}
 }
 

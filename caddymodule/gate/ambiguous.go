@@ -9,10 +9,33 @@ import (
 )
 
 // Unclear reports whether a request has two readings: its path; its host, which with a
-// dot at its end is another one for a matcher and the same for a server; or its method,
-// which many take for the same in small letters. A matcher's no to it counts for nothing.
+// dot at its end is another one for a matcher and the same for a server, and with two
+// colons is cut at either of them; or its method, which many take for the same in small
+// letters, and CONNECT, which opens what is read as GET. A matcher's no to it counts for
+// nothing. Of a WebSocket that is opened by CONNECT, Upgraded is the other reading.
 func Unclear(r *http.Request) bool {
-	return Ambiguous(r.URL) || isDotted(r.Host) || hasSmallLetters(r.Method)
+	return Ambiguous(r.URL) || !isPlainHost(r.Host) || isDotted(r.Host) || hasSmallLetters(r.Method) || r.Method == http.MethodConnect && !connectsSocket(r)
+}
+
+// Upgraded is a request as the backend gets it where it opens a WebSocket by CONNECT,
+// over HTTP/2 (RFC 8441 §4) or HTTP/3 (RFC 9220 §3); else nil.
+func Upgraded(r *http.Request) *http.Request {
+	if !connectsSocket(r) {
+		return nil
+	}
+	u := *r
+	u.Method, u.Header = http.MethodGet, r.Header.Clone()
+	delete(u.Header, ":protocol")
+	u.Header["Connection"], u.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	return &u
+}
+
+func connectsSocket(r *http.Request) bool {
+	if r.Method != http.MethodConnect {
+		return false
+	}
+	named := r.Header[":protocol"]
+	return r.ProtoMajor == 3 && r.Proto == "websocket" || r.ProtoMajor == 2 && len(named) == 1 && named[0] == "websocket"
 }
 
 // hasSmallLetters is of no registered method (RFC 9110 §9.1 compares them as they are).
@@ -32,16 +55,34 @@ func isDotted(host string) bool {
 	return strings.HasSuffix(host, ".")
 }
 
+// isPlainHost says that a host is cut from its port at one place only, and has no
+// character that somebody takes for another. None at all is none for everybody.
+func isPlainHost(host string) bool {
+	name, port := host, ""
+	if end := strings.IndexByte(host, ']'); end > 0 && host[0] == '[' {
+		name, port = strings.ReplaceAll(host[1:end], ":", ""), host[end+1:]
+	} else if colon := strings.IndexByte(host, ':'); colon >= 0 {
+		name, port = host[:colon], host[colon:]
+	}
+	for i := range len(name) {
+		if c := name[i]; !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	digits, colon := strings.CutPrefix(port, ":")
+	return (colon || port == "") && strings.Trim(digits, "0123456789") == ""
+}
+
 // Ambiguous reports whether a path may mean another one to who reads it next:
 // there is none, because the target is an address that net/url leaves in one piece and
 // a server behind takes apart (RFC 9112 §3.2.2), or no slash in front of it; or
-// it has a . or .. or empty segment, a backslash, a ; with what some servers cut
-// off, an escaped slash, backslash or percent sign, a control character, broken
+// it has a . or .. or empty segment, a backslash, a ;, an escaped ? or # with what
+// some servers cut off, an escaped slash, backslash or percent sign, a control character, broken
 // UTF-8 (in which some find a dot or a slash), or a character that stands for
 // one of these in a wider font. A matcher that says no to such a path has judged
 // one of its readings, so its no counts for nothing.
 func Ambiguous(u *url.URL) bool {
-	if u.Path == "" || u.Path[0] != '/' {
+	if u.Opaque != "" || u.Path == "" || u.Path[0] != '/' {
 		return true
 	}
 	ascii := true
@@ -67,7 +108,7 @@ var ambiguousBytes = func() (table [256]bool) {
 	for c := range byte(' ') {
 		table[c] = true
 	}
-	for _, c := range []byte("\\;%\x7f") {
+	for _, c := range []byte("\\;%?#\x7f") {
 		table[c] = true
 	}
 	return table

@@ -41,7 +41,7 @@ func (e *exceptions) which(u *url.URL) (exact, folder string) {
 	if len(e.exact) == 0 && len(e.folders) == 0 {
 		return "", ""
 	}
-	if u.RawPath != "" && u.RawPath != u.Path || !isPlain(u.Path) {
+	if u.Opaque != "" || u.RawPath != "" && u.RawPath != u.Path || !isPlain(u.Path) {
 		return "", ""
 	}
 	for _, p := range e.exact {

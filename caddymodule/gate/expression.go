@@ -32,6 +32,7 @@ type Expression struct {
 	lasting bool // of the claims alone, so one answer is good for as long as they are
 	path    bool // asks for the path
 	method  bool // asks for the method
+	host    bool // asks for the host
 }
 
 // language is what an expression may say. Names with a dot are one name, so
@@ -146,13 +147,11 @@ func (f *facts) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-// method is GET for every WebSocket: over HTTP/2 and HTTP/3 one is opened by CONNECT
-// (RFC 8441 §4, RFC 9220 §3), which is of the protocol and not of what is asked for.
+// method is GET for every WebSocket: over HTTP/2 and HTTP/3 one is opened by CONNECT,
+// which is of the protocol and not of what is asked for.
 func method(r *http.Request) string {
-	if r.Method == http.MethodConnect {
-		if named := r.Header[":protocol"]; r.ProtoMajor == 3 && r.Proto == "websocket" || r.ProtoMajor == 2 && len(named) == 1 && named[0] == "websocket" {
-			return http.MethodGet
-		}
+	if connectsSocket(r) {
+		return http.MethodGet
 	}
 	return r.Method
 }
@@ -163,6 +162,7 @@ func (f *facts) Parent() cel.Activation { return nil }
 var (
 	errTwoReadings = errors.New("the path has more than one reading")
 	errTwoMethods  = errors.New("the method has small letters, which some read as another one")
+	errTwoHosts    = errors.New("the host has more than one reading")
 )
 
 // holds answers no to whatever cannot be answered: a claim that is not there, a
@@ -173,6 +173,8 @@ func (e *Expression) holds(f *facts) (bool, error) {
 		return false, errTwoReadings
 	case e.method && hasSmallLetters(f.r.Method):
 		return false, errTwoMethods
+	case e.host && !isPlainHost(f.r.Host):
+		return false, errTwoHosts
 	}
 	out, _, err := e.program.Eval(f)
 	if err != nil {

@@ -146,14 +146,19 @@ func TestExpressionRefusesWhatItHasNotSeen(t *testing.T) {
 	for _, c := range []struct {
 		rule, method, target string
 		passes               bool
+		host                 string
 	}{
-		{`request.method != "DELETE"`, "GET", "/", true},
-		{`request.method != "DELETE"`, "delete", "/", false},
-		{`request.method != "DELETE"`, "Delete", "/", false},
-		{`request.path != "/admin"`, "delete", "/", true},
-		{`!request.path.startsWith("/admin")`, "GET", "x:http://a/admin/x", false},
-		{`!request.path.startsWith("/admin")`, "GET", "http://a", false},
-		{`!request.path.startsWith("/admin")`, "GET", "http://a/", true},
+		{`request.host != "admin.example"`, "GET", "/", true, "app.example:8443"},
+		{`request.host != "admin.example"`, "GET", "/", false, "admin.example."},
+		{`request.host != "admin.example"`, "GET", "/", false, "admin.example:1:2"},
+		{`request.host != "admin.example"`, "GET", "/", false, "admin.example:80:"},
+		{`request.method != "DELETE"`, "GET", "/", true, ""},
+		{`request.method != "DELETE"`, "delete", "/", false, ""},
+		{`request.method != "DELETE"`, "Delete", "/", false, ""},
+		{`request.path != "/admin"`, "delete", "/", true, ""},
+		{`!request.path.startsWith("/admin")`, "GET", "x:http://a/admin/x", false, ""},
+		{`!request.path.startsWith("/admin")`, "GET", "http://a", false, ""},
+		{`!request.path.startsWith("/admin")`, "GET", "http://a/", true, ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		u, err := url.ParseRequestURI(c.target)
@@ -161,6 +166,9 @@ func TestExpressionRefusesWhatItHasNotSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Method, r.URL = c.method, u
+		if c.host != "" {
+			r.Host = c.host
+		}
 		r.Header.Set("Authorization", "Bearer "+raw)
 		if err := through(s.gate(t, gate.Config{Expression: expression(t, c.rule)}), r, s.now); (err == nil) != c.passes {
 			t.Errorf("%s of %s %s: %v", c.rule, c.method, c.target, err)

@@ -43,6 +43,7 @@ func (e *Expression) asks(name string) {
 	}
 	e.path = e.path || name == "request.path"
 	e.method = e.method || name == "request.method"
+	e.host = e.host || name == "request.host"
 }
 
 func isClaims(node ast.Expr) bool {

@@ -101,8 +101,8 @@ func sameFolded(name, folded string) bool {
 // (which would make the proxy delete what we set), our cookies, and the wish for
 // another protocol. It comes before anything that can answer.
 func (g *Gate) Strip(r *http.Request) {
-	if values := r.Header["Upgrade"]; values != nil && (len(values) != 1 || !strings.EqualFold(values[0], "websocket")) {
-		refuseUpgrade(r.Header)
+	if values := r.Header["Upgrade"]; values != nil {
+		upgrade(r.Header, values)
 	}
 	delete(r.Header, "Http2-Settings")
 	for name := range r.Header {
@@ -123,12 +123,23 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 }
 
-// refuseUpgrade lets a request go on as if it had asked for no other protocol (RFC
-// 9110 §7.8). WebSocket alone is known to carry no further requests: a backend that
+// upgrade lets a request go on as if it had asked for no other protocol (RFC 9110 §7.8)
+// than WebSocket. That alone is known to carry no further requests: a backend that
 // takes h2c would answer any, from whomever they say they are, past every gate.
-func refuseUpgrade(h http.Header) {
-	delete(h, "Upgrade")
-	setOrDelete(h, "Connection", h["Connection"], ',', func(option string) bool { return strings.EqualFold(option, "upgrade") })
+// Matchers see it in the one spelling in which the backend will.
+func upgrade(h http.Header, values []string) {
+	toSocket := len(values) == 1 && strings.EqualFold(values[0], "websocket")
+	if toSocket {
+		h["Upgrade"] = []string{"websocket"}
+	} else {
+		delete(h, "Upgrade")
+	}
+	isUpgrade := func(option string) bool { return strings.EqualFold(option, "upgrade") }
+	asked := slices.ContainsFunc(h["Connection"], func(v string) bool { return anyElement(v, ',', isUpgrade) })
+	setOrDelete(h, "Connection", h["Connection"], ',', isUpgrade)
+	if toSocket && asked {
+		h["Connection"] = []string{strings.Join(append(h["Connection"], "Upgrade"), ", ")}
+	}
 }
 
 func (s *stripper) trailer(h http.Header) {

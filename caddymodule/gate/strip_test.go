@@ -103,11 +103,16 @@ func TestStripLeavesNoUpgradeButWebSocket(t *testing.T) {
 		{nil, []string{"keep-alive"}, "keep-alive"},
 		{[]string{"websocket"}, []string{"keep-alive, Upgrade, HTTP2-Settings"}, "keep-alive, Upgrade"},
 		{[]string{"WebSocket"}, []string{"Upgrade"}, "Upgrade"},
+		{[]string{"WEBSOCKET"}, []string{"upgrade , keep-alive"}, "keep-alive, Upgrade"},
+		{[]string{"websocket"}, []string{"keep-alive", "UPGRADE"}, "keep-alive, Upgrade"},
 	} {
 		r := request("")
 		r.Header["Upgrade"], r.Header["Connection"], r.Header["Http2-Settings"] = c.upgrade, c.connection, []string{"AAMAAABk"}
 		g.Strip(r)
 		kept := strings.Contains(c.left, "Upgrade")
+		if kept && r.Header.Get("Upgrade") != "websocket" {
+			t.Errorf("%q: a matcher sees %q, and the backend websocket", c.upgrade, r.Header["Upgrade"])
+		}
 		if got := strings.Join(r.Header["Connection"], "; "); got != c.left || (r.Header["Upgrade"] != nil) != kept || r.Header["Http2-Settings"] != nil {
 			t.Errorf("%q, %q became %v", c.upgrade, c.connection, r.Header)
 		}
