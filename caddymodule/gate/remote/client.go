@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 const (
 	keysMost   = 1 << 20 // bytes of a key set or a metadata document
+	errorMost  = 8 << 10 // bytes of an answer that says no
 	sideBySide = 32      // introspections at a time
 )
 
@@ -60,7 +62,7 @@ func read(client *http.Client, r *http.Request, most int64) ([]byte, http.Header
 	case response.StatusCode/100 == 3:
 		return nil, nil, fail(Redirected, "answered %d, and redirects are not followed", response.StatusCode)
 	case response.StatusCode != http.StatusOK:
-		return nil, nil, &Failure{Result: Status, Status: response.StatusCode, words: "answered " + strconv.Itoa(response.StatusCode)}
+		return nil, nil, &Failure{Result: Status, Status: response.StatusCode, words: "answered " + strconv.Itoa(response.StatusCode), code: codeIn(response.Body)}
 	case response.ContentLength > most:
 		return nil, nil, tooLarge(most)
 	}
@@ -74,6 +76,18 @@ func read(client *http.Client, r *http.Request, most int64) ([]byte, http.Header
 		return nil, nil, tooLarge(most)
 	}
 	return text.Bytes(), response.Header, nil
+}
+
+// codeIn is the error code of an answer, "" where it is no answer of OAuth's.
+func codeIn(body io.Reader) string {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	text, err := io.ReadAll(io.LimitReader(body, errorMost))
+	if err != nil || json.Unmarshal(text, &answer) != nil {
+		return ""
+	}
+	return answer.Error
 }
 
 func tooLarge(most int64) error { return fail(TooLarge, "the answer is over %d KiB", most>>10) }

@@ -38,6 +38,7 @@ type Failure struct {
 	Status int // of the answer, with Status
 
 	words string
+	code  string // the `error` of the answer (RFC 6749 §5.2), which a stranger may have written
 	cause error
 }
 

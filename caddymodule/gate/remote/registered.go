@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,6 +50,7 @@ type Registered struct {
 	strangers     strangers // and the addresses of whom codes were no good
 
 	document document
+	untaken  atomic.Pointer[untaken]
 }
 
 // Granted is an answer of the token endpoint.
@@ -62,9 +64,6 @@ func (Granted) String() string { return "granted tokens" }
 
 // GoString hides them from %#v.
 func (g Granted) GoString() string { return g.String() }
-
-// ErrDenied is an issuer's no to what it was shown (RFC 6749 §5.2).
-var ErrDenied = errors.New("the issuer says no")
 
 const (
 	askingMost  = 8 * time.Second // one question, with the document where that is needed
@@ -99,7 +98,11 @@ func (r *Registered) Earn(ctx context.Context, from netip.Addr, form url.Values,
 	if form.Has("code") && !r.admits(from, now) {
 		return g, fail(Refused, "token request: too many codes that were no good came from one address")
 	}
+	if err := r.stillUntaken(form, now); err != nil {
+		return g, err
+	}
 	text, err := r.post(ctx, e.token, e.basic, form)
+	err = r.understand(err, form, now)
 	if form.Has("code") && !errors.Is(err, ErrDenied) {
 		r.showing.Lock()
 		r.strangers.giveBack(from)
@@ -183,9 +186,6 @@ func (r *Registered) post(ctx context.Context, address string, basic bool, form 
 		q.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(both)))
 	}
 	text, _, err := read(r.client, q, grantedMost)
-	if f, ok := errors.AsType[*Failure](err); ok && (f.Status == http.StatusBadRequest || f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden) {
-		return nil, errors.Join(ErrDenied, err)
-	}
 	return text, err
 }
 

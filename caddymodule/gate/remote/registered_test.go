@@ -72,30 +72,71 @@ func TestOnlyAnIssuersNoIsANo(t *testing.T) {
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
 	t.Cleanup(elsewhere.Close)
 	for name, c := range map[string]struct {
-		answer http.HandlerFunc
-		denied bool
-		result remote.Result
+		answer       http.HandlerFunc
+		denied, code bool // a refresh token is no good; a code gets nowhere
+		result       remote.Result
 	}{
-		"invalid_grant":     {answering(400, `{"error":"invalid_grant"}`), true, remote.Status},
-		"invalid_client":    {answering(401, `{"error":"invalid_client"}`), true, remote.Status},
-		"too many":          {answering(429, ``), false, remote.Status},
-		"broken":            {answering(500, `{"error":"invalid_grant"}`), false, remote.Status},
-		"away":              {answering(503, ``), false, remote.Status},
-		"HTML":              {answering(200, `<html>`), false, remote.Malformed},
-		"nothing":           {answering(200, `{}`), false, remote.Malformed},
-		"no type":           {answering(200, `{"access_token":"a"}`), false, remote.Malformed},
-		"another type":      {answering(200, `{"access_token":"a","token_type":"DPoP"}`), false, remote.Malformed},
-		"a number as token": {answering(200, `{"access_token":1,"token_type":"Bearer"}`), false, remote.Malformed},
-		"10 MB":             {answering(200, `{"access_token":"`+strings.Repeat("a", 10<<20)+`","token_type":"Bearer"}`), false, remote.TooLarge},
-		"a redirect":        {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, false, remote.Redirected},
+		"invalid_grant":     {answering(400, `{"error":"invalid_grant"}`), true, true, remote.Status},
+		"another status":    {answering(403, `{"error":"invalid_grant"}`), true, true, remote.Status},
+		"a person to ask":   {answering(400, `{"error":"interaction_required"}`), true, true, remote.Status},
+		"a bare no":         {answering(400, ``), true, true, remote.Status},
+		"invalid_client":    {answering(401, `{"error":"invalid_client"}`), false, true, remote.Status},
+		"in the form":       {answering(400, `{"error":"invalid_client"}`), false, true, remote.Status},
+		"another client":    {answering(400, `{"error":"unauthorized_client"}`), false, true, remote.Status},
+		"no such grant":     {answering(400, `{"error":"unsupported_grant_type"}`), false, true, remote.Status},
+		"a bare 401":        {answering(401, ``), false, true, remote.Status},
+		"a wall in front":   {answering(403, `<html>invalid_grant</html>`), false, true, remote.Status},
+		"one that says so":  {answering(403, `{"error":"Forbidden"}`), false, true, remote.Status},
+		"too many":          {answering(429, ``), false, false, remote.Status},
+		"broken":            {answering(500, `{"error":"invalid_grant"}`), false, false, remote.Status},
+		"away":              {answering(503, ``), false, false, remote.Status},
+		"HTML":              {answering(200, `<html>`), false, false, remote.Malformed},
+		"nothing":           {answering(200, `{}`), false, false, remote.Malformed},
+		"no type":           {answering(200, `{"access_token":"a"}`), false, false, remote.Malformed},
+		"another type":      {answering(200, `{"access_token":"a","token_type":"DPoP"}`), false, false, remote.Malformed},
+		"a number as token": {answering(200, `{"access_token":1,"token_type":"Bearer"}`), false, false, remote.Malformed},
+		"10 MB":             {answering(200, `{"access_token":"`+strings.Repeat("a", 10<<20)+`","token_type":"Bearer"}`), false, false, remote.TooLarge},
+		"a redirect":        {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, false, false, remote.Redirected},
 	} {
 		d := newOffice(t)
 		d.token = c.answer
-		_, err := d.client(t, "").Earn(t.Context(), netip.Addr{}, url.Values{"code": {"c"}}, time.Now())
-		failure, failed := errors.AsType[*remote.Failure](err)
-		if !failed || failure.Result != c.result || errors.Is(err, remote.ErrDenied) != c.denied || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", name, err)
+		client := d.client(t, "")
+		for shown, denied := range map[string]bool{"code": c.code, "refresh_token": c.denied} {
+			_, err := client.Earn(t.Context(), netip.Addr{}, url.Values{shown: {"c"}}, time.Now())
+			failure, failed := errors.AsType[*remote.Failure](err)
+			if !failed || failure.Result != c.result || errors.Is(err, remote.ErrDenied) != denied || strings.Contains(err.Error(), theirSecret) {
+				t.Errorf("%s, a %s: %v", name, shown, err)
+			}
 		}
+	}
+}
+
+// A client that the issuer does not take would be asked for with every request of everybody,
+// and issuers count that.
+func TestClientThatIsNotTakenIsShownSeldom(t *testing.T) {
+	t.Parallel()
+	d, asked := newOffice(t), 0
+	d.token = func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	r, now := d.client(t, ""), time.Now()
+	renew := func(after time.Duration) error {
+		_, err := r.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, now.Add(after))
+		return err
+	}
+	for after, want := range []int{1, 1, 1, 1, 1, 2, 2} {
+		err := renew(time.Duration(after) * time.Second)
+		if err == nil || errors.Is(err, remote.ErrDenied) || !strings.Contains(err.Error(), "answered 401: look at client_id and client_secret") || asked != want {
+			t.Errorf("after %d s: asked %d times: %v", after, asked, err)
+		}
+	}
+	d.token = granting
+	if err := renew(time.Minute); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+	if err := renew(time.Minute); err != nil {
+		t.Errorf("and again: %v", err)
 	}
 }
 
