@@ -117,7 +117,7 @@ func (g *Gate) lineOf(c gate.Config) string {
 func (g *Gate) resolve(r *reader) (v *Gate, maxAge time.Duration) {
 	r.name = "token_gate: "
 	r.enter(place{}, g.At, g.Lines)
-	v = &Gate{At: g.At, MatcherSetsRaw: g.MatcherSetsRaw, MaxAge: g.MaxAge}
+	v = &Gate{At: g.At, MatcherSetsRaw: g.MatcherSetsRaw, MaxAge: g.MaxAge, Answer: g.Answer}
 	v.Audience = r.texts("audience", g.Audience)
 	v.Scope = r.texts("scope", g.Scope)
 	v.Except = r.texts("except", g.Except)

@@ -113,6 +113,7 @@ func TestMistakesInResolvedValuesNameTheirLine(t *testing.T) {
 func TestMistakesInJSONAreRefused(t *testing.T) {
 	t.Parallel()
 	const client = `{"id":"shop","type":"m2m","secrets":[{"value":"0123456789abcdef"}],"grants":["client_credentials"],"scopes":["read"]}`
+	const partnerGate = `{"http":{"servers":{"s":{"listen":["unix//dev/null/x"],"routes":[{"handle":[{"handler":"token_gate","embedded":"off","issuer":[{"issuer":"https://partner.example","audience":["site"]}]`
 	for config, want := range map[string]string{
 		`{"token_issuer":{"clients":[` + client + `]}}`:                                                                               "issuer",
 		`{"token_issuer":{"issuer":"https://a.example","crypto":"boringssl"}}`:                                                        `crypto: "boringssl" is not go or openssl`,
@@ -126,6 +127,9 @@ func TestMistakesInJSONAreRefused(t *testing.T) {
 		`{"http":{"servers":{"s":{"listen":["unix//dev/null/x"],"routes":[{"handle":[{"handler":"token_gate"}]}]}}}}`:                 "there is no issuer",
 		`{"http":{"servers":{"s":{"listen":["unix//dev/null/x"],"routes":[{"handle":[{"handler":"token_gate","scop":["x"]}]}]}}}}`:    "scop",
 		`{"http":{"servers":{"s":{"listen":["unix//dev/null/x"],"routes":[{"handle":[{"handler":"token_gate","embedded":"no"}]}]}}}}`: "on or off",
+		partnerGate + `,"login":{"client_id":"site"},"answer":"headers"}]}]}}}}`:                                                      "answer headers: the proxy that asks would keep the cookie",
+		partnerGate + `,"token_from":["cookie"],"answer":"request"}]}]}}}}`:                                                           "answer request: the proxy that asks would keep the cookie",
+		partnerGate + `,"forward_audience":"orders"}]}]}}}}`:                                                                          "forward drop: only a signed token has an audience of its own: leave orders out",
 	} {
 		var c caddy.Config
 		if err := caddy.StrictUnmarshalJSON([]byte(`{"admin":{"disabled":true},"apps":`+config+`}`), &c); err != nil {

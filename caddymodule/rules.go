@@ -17,7 +17,7 @@ func (g *Gate) fulfillable(own *offer) error {
 		return err
 	}
 	if mend := g.forwardMend(own); mend != "" {
-		return g.wrong("forward", g.Forward, "%s", mend)
+		return g.wrong("forward", orElse(g.Forward, "drop"), "%s", mend)
 	}
 	if err := g.checkEmbedded(own); err != nil {
 		return err
@@ -246,9 +246,9 @@ func (i ForeignIssuer) tooLenient() bool {
 // forwardMend says what is wrong with what becomes of the Authorization header, or "".
 func (g *Gate) forwardMend(own *offer) string {
 	switch {
-	case g.Forward == "" || hasPlaceholder(g.Forward):
+	case hasPlaceholder(g.Forward) || g.Forward == "" && g.ForwardAudience == "":
 		return ""
-	case !slices.Contains(forwards, g.Forward):
+	case g.Forward != "" && !slices.Contains(forwards, g.Forward):
 		return "expected " + list(forwards)
 	case g.Forward == "signed" && own == nil:
 		return "there is no issuer that could sign; add the global option token_issuer"
