@@ -207,9 +207,14 @@ func (a *App) warnOfCallbacks() {
 func (a *App) warnOfCookies() {
 	var set []string
 	for _, g := range a.gates {
-		if g.signIn.client != "" {
-			set = append(set, g.spot.hosts(g)...)
+		if g.signIn.client == "" {
+			continue
 		}
+		hosts := g.spot.hosts(g)
+		if len(hosts) == 0 {
+			hosts = []string{""} // in a named route, which may be invoked anywhere
+		}
+		set = append(set, hosts...)
 	}
 	for _, g := range a.gates {
 		comes := func(host string) bool {
@@ -217,7 +222,11 @@ func (a *App) warnOfCookies() {
 				return host == "" || of == "" || isHostOf(host, of) || isHostOf(of, host)
 			})
 		}
-		if g.from != fromHeader && !slices.ContainsFunc(g.spot.hosts(g), comes) {
+		if g.from == fromHeader || g.signIn.client != "" {
+			continue
+		}
+		// What reads in a named route may be invoked anywhere, too.
+		if hosts := g.spot.hosts(g); len(hosts) > 0 && !slices.ContainsFunc(hosts, comes) {
 			a.logger.Warn("token_gate: token_from cookie is without effect: no gate of this host has `login`, which sets the cookie", zapAt(g.Lines.of("token_from", "cookie", g.At)))
 		}
 	}

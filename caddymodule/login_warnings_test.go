@@ -48,3 +48,26 @@ func TestLoginThatCannotOpenItsGateIsWarnedOf(t *testing.T) {
 		})
 	}
 }
+
+// Where a named route is invoked from nobody can tell, so nothing is said of its host.
+func TestCookieThatNobodySetsIsWarnedOf(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", "")
+	const signIn, reads = "token_gate {\nlogin\n}\n", "token_gate {\ntoken_from header cookie\n}\n"
+	site := func(address, words string) string { return address + " {\n" + words + "respond ok\n}\n" }
+	for sites, want := range map[string]bool{
+		site("&(backend)", signIn) + site("http://app.example.com", "invoke backend\n"):                                       false,
+		site("&(backend)", reads) + site("http://app.example.com", signIn+"invoke backend\n"):                                 false,
+		site("&(backend)", signIn) + site("http://app.example.com", "invoke backend\n") + site("http://b.example.com", reads): false,
+		site("http://app.example.com", signIn) + site("http://b.example.com", reads):                                          true,
+		site("http://app.example.com", signIn+"route /x {\n"+reads+"}\n"):                                                     false,
+	} {
+		before := w.logged()
+		if err := w.validate(loginGlobal, "http://auth.example.com {\ntoken_issuer\n}\n"+sites); err != nil {
+			t.Fatal(err)
+		}
+		if log := strings.TrimPrefix(w.logged(), before); strings.Contains(log, "token_from cookie is without effect") != want {
+			t.Errorf("%s: %s", sites, log)
+		}
+	}
+}
