@@ -95,7 +95,7 @@ func (b *block) unknown(got string, ws words) error {
 func (b *block) text(into *string) word {
 	return word{read: func() error {
 		name := b.Val()
-		if !b.NextArg() || b.Val() == "" {
+		if !b.NextArg() || strings.TrimSpace(b.Val()) == "" {
 			return b.Errf("%s: %s needs a value", b.name, name)
 		}
 		*into = b.Val()
@@ -135,7 +135,7 @@ func (b *block) texts(into *[]string, values ...string) word {
 			return b.Errf("%s: %s needs at least one value", b.name, name)
 		}
 		for _, arg := range args {
-			if arg == "" {
+			if strings.TrimSpace(arg) == "" {
 				return b.Errf("%s: an empty value in %s", b.name, name)
 			}
 			if strings.HasSuffix(arg, ",") {

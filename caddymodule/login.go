@@ -54,7 +54,9 @@ type Login struct {
 func (p *gateParser) login() error {
 	l := &Login{At: at(p.Dispenser)}
 	if p.NextArg() {
-		l.Issuer = p.Val()
+		if l.Issuer = p.Val(); strings.TrimSpace(l.Issuer) == "" {
+			return p.Errf("%s: login: an empty value; write `login` alone, or with the issuer to sign in to", p.name)
+		}
 	}
 	if p.NextArg() {
 		return p.Errf("%s: unexpected %q after login %s", p.name, p.Val(), l.Issuer)
