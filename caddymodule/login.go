@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -141,6 +142,7 @@ func (a *App) loginOf(run *running, s signIn) (*login.Login, error) {
 		return l, nil
 	}
 	l := &login.Login{Key: key, Client: s.client, Keys: run.keys, Memory: run.earned}
+	l.MaxAge = func(gate int) time.Duration { return a.gateOf(l, gate).compiled.MaxAge }
 	if l.Judge = a.judgeFor(l, run.now); s.foreign != "" {
 		asked, err := a.remotes.registered(s)
 		if err != nil {

@@ -206,7 +206,7 @@ func (g *Gate) turn(w http.ResponseWriter, r *http.Request, run *running, p *pas
 	switch refusal.Status {
 	case http.StatusUnauthorized:
 		g.refused(r, refusal, "sent_to_sign_in")
-		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to, MaxAge: g.compiled.MaxAge}, run.now())
+		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to}, run.now())
 		g.signedIn(r, outcome)
 	case http.StatusForbidden:
 		g.refused(r, refusal, "refused")
@@ -290,9 +290,19 @@ func fromPeer(r *http.Request) *http.Request {
 	return &inner
 }
 
-// judgeFor says whether a gate knows a caller by a token of this login. A gate
-// that another configuration had is one that this one has. now is the time by which
-// tokens count.
+// gateOf is a gate of this login by its number. One that another configuration had is
+// one that this one has.
+func (a *App) gateOf(l *login.Login, n int) *Gate {
+	if n < 0 || n >= len(a.gates) || a.gates[n].login != l {
+		for n = 0; a.gates[n].login != l; n++ {
+			continue
+		}
+	}
+	return a.gates[n]
+}
+
+// judgeFor says whether a gate knows a caller by a token of this login. now is the time
+// by which tokens count.
 func (a *App) judgeFor(l *login.Login, now func() time.Time) func(*http.Request, int, string, string) bool {
 	return func(r *http.Request, n int, to, access string) bool {
 		u, err := url.ParseRequestURI(to)
@@ -301,12 +311,7 @@ func (a *App) judgeFor(l *login.Login, now func() time.Time) func(*http.Request,
 		}
 		probe := *r
 		probe.URL, probe.Method = u, http.MethodGet
-		if n < 0 || n >= len(a.gates) || a.gates[n].login != l {
-			for n = 0; a.gates[n].login != l; n++ {
-				continue
-			}
-		}
-		pass, err := a.gates[n].gate.CheckCookie(&probe, access, nil, now())
+		pass, err := a.gateOf(l, n).gate.CheckCookie(&probe, access, nil, now())
 		if pass != nil && pass.Lapsed != nil {
 			return false // nobody needs a token there, and this one is none
 		}

@@ -26,6 +26,16 @@ func (p *visitor) age(host string) {
 // ageTo makes it one of five minutes that has so much left.
 func (p *visitor) ageTo(host string, left time.Duration) {
 	p.Helper()
+	end := time.Now().Add(left)
+	p.reseal(host, func(plain []byte) {
+		binary.BigEndian.PutUint64(plain, uint64(end.Add(-5*time.Minute).Unix()))
+		binary.BigEndian.PutUint64(plain[8:], uint64(end.Unix()))
+	})
+}
+
+// reseal changes what the visitor's cookie holds.
+func (p *visitor) reseal(host string, change func(plain []byte)) {
+	p.Helper()
 	app, err := caddy.ActiveContext().App("token_issuer")
 	if err != nil {
 		p.Fatal(err)
@@ -50,9 +60,7 @@ func (p *visitor) ageTo(host string, left time.Duration) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	end := time.Now().Add(left)
-	binary.BigEndian.PutUint64(plain, uint64(end.Add(-5*time.Minute).Unix()))
-	binary.BigEndian.PutUint64(plain[8:], uint64(end.Unix()))
+	change(plain)
 	p.set(host, loginCookie, "1"+base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, plain, []byte(host))))
 }
 
@@ -411,5 +419,26 @@ func TestSinglePageSiteDoesNotSwallowTheCallback(t *testing.T) {
 	p := w.visitor()
 	if a, way := p.signIn("https://app.example.com/orders", "alice"); a.status != http.StatusOK || way[len(way)-1] != "https://app.example.com/orders" {
 		t.Errorf("by %q: %v", way, a)
+	}
+}
+
+// Whichever way leads to the issuer, it hears how long ago the person may have signed in
+// (OpenID Connect Core §3.1.2.1): by a link of our pages, too, and in a tab that begins once
+// more. A token that is too old would be answered to otherwise, again and again.
+func TestEveryWayToTheIssuerSaysMaxAge(t *testing.T) {
+	w := loginWorld(t)
+	w.load(strings.Replace(loginGlobal, "first_party", "first_party\n\t\t\taccess_token at+jwt", 1), strings.Replace(loginSites, "\t\tlogin\n", "\t\tlogin\n\t\tmax_age 5m\n", 1))
+	p, other := w.visitor(), w.visitor()
+	other.visit("https://app.example.com/")
+	for name, a := range map[string]answer{
+		"the page":                   p.visit("https://app.example.com/page"),
+		"a link":                     p.visit("https://app.example.com/.gatehouse/login?return=/page"),
+		"a link, as another":         p.visit("https://app.example.com/.gatehouse/login?return=/page&as=other"),
+		"a state of another browser": other.visit(p.toCallback("https://app.example.com/page", "alice")),
+	} {
+		to, err := url.Parse(a.header.Get("Location"))
+		if err != nil || to.Path != "/oauth2/authorize" || to.Query().Get("max_age") != "300" {
+			t.Errorf("%s: %d, sent to %v", name, a.status, to)
+		}
 	}
 }

@@ -91,14 +91,17 @@ type Login struct {
 	// Judge says whether a gate knows the caller by a new token, at this place. A
 	// gate that does not would send the person back here, for ever.
 	Judge func(r *http.Request, gate int, to, access string) bool
+
+	// MaxAge is how long ago the person may have signed in for that gate; 0: whenever it
+	// was. Every way to the issuer says it, or its answer would be one that Judge refuses.
+	MaxAge func(gate int) time.Duration
 }
 
 // Wish is what a gate asks of a sign-in besides who somebody is.
 type Wish struct {
-	Gate   int
-	To     string        // the place to come back to, as Return makes it
-	Else   bool          // as somebody else than who is signed in
-	MaxAge time.Duration // 0: whenever it was
+	Gate int
+	To   string // the place to come back to, as Return makes it
+	Else bool   // as somebody else than who is signed in
 }
 
 // Begin sends a person to the issuer.
@@ -138,8 +141,8 @@ func (l *Login) ask(r *http.Request, s *state, wish Wish) url.Values {
 	if wish.Else {
 		q.Set("prompt", "select_account")
 	}
-	if wish.MaxAge > 0 {
-		q.Set("max_age", strconv.FormatInt(int64(wish.MaxAge/time.Second), 10))
+	if age := l.MaxAge(wish.Gate); age > 0 {
+		q.Set("max_age", strconv.FormatInt(int64(age/time.Second), 10))
 	}
 	return q
 }
