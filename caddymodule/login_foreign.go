@@ -127,7 +127,7 @@ func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.
 	if err != nil {
 		return login.Tokens{}, err
 	}
-	t := login.Tokens{Access: g.Access, Refresh: g.Refresh, Nonce: remote.NonceOf(g.ID), Expires: now.Add(g.Lifetime)}
+	t := login.Tokens{Access: g.Access, Refresh: g.Refresh, ID: g.ID != "", Nonce: remote.NonceOf(g.ID), Expires: now.Add(g.Lifetime)}
 	if g.Lifetime == 0 {
 		if t.Expires = remote.EndOf(g.Access); t.Expires.IsZero() {
 			t.Expires = now.Add(unsaid)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
@@ -292,6 +293,106 @@ func (o withoutIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		q := r.URL.Query()
 		q.Del("iss")
+		r.URL.RawQuery = q.Encode()
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// Who signed in at an issuer elsewhere goes by it once a day: a copy of the cookie of somebody
+// who has signed out would be renewed for as long as refresh tokens live there, wherever
+// nobody remembers that they have.
+func TestSignInElsewhereIsRenewedForADay(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	p.signIn("https://app.example.com/", "alice")
+	script := func() int {
+		return p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors").status
+	}
+	began := time.Now().Add(-24 * time.Hour)
+	begin := func(at time.Time) {
+		p.reseal("app.example.com", func(plain []byte) { binary.BigEndian.PutUint64(plain[16:], uint64(at.Unix())) })
+	}
+
+	begin(began.Add(time.Hour))
+	p.age("app.example.com")
+	old := p.cookies("app.example.com")[loginCookie]
+	if got := script(); got != http.StatusOK || p.cookies("app.example.com")[loginCookie] == old {
+		t.Errorf("within the day: %d", got)
+	}
+	p.reseal("app.example.com", func(plain []byte) {
+		if got := int64(binary.BigEndian.Uint64(plain[16:])); got != began.Add(time.Hour).Unix() {
+			t.Errorf("renewed, it began %s later", time.Duration(got-began.Add(time.Hour).Unix())*time.Second)
+		}
+	})
+
+	begin(began)
+	if got := script(); got != http.StatusOK {
+		t.Errorf("after the day, with a token that is good: %d", got)
+	}
+	p.age("app.example.com")
+	n.asked.Store(0)
+	if got := script(); got != http.StatusUnauthorized || n.asked.Load() != 0 || p.cookies("app.example.com")[loginCookie] != "" {
+		t.Errorf("after the day: %d, asked %d times", got, n.asked.Load())
+	}
+	if a, way := p.follow("https://app.example.com/"); a.status != http.StatusOK || len(way) < 3 {
+		t.Errorf("the way by the issuer, without a question: %v by %q", a, way)
+	}
+}
+
+// What is wrong with the client, as a secret that has ended, says nothing of the people: they
+// are in again as soon as it is mended.
+func TestWrongSecretElsewhereSignsNobodyOut(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	p.signIn("https://app.example.com/", "alice")
+	p.age("app.example.com")
+	t.Setenv("PARTNER_SECRET", "not the secret")
+	w.load("", n.sites()+"\n# with another secret")
+	for range 2 {
+		if a := p.visit("https://app.example.com/"); a.status != http.StatusServiceUnavailable || p.cookies("app.example.com")[loginCookie] == "" {
+			t.Errorf("with a wrong secret: %v", a)
+		}
+	}
+	if log := w.logged(); !strings.Contains(log, "answered 401: look at client_id and client_secret") {
+		t.Error("the log does not say why")
+	}
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w.load("", n.sites()+"\n# mended")
+	if a := p.visit("https://app.example.com/"); a.status != http.StatusOK {
+		t.Errorf("mended: %v", a)
+	}
+}
+
+// OpenID Connect Core §3.1.3.7, 11: a nonce that was sent is in the ID token.
+func TestIDTokenWithoutTheNonceIsSomebodyElses(t *testing.T) {
+	t.Setenv("PARTNER_SECRET", partnerSecret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	p := n.goesAbroad(w.visitor())
+	p.http.Transport = withoutNonce{p.http.Transport}
+	a, way := p.signIn("https://app.example.com/", "alice")
+	if a.status != http.StatusBadRequest || p.cookies("app.example.com")[loginCookie] != "" || !strings.Contains(w.logged(), `"reason":"id_token_of_another_sign_in"`) {
+		t.Errorf("by %q: %v", way, a)
+	}
+}
+
+// withoutNonce takes it out of what is asked of the issuer.
+type withoutNonce struct{ http.RoundTripper }
+
+func (o withoutNonce) RoundTrip(r *http.Request) (*http.Response, error) {
+	if q := r.URL.Query(); q.Has("nonce") {
+		r = r.Clone(r.Context())
+		q.Del("nonce")
 		r.URL.RawQuery = q.Encode()
 	}
 	return o.RoundTripper.RoundTrip(r)

@@ -74,13 +74,14 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 		return l.page(w, r, http.StatusBadRequest, "stale", s.to, Outcome{SpentCode, err})
 	case err != nil:
 		return l.page(w, r, http.StatusServiceUnavailable, "unavailable", s.to, Outcome{Unavailable, err})
-	case t.Nonce != "" && t.Nonce != s.id:
+	case t.ID && t.Nonce != s.id: // OpenID Connect Core §3.1.3.7, 11
 		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{Reason: WrongNonce})
 	case !l.Judge(r, s.gate, s.to, t.Access):
 		return l.page(w, r, http.StatusForbidden, "unfit", s.to, Outcome{Reason: UnfitToken})
 	}
 	f.again(now)
 	session := l.session(t, s.id, now)
+	session.began = now.Unix()
 	if !setSession(w, b, session.seal(l.Keys.session, Host(r))) {
 		return l.page(w, r, http.StatusForbidden, "unfit", s.to, Outcome{Reason: TooLarge})
 	}

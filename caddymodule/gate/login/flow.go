@@ -79,13 +79,20 @@ func (f *flow) settle(w http.ResponseWriter, b *Brought) {
 
 // loops reports whether this browser was signed in again and again just now.
 func (f *flow) loops(now time.Time) bool {
-	return f.done >= mostTries && now.Unix()-f.last < int64(loopWindow/time.Second)
+	return f.done >= mostTries && f.justNow(now)
 }
 
 // again counts a sign-in that ended well.
 func (f *flow) again(now time.Time) {
-	if now.Unix()-f.last >= int64(loopWindow/time.Second) {
+	if !f.justNow(now) {
 		f.done = 0
 	}
 	f.done, f.last = f.done+1, now.Unix()
+}
+
+// justNow reports whether the last sign-in was a moment ago, or by the clock of another
+// node is one ahead. A time that is far ahead is of a clock that has gone back since.
+func (f *flow) justNow(now time.Time) bool {
+	since := time.Duration(now.Unix()-f.last) * time.Second
+	return since.Abs() < loopWindow
 }

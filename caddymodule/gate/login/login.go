@@ -38,7 +38,8 @@ type Doors struct {
 // Tokens are what a code or a refresh token earned.
 type Tokens struct {
 	Access, Refresh string
-	Nonce           string // of an ID token that came along, "" without
+	Nonce           string // of an ID token that came along
+	ID              bool   // one came along
 	Expires         time.Time
 }
 
@@ -68,6 +69,7 @@ const (
 	TooLarge     oauth.Reason = "session_too_large"
 	Loop         oauth.Reason = "session_does_not_hold"
 	Unavailable  oauth.Reason = "issuer_unavailable"
+	Unremembered oauth.Reason = "sign_out_not_remembered"
 	WrongMethod  oauth.Reason = "method_not_allowed"
 	Unknown      oauth.Reason = "unknown_address"
 )

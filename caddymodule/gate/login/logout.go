@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// unrevoked is how long a session is over that the issuer could not be told of.
-const unrevoked = 24 * time.Hour
+// unrevoked is how long a session is over that the issuer could not be told of: longer
+// none is renewed.
+const unrevoked = elsewhere
 
 // logout ends the session here, and sends the browser on to end the one at the
 // issuer: otherwise the next page would sign the person in again. A link from
@@ -37,7 +38,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 				until = longer
 			}
 		}
-		l.Memory.end(s.flow, until, now)
+		if !l.Memory.end(s.flow, until, now) && l.Away && l.Memory.tell == nil {
+			outcome = Outcome{Unremembered, errFull}
+		}
 		if err := l.spread(r, &s, until); err != nil {
 			outcome = Outcome{Unavailable, err}
 		}
@@ -59,6 +62,9 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request, b *Brought, other
 	}
 	return outcome
 }
+
+// errFull says what a sign-out there was no room for comes to.
+var errFull = errors.New("too many sign-ins are remembered as over: a copy of this one's cookie counts until its tokens end")
 
 // revoke ends at the issuer what stands for a sign-in there: its refresh token, and of a
 // client that gets none the access token, where the issuer is one that can end it.

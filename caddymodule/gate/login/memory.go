@@ -160,7 +160,8 @@ const mostEnded = 100_000
 
 // end makes a sign-in over. A token of an issuer elsewhere goes on being good, so
 // that it was ended is remembered for as long as a copy of its cookie could be of use.
-func (m *Memory) end(flow string, until, now time.Time) {
+// false: there is no room for it.
+func (m *Memory) end(flow string, until, now time.Time) (remembered bool) {
 	m.mu.Lock()
 	for key, e := range m.by {
 		if e.flow == flow {
@@ -171,12 +172,14 @@ func (m *Memory) end(flow string, until, now time.Time) {
 	if m.ends.Load() >= mostEnded {
 		m.forgetEnded(now)
 	}
-	if m.ends.Load() < mostEnded {
+	_, known := m.ended.Load(flow)
+	if remembered = known || m.ends.Load() < mostEnded; remembered {
 		if _, known := m.ended.Swap(flow, until); !known {
 			m.ends.Add(1)
 		}
 	}
 	m.over(flow) // once nothing new begins
+	return remembered
 }
 
 func (m *Memory) forgetEnded(now time.Time) {

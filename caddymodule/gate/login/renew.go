@@ -29,6 +29,12 @@ func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Sess
 		return s, nil
 	}
 	good, pause := !s.over(now), time.Duration(0)
+	if l.Away && s.old(now) {
+		if good {
+			return s, nil
+		}
+		return s, ErrRefused
+	}
 	if good {
 		pause = pauseAfterFailure
 	}
@@ -50,6 +56,7 @@ func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Sess
 		t.Refresh = s.refresh // RFC 6749 §6: the old one goes on
 	}
 	next := l.session(t, s.flow, now)
+	next.began = s.began
 	if !setSession(w, b, next.seal(l.Keys.session, Host(r))) {
 		return s, ErrRefused
 	}

@@ -16,6 +16,7 @@ type Session struct {
 	flow    string // the state it was made by
 	made    int64
 	expires int64 // of the access token
+	began   int64 // when the person signed in
 }
 
 // SignIn names the sign-in that the session is of.
@@ -35,11 +36,11 @@ func (k *Keys) Session(r *http.Request, b *Brought) (s Session, ok bool) {
 		return s, false
 	}
 	err := open(k.session, Host(r), func(plain []byte) error {
-		if len(plain) < 16 {
+		if len(plain) < 24 {
 			return errPacked
 		}
-		s.made, s.expires = instant(plain), instant(plain[8:])
-		return unpack(plain[16:], &s.Client, &s.Access, &s.refresh, &s.flow)
+		s.made, s.expires, s.began = instant(plain), instant(plain[8:]), instant(plain[16:])
+		return unpack(plain[24:], &s.Client, &s.Access, &s.refresh, &s.flow)
 	}, parts[:n]...)
 	return s, err == nil
 }
@@ -47,6 +48,7 @@ func (k *Keys) Session(r *http.Request, b *Brought) (s Session, ok bool) {
 func (s *Session) seal(aead cipher.AEAD, host string) string {
 	plain := binary.BigEndian.AppendUint64(make([]byte, 0, 64+len(s.Access)+len(s.refresh)), uint64(s.made))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(s.expires))
+	plain = binary.BigEndian.AppendUint64(plain, uint64(s.began))
 	return seal(aead, host, pack(plain, s.Client, s.Access, s.refresh, s.flow))
 }
 
@@ -61,6 +63,16 @@ const early = 20 * time.Second
 func (s *Session) Due(now time.Time) bool {
 	left := min(int64(early/time.Second), (s.expires-s.made)/4)
 	return now.Unix() >= s.expires-left
+}
+
+// elsewhere is how long after the sign-in a session of an issuer elsewhere is renewed. The
+// embedded issuer's refresh tokens have an end that renewing does not put off; others'
+// may live for ever, and some issuers cannot be told of a sign-out.
+const elsewhere = 24 * time.Hour
+
+// old reports whether the person has to come by the issuer once more.
+func (s *Session) old(now time.Time) bool {
+	return now.Unix()-s.began >= int64(elsewhere/time.Second)
 }
 
 // Lapsed is a session whose access token is over before its time.
