@@ -166,7 +166,20 @@ const signMost = time.Minute
 // signing is the key that signs now. A node that cannot know what the others did to
 // the keys has none: what it signed might be verified by nobody.
 func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
-	if behind := s.changes.Behind(); behind > signMost {
+	return s.signingBehind(s.changes.Behind(), signMost, algorithm, now)
+}
+
+// vouchMost is signMost for a token of a minute: a key that has retired without our
+// knowing is published for the longest lifetime of any token, so whoever asks for the
+// key set finds it. Gates that go on without the database go on with their backends.
+const vouchMost = client.MaxTokenLifetime - time.Hour
+
+func (s *State) vouching(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
+	return s.signingBehind(s.changes.Behind(), vouchMost, algorithm, now)
+}
+
+func (s *State) signingBehind(behind, most time.Duration, algorithm token.Algorithm, now time.Time) (*token.Key, error) {
+	if behind > most {
 		return nil, fmt.Errorf("%w: the keys were looked at %s ago", store.ErrUnavailable, behind.Round(time.Second))
 	}
 	key := s.ring().Signing(algorithm, now)

@@ -21,7 +21,7 @@ const vouchLeast = 10 * time.Second
 // issuer's: for a minute, or as long as that token lasts. audience "" leaves the
 // token's own. renew, half-way to the end, is when to ask again.
 func (i *Issuer) Vouch(c *token.Claims, audience string, now time.Time) (raw string, renew time.Time, err error) {
-	key, err := i.state.signing(i.algorithm, now)
+	key, err := i.state.vouching(i.algorithm, now)
 	if err != nil {
 		return "", time.Time{}, err
 	}
