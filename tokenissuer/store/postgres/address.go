@@ -78,11 +78,21 @@ func ParseAddress(text string) (*Address, error) {
 		"statement_timeout":                   milliseconds(statementMost),
 		"lock_timeout":                        milliseconds(lockMost),
 		"idle_in_transaction_session_timeout": milliseconds(idleMost),
+		// A machine that dies says nothing: the server asks after half a minute, and gives
+		// its connections back half a minute later instead of two hours.
+		"tcp_keepalives_idle":     "30",
+		"tcp_keepalives_interval": "10",
+		"tcp_keepalives_count":    "3",
 	} {
 		if config.RuntimeParams[name] == "" {
 			config.RuntimeParams[name] = value
 		}
 	}
+	if encoding := config.RuntimeParams["client_encoding"]; encoding != "" && !strings.EqualFold(encoding, "UTF8") {
+		return nil, errors.New("client_encoding: expected UTF8, which is what a node speaks; leave it out")
+	}
+	// Whatever the database's, or the role's, default is: another would be of other letters.
+	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectMost)
 	if err := primary(config, u.Query().Get(whichServer)); err != nil {
 		return nil, err

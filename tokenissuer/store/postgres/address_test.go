@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
 
 func TestAddressIsNamedWithoutItsPassword(t *testing.T) {
@@ -104,6 +106,35 @@ func TestUnsafeWayIsTold(t *testing.T) {
 	}
 }
 
+// TestLettersAreUTF8 whatever the database or the role has for its programs.
+func TestLettersAreUTF8(t *testing.T) {
+	for text, want := range map[string]string{
+		"postgres://app@localhost/x":                         "",
+		"postgres://app@localhost/x?client_encoding=utf8":    "",
+		"postgres://app@localhost/x?client_encoding=WIN1252": "client_encoding: expected UTF8",
+	} {
+		a, err := ParseAddress(text)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			continue
+		}
+		if err != nil || a.way.Load().config.RuntimeParams["client_encoding"] != "UTF8" {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	url := postgrestest.URL(t)
+	postgrestest.Exec(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET client_encoding = WIN1252', current_database()); END $$`)
+	st := opened(t, parsed(t, url), current())
+	for _, id := range []string{"Ángel", "张伟"} {
+		signIn(t, st, id)
+		if got := postgrestest.Ask(t, postgrestest.With(url, "client_encoding", "UTF8"), `SELECT count(*)::TEXT FROM accounts WHERE id = '`+id+`'`); got != "1" {
+			t.Errorf("%s is there %s times", id, got)
+		}
+	}
+}
+
 // TestOperatorsParametersHold beside those that a connection asks for by itself.
 func TestOperatorsParametersHold(t *testing.T) {
 	a, err := ParseAddress("postgres://app@localhost/x?statement_timeout=60000&connect_timeout=1&application_name=blue")
@@ -113,6 +144,7 @@ func TestOperatorsParametersHold(t *testing.T) {
 	w := a.way.Load()
 	for name, want := range map[string]string{
 		"statement_timeout": "60000", "lock_timeout": "3000", "idle_in_transaction_session_timeout": "10000", "application_name": "blue",
+		"tcp_keepalives_idle": "30", "tcp_keepalives_count": "3",
 	} {
 		if got := w.config.RuntimeParams[name]; got != want {
 			t.Errorf("%s %q, want %q", name, got, want)

@@ -54,7 +54,7 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	// A migration takes as long as it takes. What it waits for others does not: behind
 	// a statement that waits for a table everybody else waits too.
 	long := a.way.Load().open(2, map[string]string{
-		"application_name": application + " upgrade", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+		"application_name": application + " upgrade", "statement_timeout": "0",
 	})
 	defer func() { _ = long.Close() }()
 	conn, err := long.Conn(ctx)

@@ -126,6 +126,16 @@ func TestNodeWaitsForTheUpgradeOfAnother(t *testing.T) {
 	signIn(t, opened(t, parsed(t, text), current()), "ann")
 }
 
+// TestUpgradeThatHangsIsEnded: between two statements of a migration a process that was
+// stopped, or cut off, has tables that everybody needs.
+func TestUpgradeThatHangsIsEnded(t *testing.T) {
+	text := postgrestest.URL(t)
+	opened(t, parsed(t, text), next(t, `CREATE TABLE patience AS SELECT current_setting('idle_in_transaction_session_timeout') AS idle, current_setting('statement_timeout') AS statement;`))
+	if got := postgrestest.Ask(t, text, `SELECT idle || ', ' || statement FROM patience`); got != "10s, 0" {
+		t.Errorf("the server waits for it %s", got)
+	}
+}
+
 // TestVersionsRunSideBySide is a rolling upgrade: the next version adds, the one
 // that serves goes on, and may be started again.
 func TestVersionsRunSideBySide(t *testing.T) {
