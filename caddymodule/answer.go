@@ -192,6 +192,12 @@ func (g *Gate) checkAnswer() error {
 	if name := readsPeer(g.MatcherSetsRaw); g.Answer != "" && name != "" {
 		return placed("token_gate: answer: the matcher reads "+name+", which tells of the proxy that asks, whoever the caller is: match by client_ip, and have the proxy say who that is in X-Forwarded-For", g.At)
 	}
+	if g.Answer != "" {
+		if name := g.readsLeftBehind(); name != "" {
+			return placed("token_gate: answer: the matcher reads "+name+", which no proxy's question has from the caller, so this gate would judge nobody by it: match by path, host, method, query or other headers", g.At)
+		}
+		g.warnOfFields()
+	}
 	if g.Answer == answerHeaders {
 		if name := readsQuestion(g.MatcherSetsRaw); name != "" {
 			return placed("token_gate: answer: the matcher reads "+name+", which tells of the request by which the proxy asks and not of the one that it asks about: match that one's path, host, method or headers", g.At)

@@ -105,7 +105,7 @@ func TestHostWithADotIsTheHostWithout(t *testing.T) {
 func TestMatcherOfHostsIsNotWalkedAroundByADot(t *testing.T) {
 	w := newWorld(t)
 	w.load(oneIssuer, "http:// {\n@shop host shop.example.com\ntoken_gate @shop\nrespond open\n}")
-	for host, want := range map[string]int{"shop.example.com": 401, "shop.example.com.": 401, "shop.example.com.:80": 401, "other.example.com": 200} {
+	for host, want := range map[string]int{"shop.example.com": 401, "shop.example.com.": 401, "shop.example.com.:80": 401, "shop%2eexample.com": 401, "other.example.com,shop.example.com": 401, "other.example.com": 200, "other_1.example.com:80": 200, "[::1]:80": 200} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.example.com/x", nil)
 		if err != nil {
 			t.Fatal(err)
