@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testdata/*.txtar: the program from its Caddyfile to the
 // answer, over HTTPS. Besides testscript's own commands a story has those of
-// process_test.go, request_test.go, browse_test.go and database_test.go.
+// process_test.go, request_test.go, browse_test.go, database_test.go and documented_test.go.
 func TestStories(t *testing.T) {
 	stories, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(stories) == 0 {
@@ -52,6 +52,8 @@ func TestStories(t *testing.T) {
 			"database": database,
 
 			"verified": verified,
+
+			"documented": documented,
 		},
 		Condition: condition,
 	})
@@ -60,7 +62,7 @@ func TestStories(t *testing.T) {
 // setup gives a story a data folder, free ports and these variables:
 //
 //	SITE BACKEND ADMIN     https://localhost:PORT, and two host:port on loopback
-//	HTTPS_PORT BACKEND_PORT     the ports alone
+//	HTTPS_PORT BACKEND_PORT MAIL_PORT HOOK_PORT     the ports alone
 //	MAIL HOOK              host:port and http://host:port/send, where `post open` listens
 //	REPOSITORY     the folder of this repository
 func setup(env *testscript.Env, root string) error {
@@ -74,6 +76,8 @@ func setup(env *testscript.Env, root string) error {
 	env.Setenv("BACKEND", "127.0.0.1:"+ports[1])
 	env.Setenv("ADMIN", "127.0.0.1:"+ports[2])
 	env.Setenv("MAIL", "127.0.0.1:"+ports[3])
+	env.Setenv("MAIL_PORT", ports[3])
+	env.Setenv("HOOK_PORT", ports[4])
 	env.Setenv("HOOK_ADDRESS", "127.0.0.1:"+ports[4])
 	env.Setenv("HOOK", "http://127.0.0.1:"+ports[4]+"/send")
 	env.Setenv("HOME", env.WorkDir)
