@@ -88,7 +88,7 @@ func (b *block) unknown(got string, ws words) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return b.Errf("%s: unknown word %q%s: expected %s", b.name, got, didYouMean(got, names), list(names))
+	return b.Errf("%s: unknown word %q%s: expected %s", b.name, got, hint(got, names), list(names))
 }
 
 // text reads exactly one argument.

@@ -131,7 +131,11 @@ func parseDuration(text string, or ...string) (d time.Duration, problem string) 
 		}
 	}
 	if err != nil || d <= 0 {
-		return 0, ": expected " + list(append([]string{"a duration such as 30d"}, or...))
+		such := "30d"
+		if digits.FindString(text) == text && strings.Trim(text, "0") != "" {
+			such = text + "s" // a number alone
+		}
+		return 0, ": expected " + list(append([]string{"a duration such as " + such}, or...))
 	}
 	return d, ""
 }

@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -137,6 +138,14 @@ func (s Source) validatePassword(wrong func(option, format string, a ...any)) {
 	}
 }
 
+// namesOf are the sources that there are, for who has named another.
+func namesOf(sources map[string]Source) string {
+	if len(sources) == 0 {
+		return ""
+	}
+	return ": expected " + strings.Join(slices.Sorted(maps.Keys(sources)), " or ")
+}
+
 func (c Config) validateClients(sources map[string]Source, fail func(ConfigError)) {
 	ids := make(map[string]bool, len(c.Clients)) // false: not come to yet
 	for _, r := range c.Clients {
@@ -153,7 +162,7 @@ func (c Config) validateClients(sources map[string]Source, fail func(ConfigError
 		}
 		for _, s := range r.Sources {
 			if _, known := sources[s]; !known {
-				fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: fmt.Sprintf("there is no auth_source %q", s)})
+				fail(ConfigError{Client: r.ID, Option: "auth_sources", Mend: fmt.Sprintf("there is no auth_source %q%s", s, namesOf(sources))})
 			}
 		}
 		for _, h := range r.SecretHashes {
