@@ -30,10 +30,11 @@ const caddy = "github.com/caddyserver/caddy"
 // new one has to state its place.
 var places = map[string]place{
 	"tokenissuer/oauth":   {},
-	"tokenissuer/token":   {ours: []string{"tokenissuer/token/openssl"}, never: []string{"net/http", "database/sql"}},
+	"tokenissuer/token":   {ours: []string{"tokenissuer/token/openssl", "tokenissuer/token/pkcs1"}, never: []string{"net/http", "database/sql"}},
 	"tokenissuer/message": {},
 
 	"tokenissuer/token/openssl": {never: []string{"net/http", "database/sql", "runtime/cgo"}},
+	"tokenissuer/token/pkcs1":   {never: []string{"net/http", "database/sql"}},
 
 	"tokenissuer/store":                       {never: []string{"net/http"}},
 	"tokenissuer/store/sqlite":                {ours: []string{"tokenissuer/store"}, never: []string{"net/http"}},
@@ -87,7 +88,7 @@ var importsCaddy = []string{"caddymodule", "xcaddy"}
 // real store is a better stand-in than a fake one, and a library's memory has to
 // be counted where it should be gone.
 var inTests = []string{
-	"tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/postgres/postgrestest", "tokenissuer/store/storetest", "tokenissuer/token/openssl",
+	"tokenissuer/store/sqlite", "tokenissuer/store/postgres", "tokenissuer/store/postgres/postgrestest", "tokenissuer/store/storetest", "tokenissuer/token/openssl", "tokenissuer/token/pkcs1",
 }
 
 func TestPackagesImportOnlyWhatTheirPlaceAllows(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/c2sp/wycheproof"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token/openssl"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token/pkcs1"
 )
 
 // rsaGroup is signatures of one RSA key.
@@ -70,7 +71,7 @@ func readRSA(t *testing.T, pattern string) (groups []rsaGroup) {
 	return groups
 }
 
-// Go's code and OpenSSL's judge every signature as the vectors say, and alike.
+// Go's code, ours and OpenSSL's judge every signature as the vectors say, and alike.
 func TestRSASignatureVectors(t *testing.T) {
 	for scheme, c := range map[string]struct {
 		pattern string
@@ -99,6 +100,12 @@ func (g rsaGroup) judge(t *testing.T, scheme string, seen tally) {
 	if missing != nil && openssl.Load() == nil {
 		t.Fatal(missing)
 	}
+	ours := func(_, _ []byte) error { return nil }
+	if scheme == "RS" {
+		if ours, err = pkcs1.Verifier(algorithm, public); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, v := range g.Tests {
 		sum := hash.New()
 		sum.Write(v.Message)
@@ -116,6 +123,9 @@ func (g rsaGroup) judge(t *testing.T, scheme string, seen tally) {
 		// A salt of another length than the group's may be of ours.
 		if good := refusal == nil; good != (kind == "valid") && !other {
 			t.Errorf("%s %d %s, %s: Go accepts %v", algorithm, v.ID, v.Comment, kind, good)
+		}
+		if err := ours(v.Message, v.Sig); scheme == "RS" && (err == nil) != (refusal == nil) {
+			t.Errorf("%s %d %s, %s: ours says %v, Go %v", algorithm, v.ID, v.Comment, kind, err, refusal)
 		}
 		if missing != nil {
 			continue

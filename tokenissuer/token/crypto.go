@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto"
+	"crypto/fips140"
 	"crypto/rsa"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token/openssl"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/token/pkcs1"
 )
 
 // Crypto is whose code computes RSA signatures. It is chosen where a key is read
@@ -67,8 +69,12 @@ func inGo(alg Algorithm, private crypto.Signer) (func(input []byte) ([]byte, err
 
 // verifier returns what verifies with a public key; nil is the algorithm's own.
 func (c Crypto) verifier(alg Algorithm, public crypto.PublicKey) (func(input, signature []byte) error, error) {
-	if key, ok := public.(*rsa.PublicKey); ok && c == OpenSSL {
+	key, isRSA := public.(*rsa.PublicKey)
+	switch {
+	case isRSA && c == OpenSSL:
 		return openssl.Verifier(string(alg), key)
+	case isRSA && pkcs1.Is(string(alg)) && !fips140.Enabled(): // where only Go's own module may compute
+		return pkcs1.Verifier(string(alg), key)
 	}
 	return nil, nil
 }
