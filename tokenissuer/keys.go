@@ -108,6 +108,9 @@ func (s *State) loadAndRotate(ctx context.Context, now time.Time, fresh bool) er
 		if err := s.store.Apply(ctx, now, writes...); err != nil && (!errors.Is(err, store.ErrConflict) || try > 2) {
 			return fmt.Errorf("storing keys: %w", err)
 		}
+		if later := s.now(); later.After(now) { // what another node made meanwhile may sign already
+			now = later
+		}
 	}
 }
 
@@ -127,8 +130,13 @@ func (s *State) due(had stock, now time.Time, fresh bool) ([]store.Write, error)
 	}
 	change := schedule.Next(had.ring.List(), now)
 	var writes []store.Write
-	if !change.Make.IsZero() {
-		k, err := s.newKey(had, now, change.Make)
+	if from := change.Make; !from.IsZero() {
+		if from.Equal(now) {
+			// Nobody waits for the first of all. A node whose clock is behind ours must not take
+			// it for one of later, and make another.
+			from = now.Add(-s.early())
+		}
+		k, err := s.newKey(had, now, from)
 		if err != nil {
 			return nil, err
 		}

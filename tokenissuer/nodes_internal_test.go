@@ -92,6 +92,28 @@ func TestNodesThatStartTogetherSealTheKeys(t *testing.T) {
 	}
 }
 
+// The first key signs at once: a node that made another because its clock is behind
+// would sign with one that the others do not publish.
+func TestNodesThatStartTogetherMakeOneKey(t *testing.T) {
+	url := postgrestest.URL(t)
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() { startNode(t, url, "") })
+	}
+	all.Wait()
+	late := startNode(t, url, "")
+	keys := late.ring().List()
+	if len(keys) != 1 {
+		t.Fatalf("they made %v", keys)
+	}
+	if err := late.rotate(t.Context(), keys[0].Created.Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if again := late.ring().List(); len(again) != 1 {
+		t.Errorf("a node whose clock is a second behind made another: %v", again)
+	}
+}
+
 // Two operators rotate at once: one key is announced, and who did not announce it reads
 // that somebody has.
 func TestNodesThatRotateTogetherAnnounceOneKey(t *testing.T) {
