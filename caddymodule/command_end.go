@@ -14,7 +14,11 @@ import (
 // all the same, the next Ctrl-C is what it is everywhere.
 func interruptible(do func(context.Context, *cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+		ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+		if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+			ends = append(ends, syscall.SIGHUP) // the terminal, or the way to it, is gone
+		}
+		ctx, stop := signal.NotifyContext(c.Context(), ends...)
 		defer stop()
 		defer context.AfterFunc(ctx, stop)()
 		return do(ctx, c, args)

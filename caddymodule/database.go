@@ -53,6 +53,9 @@ func (s *Store) resolveFile(r *reader) string {
 	return file
 }
 
+// stalenessLeast is two looks of a node that hears of the others.
+const stalenessLeast = time.Second
+
 func (s *Store) resolveAddress(r *reader) database {
 	text, known := r.text("store", s.Address)
 	switch {
@@ -66,6 +69,9 @@ func (s *Store) resolveAddress(r *reader) database {
 		r.fail("store", "", err.Error())
 	}
 	d := database{address: address, maxStaleness: r.duration("max_staleness", s.MaxStaleness)}
+	if d.maxStaleness > 0 && d.maxStaleness < stalenessLeast {
+		r.fail("max_staleness", s.MaxStaleness, fmt.Sprintf("%s: expected 1s or more: a node looks twice a second, and would refuse between its looks", d.maxStaleness))
+	}
 	switch stale, _ := r.text("when_stale", s.WhenStale); stale {
 	case "", "refuse":
 	case "serve":

@@ -137,13 +137,14 @@ func TestMistakesInTheDatabaseNameTheirLine(t *testing.T) {
 		starts         bool // it can only be seen when the database is opened
 		want           []string
 	}{
-		"unset":             {"", "", false, []string{"store: ", "{env.DATABASE_OF_TEST} is empty", "at Caddyfile:15"}},
-		"another database":  {"mysql://app:hunter2@db.example.com/x", "", false, []string{"store: expected a URL such as postgres://", "at Caddyfile:15"}},
-		"a password's #":    {"postgres://app:1#hunter2@db.example.com/x", "", false, []string{"write %23", "at Caddyfile:15"}},
-		"no such authority": {"postgres://app:hunter2@db.example.com/x?sslmode=verify-full&sslrootcert=/none.pem", "", false, []string{"/none.pem", "at Caddyfile:15"}},
-		"staleness":         {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\tmax_staleness {env.WRONG}\n\t\t}", false, []string{"max_staleness", `"wrong"`, "at Caddyfile:16"}},
-		"when stale":        {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\twhen_stale {env.WRONG}\n\t\t}", false, []string{"when_stale", `"wrong": expected refuse or serve`, "at Caddyfile:16"}},
-		"no such database":  {strings.Replace(postgrestest.URL(t), "/t", "/none-", 1), "", true, []string{"store postgres://", "does not exist", "at Caddyfile:15"}},
+		"unset":                         {"", "", false, []string{"store: ", "{env.DATABASE_OF_TEST} is empty", "at Caddyfile:15"}},
+		"another database":              {"mysql://app:hunter2@db.example.com/x", "", false, []string{"store: expected a URL such as postgres://", "at Caddyfile:15"}},
+		"a password's #":                {"postgres://app:1#hunter2@db.example.com/x", "", false, []string{"write %23", "at Caddyfile:15"}},
+		"no such authority":             {"postgres://app:hunter2@db.example.com/x?sslmode=verify-full&sslrootcert=/none.pem", "", false, []string{"/none.pem", "at Caddyfile:15"}},
+		"staleness":                     {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\tmax_staleness {env.WRONG}\n\t\t}", false, []string{"max_staleness", `"wrong"`, "at Caddyfile:16"}},
+		"staleness of less than a look": {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\tmax_staleness 999ms\n\t\t}", false, []string{"max_staleness", "expected 1s or more", "at Caddyfile:16"}},
+		"when stale":                    {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\twhen_stale {env.WRONG}\n\t\t}", false, []string{"when_stale", `"wrong": expected refuse or serve`, "at Caddyfile:16"}},
+		"no such database":              {strings.Replace(postgrestest.URL(t), "/t", "/none-", 1), "", true, []string{"store postgres://", "does not exist", "at Caddyfile:15"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("DATABASE_OF_TEST", c.address)

@@ -148,7 +148,17 @@ func (t *trust) verify(ctx context.Context, raw string) (*entry, *issuer, error)
 			return t.open(sealed, ring{keys: i.keys, foreign: i.want.Foreign})
 		}
 	}
+	if unknown && t.isBehind(sealed) {
+		return nil, nil, errBehind
+	}
 	return nil, nil, failure
+}
+
+// isBehind says that a token may be of a key that other nodes have made since this one
+// heard of them: whoever shows it is to come again, and not to throw it away.
+func (t *trust) isBehind(sealed *token.Sealed) bool {
+	i := t.issuers[sealed.Claimed()]
+	return i != nil && !i.want.Foreign && i.revoked != nil && !i.revoked.Current()
 }
 
 // open reads a token with the keys of a ring.

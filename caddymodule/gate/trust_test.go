@@ -222,7 +222,20 @@ func TestGateThatCannotKnowRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.revoked.behind = true
-	for _, token := range []string{raw, s.sign(t, "bob")} {
+	// Another node may have made a key since.
+	made, err := token.Generate(token.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := s.access("bob").Payload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unheard, err := made.Sign(token.TypeJWT, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{raw, s.sign(t, "bob"), unheard} {
 		err := s.again(t, g, token)
 		wantReason(t, err, oauth.StoreUnavailable)
 		if r := refusal(t, err); r.Status != http.StatusServiceUnavailable || r.Challenge != "" {
@@ -233,4 +246,5 @@ func TestGateThatCannotKnowRefuses(t *testing.T) {
 	if err := s.again(t, g, raw); err != nil {
 		t.Error(err)
 	}
+	wantReason(t, s.again(t, g, unheard), gate.UnknownKey)
 }
