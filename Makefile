@@ -31,16 +31,15 @@ build:
 build-openssl:
 	go build -tags=$(TAGS),openssl -trimpath -ldflags '$(LDFLAGS)' -o gatehouse-openssl ./xcaddy
 
-# The race detector is the one thing that needs cgo. The browser and the stories of
-# ./xcaddy wait more than they work, so they begin first and run beside the rest.
+# The race detector is the one thing that needs cgo. The stories of ./xcaddy wait more
+# than they work, so they begin first and run beside the rest.
 test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need nginx:nginx-light
 	-scripts/need pg_ctlcluster:postgresql
 	-scripts/need pgbouncer:pgbouncer
 	-scripts/need $(E2E_NEEDS)
-	mkdir -p .cache
-	{ (cd e2e && go test -json -timeout 15m ./... >../.cache/e2e.json) & CGO_ENABLED=1 go test -race -json -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); wait; cat .cache/e2e.json; } | scripts/testcount
+	{ CGO_ENABLED=1 go test -race -json -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm

@@ -1,14 +1,17 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -90,7 +93,9 @@ func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer run.release()
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := takeTime(w, r); err != nil {
+		return err
+	}
 	answer, err := op(run.issuer, r)
 	if err != nil {
 		return caddy.APIError{HTTPStatus: statusOf(err), Err: err}
@@ -101,6 +106,18 @@ func (op operation) serve(w http.ResponseWriter, r *http.Request) error {
 		answer = struct{}{}
 	}
 	return json.NewEncoder(w).Encode(answer)
+}
+
+// takeTime reads the body, so that whoever goes away is noticed, and lifts the admin
+// API's limit of ten seconds for a whole request: what ends very much takes longer.
+func takeTime(w http.ResponseWriter, r *http.Request) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // without one there is no limit to lift
+	return nil
 }
 
 func statusOf(err error) int {

@@ -31,6 +31,9 @@ func (c copier) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer run.release()
+	if err := takeTime(w, r); err != nil {
+		return err
+	}
 	if !copying.TryLock() {
 		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: errors.New("another copy of the store is being made: try again when it is done")}
 	}

@@ -37,7 +37,7 @@ func (g *Gate) readsLeftBehind() string {
 				return name
 			}
 			for _, protocol := range protocolsOf(name, value) {
-				if byItself || strings.HasPrefix(protocol, "http/") {
+				if byItself && protocol != "grpc" || strings.HasPrefix(protocol, "http/") {
 					return "protocol " + protocol
 				}
 			}
@@ -108,6 +108,9 @@ func fieldsOf(name string, value any) (fields []string) {
 		for field := range of {
 			add(field)
 		}
+	}
+	if slices.Contains(protocolsOf(name, value), "grpc") {
+		add("Content-Type")
 	}
 	for text := range texts(value) {
 		if isRule(name) {

@@ -412,7 +412,7 @@ http://app.example.com {
 		decision, says string
 	}{
 		{"POST", "/methods/x", question{}, "refused", ""},
-		{"post", "/methods/x", question{}, "unguarded", ""},
+		{"post", "/methods/x", question{}, "refused", ""}, // some take it for POST
 		{"GET", "/socket/x", question{}, "unguarded", "no header Connection, no header Upgrade"},
 		{"GET", "/socket/x", question{Headers: socket}, "refused", ""},
 		{"GET", "/socket/x", question{Headers: socket[:1]}, "unguarded", "no header Connection"},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
@@ -127,7 +128,7 @@ func (o outside) Earn(ctx context.Context, peer string, form url.Values) (login.
 	if err != nil {
 		return login.Tokens{}, err
 	}
-	t := login.Tokens{Access: g.Access, Refresh: g.Refresh, ID: g.ID != "", Nonce: remote.NonceOf(g.ID), Expires: now.Add(g.Lifetime)}
+	t := login.Tokens{Access: g.Access, Refresh: g.Refresh, ID: strings.Count(g.ID, ".") == 2, Nonce: remote.NonceOf(g.ID), Expires: now.Add(g.Lifetime)}
 	if g.Lifetime == 0 {
 		if t.Expires = remote.EndOf(g.Access); t.Expires.IsZero() {
 			t.Expires = now.Add(unsaid)

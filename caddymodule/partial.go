@@ -53,21 +53,21 @@ func writeNew(name string, force bool, write func(*os.File) error) (err error) {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
+// mostTurns is how often another run can be faster.
+const mostTurns = 20
+
 // partials is how the names begin that a file has while it is written.
 func partials(name string) string { return "." + filepath.Base(name) + ".partial-" }
 
-// newPartial makes one that is held until it is closed, however its process ends.
+// newPartial makes one that is held until it is closed, however its process ends. Where
+// the file system holds nothing it is made all the same, and left when it is.
 func newPartial(name string) (*os.File, error) {
-	for {
+	for turn := 0; ; turn++ {
 		f, err := os.CreateTemp(filepath.Dir(name), partials(name)+"*") // 0600
 		if err != nil {
 			return nil, err
 		}
-		held, err := hold(f)
-		switch {
-		case err != nil:
-			return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), os.Remove(f.Name()), f.Close())
-		case held && inPlace(f):
+		if held, err := hold(f); err != nil || held && inPlace(f) || turn == mostTurns {
 			return f, nil
 		}
 		_ = f.Close() // another run was faster than our hold, and removes it

@@ -112,6 +112,13 @@ func TestMatchersSeeAWebSocketAsTheBackendDoes(t *testing.T) {
 		method POST
 	}
 	token_gate @post
+	@read expression path('/expression/*') && {method} == 'GET' && {header.Upgrade} == 'websocket'
+	token_gate @read
+	@keyed {
+		path /keyed/*
+		header Sec-WebSocket-Key *
+	}
+	token_gate @keyed
 	reverse_proxy {$BACKEND}
 }
 `)
@@ -120,7 +127,7 @@ func TestMatchersSeeAWebSocketAsTheBackendDoes(t *testing.T) {
 	w.serve(func(rw http.ResponseWriter, _ *http.Request) { seen.Add(1); rw.WriteHeader(http.StatusTeapot) })
 	_, conn := w.dialQUIC(w.udp(), w.trust())
 	<-conn.ReceivedSettings()
-	for path, judged := range map[string]bool{"/get/x": true, "/socket/x": true, "/post/x": false, "/x": false} {
+	for path, judged := range map[string]bool{"/get/x": true, "/socket/x": true, "/expression/x": true, "/keyed/x": true, "/post/x": false, "/x": false} {
 		before := seen.Load()
 		stream, err := conn.OpenRequestStream(t.Context())
 		if err != nil {

@@ -27,6 +27,9 @@ func Upgraded(r *http.Request) *http.Request {
 	u.Method, u.Header = http.MethodGet, r.Header.Clone()
 	delete(u.Header, ":protocol")
 	u.Header["Connection"], u.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	if u.Header["Sec-Websocket-Key"] == nil {
+		u.Header["Sec-Websocket-Key"] = []string{"AAAAAAAAAAAAAAAAAAAAAA=="} // the proxy makes one by chance
+	}
 	return &u
 }
 

@@ -68,12 +68,14 @@ func prolong(ctx context.Context, tx *sql.Tx, alone []string) error {
 	return nil
 }
 
-// Tables lists the tables of a transaction's database, those of its own left out.
+// Tables lists the tables of a transaction's database, those of its own and of its
+// extensions left out.
 func (s *Store) Tables(ctx context.Context, tx *sql.Tx) ([]string, error) {
 	text := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name`
 	if s.many != nil {
 		text = `SELECT CAST(relname AS TEXT) FROM pg_class
-WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r', 'p') ORDER BY relname`
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r', 'p')
+AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = CAST('pg_class' AS regclass) AND d.objid = pg_class.oid AND d.deptype = 'e') ORDER BY relname`
 	}
 	rows, err := tx.QueryContext(ctx, text)
 	if err != nil {

@@ -3,7 +3,7 @@
 // Go collects when the heap has doubled, and Caddy's live heap is so small that
 // under load it doubles many times a second. With this package a collection
 // starts at a heap of 48 MiB at the earliest; a larger heap gets Go's own
-// target. A memory limit (Caddy derives one from the container's) still comes
+// target, and from 256 MiB on one that leaves less room. A memory limit (Caddy derives one from the container's) still comes
 // first, and an operator who sets GOGC or GOMEMLIMIT is not overruled.
 package pacing
 
@@ -16,6 +16,9 @@ import (
 
 // floor is the heap in bytes below which no collection starts.
 const floor = 48 << 20
+
+// large is the live heap in bytes from which room is dearer than the collector's time.
+const large = 256 << 20
 
 func init() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
@@ -49,7 +52,10 @@ func watch(c *collection) {
 
 // percent is the GOGC value with which a heap of live bytes is collected at the floor, or at its double if that is more.
 func percent(live uint64) int {
-	if live >= floor/2 {
+	switch {
+	case live >= large:
+		return 70
+	case live >= floor/2:
 		return 100
 	}
 	return int((floor - live) * 100 / max(live, 1<<20))

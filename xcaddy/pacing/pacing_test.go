@@ -16,7 +16,9 @@ func TestTargetIsTheFloorOrTheDouble(t *testing.T) {
 		{16, 200},
 		{23, 108},
 		{24, 100},
-		{500, 100},
+		{255, 100},
+		{256, 70},
+		{500, 70},
 	} {
 		if got := percent(c.live << 20); got != c.want {
 			t.Errorf("%d MiB live: GOGC %d, want %d", c.live, got, c.want)

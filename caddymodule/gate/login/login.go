@@ -39,7 +39,7 @@ type Doors struct {
 type Tokens struct {
 	Access, Refresh string
 	Nonce           string // of an ID token that came along
-	ID              bool   // one came along
+	ID              bool   // one came along, and could be read
 	Expires         time.Time
 }
 

@@ -47,13 +47,16 @@ func (r *Registered) understand(err error, form url.Values, now time.Time) error
 	if f.ofShown() {
 		return errors.Join(ErrDenied, err)
 	}
-	if f.ofClient() {
+	ofClient := f.ofClient()
+	if ofClient {
 		f.words += ": look at client_id and client_secret"
 	}
-	if form.Has("code") {
+	switch {
+	case form.Has("code"):
 		return errors.Join(ErrDenied, err)
+	case ofClient: // and not of one person, or one address
+		r.untaken.Store(&untaken{fmt.Errorf("token request: %w", err), now.Add(untakenFor)})
 	}
-	r.untaken.Store(&untaken{fmt.Errorf("token request: %w", err), now.Add(untakenFor)})
 	return err
 }
 
@@ -61,7 +64,7 @@ func (r *Registered) understand(err error, form url.Values, now time.Time) error
 // so with 403.
 func (f *Failure) ofShown() bool {
 	switch f.code {
-	case "invalid_grant", "interaction_required", "login_required", "consent_required":
+	case "invalid_grant", "invalid_token", "access_denied", "interaction_required", "login_required", "consent_required":
 		return true
 	}
 	return f.Status == http.StatusBadRequest && !f.ofClient()
@@ -73,5 +76,5 @@ func (f *Failure) ofClient() bool {
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
 		return true
 	}
-	return f.Status == http.StatusUnauthorized
+	return f.Status == http.StatusUnauthorized && f.code == ""
 }

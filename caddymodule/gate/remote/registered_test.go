@@ -79,6 +79,8 @@ func TestOnlyAnIssuersNoIsANo(t *testing.T) {
 		"invalid_grant":     {answering(400, `{"error":"invalid_grant"}`), true, true, remote.Status},
 		"another status":    {answering(403, `{"error":"invalid_grant"}`), true, true, remote.Status},
 		"a person to ask":   {answering(400, `{"error":"interaction_required"}`), true, true, remote.Status},
+		"a person denied":   {answering(403, `{"error":"access_denied"}`), true, true, remote.Status},
+		"a token denied":    {answering(401, `{"error":"invalid_token"}`), true, true, remote.Status},
 		"a bare no":         {answering(400, ``), true, true, remote.Status},
 		"invalid_client":    {answering(401, `{"error":"invalid_client"}`), false, true, remote.Status},
 		"in the form":       {answering(400, `{"error":"invalid_client"}`), false, true, remote.Status},
@@ -137,6 +139,25 @@ func TestClientThatIsNotTakenIsShownSeldom(t *testing.T) {
 	}
 	if err := renew(time.Minute); err != nil {
 		t.Errorf("and again: %v", err)
+	}
+}
+
+// What one person meets, such as a wall in front of the issuer, is not of the others.
+func TestNoToOnePersonIsNotToTheClient(t *testing.T) {
+	t.Parallel()
+	d := newOffice(t)
+	r := d.client(t, "")
+	renew := func() error {
+		_, err := r.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, time.Now())
+		return err
+	}
+	d.token = answering(403, `<html>blocked</html>`)
+	if err := renew(); err == nil || errors.Is(err, remote.ErrDenied) {
+		t.Error(err)
+	}
+	d.token = granting
+	if err := renew(); err != nil {
+		t.Errorf("another person: %v", err)
 	}
 }
 

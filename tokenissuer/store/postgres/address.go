@@ -83,6 +83,7 @@ func ParseAddress(text string) (*Address, error) {
 		"tcp_keepalives_idle":     "30",
 		"tcp_keepalives_interval": "10",
 		"tcp_keepalives_count":    "3",
+		"tcp_user_timeout":        "60000", // where a notification is under way, nobody asks
 	} {
 		if config.RuntimeParams[name] == "" {
 			config.RuntimeParams[name] = value

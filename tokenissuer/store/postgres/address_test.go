@@ -144,7 +144,7 @@ func TestOperatorsParametersHold(t *testing.T) {
 	w := a.way.Load()
 	for name, want := range map[string]string{
 		"statement_timeout": "60000", "lock_timeout": "3000", "idle_in_transaction_session_timeout": "10000", "application_name": "blue",
-		"tcp_keepalives_idle": "30", "tcp_keepalives_count": "3",
+		"tcp_keepalives_idle": "30", "tcp_keepalives_count": "3", "tcp_user_timeout": "60000",
 	} {
 		if got := w.config.RuntimeParams[name]; got != want {
 			t.Errorf("%s %q, want %q", name, got, want)

@@ -48,8 +48,8 @@ func Verifier(algorithm string, public *rsa.PublicKey) (func(input, signature []
 		return nil, fmt.Errorf("%s is not an algorithm of RSASSA-PKCS1-v1_5", algorithm)
 	case public.N.Bit(0) == 0:
 		return nil, errors.New("an RSA modulus is odd")
-	case public.E < 3 || public.E > 1<<31-1: // as crypto/rsa has it
-		return nil, errors.New("an RSA exponent is at least 3, and has at most 31 bits")
+	case public.E < 3 || public.E&1 == 0 || public.E > 1<<31-1: // as crypto/rsa has it
+		return nil, errors.New("an RSA exponent is odd, at least 3, and has at most 31 bits")
 	}
 	modulus, err := bigmod.NewModulus(public.N.Bytes())
 	if err != nil {

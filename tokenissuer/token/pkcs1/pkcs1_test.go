@@ -158,9 +158,9 @@ func TestExponents(t *testing.T) {
 	}
 	n := new(big.Int).Lsh(big.NewInt(1), 2047)
 	for want, public := range map[string]*rsa.PublicKey{
-		"an RSA modulus is odd":                                  {N: n, E: 65537},
-		"an RSA exponent is at least 3, and has at most 31 bits": {N: new(big.Int).SetBit(n, 0, 1), E: 1 << 31},
-		"an RSA key too short for the hash":                      {N: big.NewInt(3 * 5), E: 65537},
+		"an RSA modulus is odd": {N: n, E: 65537},
+		"an RSA exponent is odd, at least 3, and has at most 31 bits": {N: new(big.Int).SetBit(n, 0, 1), E: 1<<31 + 1},
+		"an RSA key too short for the hash":                           {N: big.NewInt(3 * 5), E: 65537},
 	} {
 		if _, err := pkcs1.Verifier("RS512", public); err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
