@@ -2,9 +2,11 @@
 //
 // Go collects when the heap has doubled, and Caddy's live heap is so small that
 // under load it doubles many times a second. With this package a collection
-// starts at a heap of 48 MiB at the earliest; a larger heap gets Go's own
-// target, and from 256 MiB on one that leaves less room. A memory limit (Caddy derives one from the container's) still comes
-// first, and an operator who sets GOGC or GOMEMLIMIT is not overruled.
+// starts at a heap of 48 MiB at the earliest. A live heap below 128 MiB gets twice
+// the room of Go's own target, but no more than 128 MiB; a larger one Go's own
+// target, and from 256 MiB on one that leaves less. A memory limit (Caddy derives
+// one from the container's) still comes first, and an operator who sets GOGC or
+// GOMEMLIMIT is not overruled.
 package pacing
 
 import (
@@ -16,6 +18,9 @@ import (
 
 // floor is the heap in bytes below which no collection starts.
 const floor = 48 << 20
+
+// most is the room in bytes beside a live heap that is given beyond Go's own target.
+const most = 128 << 20
 
 // large is the live heap in bytes from which room is dearer than the collector's time.
 const large = 256 << 20
@@ -50,13 +55,15 @@ func watch(c *collection) {
 	})
 }
 
-// percent is the GOGC value with which a heap of live bytes is collected at the floor, or at its double if that is more.
+// percent is the GOGC value that leaves a heap of live bytes its room until the next collection.
 func percent(live uint64) int {
-	switch {
-	case live >= large:
+	if live >= large {
 		return 70
-	case live >= floor/2:
-		return 100
 	}
-	return int((floor - live) * 100 / max(live, 1<<20))
+	live = max(live, 1<<20)
+	room := max(live, min(2*live, most))
+	if live < floor {
+		room = max(room, floor-live)
+	}
+	return int(room * 100 / live)
 }

@@ -6,16 +6,19 @@ import (
 	"testing"
 )
 
-func TestTargetIsTheFloorOrTheDouble(t *testing.T) {
+func TestRoomBesideALiveHeap(t *testing.T) {
 	for _, c := range []struct {
 		live uint64 // MiB
 		want int
 	}{
-		{0, 4800},
+		{0, 4700},
 		{8, 500},
-		{16, 200},
-		{23, 108},
-		{24, 100},
+		{12, 300},
+		{16, 200}, // the floor
+		{24, 200},
+		{64, 200}, // 128 MiB of room
+		{100, 128},
+		{128, 100}, // Go's own
 		{255, 100},
 		{256, 70},
 		{500, 70},
