@@ -97,6 +97,18 @@ func (n *neighbour) goesAbroad(p *visitor) *visitor {
 	return p
 }
 
+// travels is a visitor of a site whose people sign in at the neighbour, where the site
+// is known by a secret.
+func travels(t *testing.T, secret string) (*world, *neighbour, *visitor) {
+	t.Helper()
+	t.Setenv("PARTNER_SECRET", secret)
+	w := newWorld(t)
+	w.backend(nil)
+	n := newNeighbour(w)
+	w.load("", n.sites())
+	return w, n, n.goesAbroad(w.visitor())
+}
+
 type bothWays struct{ here, there http.RoundTripper }
 
 func (b bothWays) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -127,12 +139,7 @@ http://app.example.com {
 // A Caddy without an issuer of its own, in front of a backend whose people are
 // elsewhere.
 func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, n, p := travels(t, partnerSecret)
 
 	n.down.Store(true)
 	if a := p.visit("https://app.example.com/"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "Signing in is not possible now") {
@@ -200,12 +207,7 @@ func TestPeopleOfAnIssuerElsewhereSignIn(t *testing.T) {
 // An issuer that takes the line and says nothing holds nobody up whose token is good,
 // and one that fails is left alone for a while.
 func TestIssuerThatHangsHoldsNobodyUp(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, n, p := travels(t, partnerSecret)
 	p.signIn("https://app.example.com/", "alice")
 	read := func(times int) {
 		t.Helper()
@@ -251,12 +253,7 @@ func TestIssuerThatHangsHoldsNobodyUp(t *testing.T) {
 
 // The secret of the client is wrong: a page, and the operator is told.
 func TestWrongSecretElsewhereIsAPage(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", "not the secret")
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, _, p := travels(t, "not the secret")
 	a, way := p.signIn("https://app.example.com/", "alice")
 	if a.status != http.StatusBadRequest || !strings.HasPrefix(way[len(way)-1], "https://app.example.com/.gatehouse/callback") {
 		t.Errorf("by %q: %v", way, a)
@@ -269,12 +266,7 @@ func TestWrongSecretElsewhereIsAPage(t *testing.T) {
 // Mix-up (RFC 9207 §2.4, RFC 9700 §4.4.2): an issuer that always says who it is has not
 // made an answer that does not.
 func TestAnswerWithoutItsIssuerIsSomebodyElses(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, n, p := travels(t, partnerSecret)
 	p.http.Transport = withoutIssuer{p.http.Transport}
 	a, way := p.signIn("https://app.example.com/", "alice")
 	if a.status != http.StatusBadRequest || p.cookies("app.example.com")[loginCookie] != "" || n.asked.Load() != 0 {
@@ -302,12 +294,7 @@ func (o withoutIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 // who has signed out would be renewed for as long as refresh tokens live there, wherever
 // nobody remembers that they have.
 func TestSignInElsewhereIsRenewedForADay(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	_, n, p := travels(t, partnerSecret)
 	p.signIn("https://app.example.com/", "alice")
 	script := func() int {
 		return p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors").status
@@ -346,12 +333,7 @@ func TestSignInElsewhereIsRenewedForADay(t *testing.T) {
 // What is wrong with the client, as a secret that has ended, says nothing of the people: they
 // are in again as soon as it is mended.
 func TestWrongSecretElsewhereSignsNobodyOut(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, n, p := travels(t, partnerSecret)
 	p.signIn("https://app.example.com/", "alice")
 	p.age("app.example.com")
 	t.Setenv("PARTNER_SECRET", "not the secret")
@@ -373,12 +355,7 @@ func TestWrongSecretElsewhereSignsNobodyOut(t *testing.T) {
 
 // OpenID Connect Core §3.1.3.7, 11: a nonce that was sent is in the ID token.
 func TestIDTokenWithoutTheNonceIsSomebodyElses(t *testing.T) {
-	t.Setenv("PARTNER_SECRET", partnerSecret)
-	w := newWorld(t)
-	w.backend(nil)
-	n := newNeighbour(w)
-	w.load("", n.sites())
-	p := n.goesAbroad(w.visitor())
+	w, _, p := travels(t, partnerSecret)
 	p.http.Transport = withoutNonce{p.http.Transport}
 	a, way := p.signIn("https://app.example.com/", "alice")
 	if a.status != http.StatusBadRequest || p.cookies("app.example.com")[loginCookie] != "" || !strings.Contains(w.logged(), `"reason":"id_token_of_another_sign_in"`) {

@@ -221,15 +221,5 @@ func (p *traveller) stream(node int, address string) <-chan struct{} {
 	for name, value := range map[string]string{"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"} {
 		r.Header.Set(name, value)
 	}
-	response, err := (&http.Client{Transport: p.by[node], Jar: p.jar}).Do(r)
-	if err != nil || response.StatusCode != http.StatusOK {
-		p.Fatalf("%v %v", response, err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer response.Body.Close()
-		_, _ = io.Copy(io.Discard, response.Body)
-	}()
-	return ended
+	return follow(p, &http.Client{Transport: p.by[node], Jar: p.jar}, r)
 }

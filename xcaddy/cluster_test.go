@@ -303,9 +303,15 @@ func (i *instance) stream(token string) <-chan struct{} {
 	r.Header.Set("Accept", "text/event-stream")
 	endless := *i.client
 	endless.Timeout = 0
-	response, err := endless.Do(r)
+	return follow(i, &endless, r)
+}
+
+// follow reads a good answer to its end, which is what the channel tells.
+func follow(t testing.TB, client *http.Client, r *http.Request) <-chan struct{} {
+	t.Helper()
+	response, err := client.Do(r)
 	if err != nil || response.StatusCode != http.StatusOK {
-		i.Fatalf("%v %v", response, err)
+		t.Fatalf("%v %v", response, err)
 	}
 	ended := make(chan struct{})
 	go func() {
