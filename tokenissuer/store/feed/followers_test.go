@@ -112,6 +112,7 @@ func (f *followers) measure(b *testing.B, rate int) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64((f.cpu()-db).Microseconds())/took, "db-us/s")
 	b.ReportMetric(float64((processCPU(b)-own).Microseconds())/took/float64(len(f.stores)), "node-us/s")
+	b.ReportMetric(f.private(), "KiB/conn")
 	var late []time.Duration
 	for end := time.Now().Add(30 * time.Second); !f.allHeard(done) && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
@@ -171,19 +172,43 @@ func serverOf(b *testing.B, text string) int {
 	return pid
 }
 
+// processes are the database's.
+func (f *followers) processes() []string {
+	first := strconv.Itoa(f.server)
+	children, _ := os.ReadFile(filepath.Join("/proc", first, "task", first, "children"))
+	return append(strings.Fields(string(children)), first)
+}
+
 // cpu is what the database's processes have run. Those that end meanwhile are left out:
 // nobody connects anew in so short a time.
 func (f *followers) cpu() time.Duration {
-	first := strconv.Itoa(f.server)
-	children, _ := os.ReadFile(filepath.Join("/proc", first, "task", first, "children"))
 	sum := time.Duration(0)
-	for _, pid := range append(strings.Fields(string(children)), first) {
+	for _, pid := range f.processes() {
 		text, _ := os.ReadFile(filepath.Join("/proc", pid, "schedstat"))
 		ran, _, _ := strings.Cut(string(text), " ")
 		n, _ := strconv.ParseInt(ran, 10, 64)
 		sum += time.Duration(n)
 	}
 	return sum
+}
+
+// private is the memory in KiB that a connection's process has for itself, the mean of all.
+func (f *followers) private() float64 {
+	sum, connections := 0.0, 0.0
+	for _, pid := range f.processes() {
+		if said, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline")); !strings.Contains(string(said), "127.0.0.1(") {
+			continue
+		}
+		connections++
+		text, _ := os.ReadFile(filepath.Join("/proc", pid, "smaps_rollup"))
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "Private_") {
+				n, _ := strconv.ParseFloat(strings.Fields(line)[1], 64)
+				sum += n
+			}
+		}
+	}
+	return sum / connections
 }
 
 // processCPU is what this process has run.
