@@ -19,6 +19,9 @@ LDFLAGS := -s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
+# How many packages and tests go on at once: one more than there are cores, for many of them wait.
+BESIDE := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+
 .PHONY: run build build-openssl test e2e vectors lint fuzz bench bench-cluster clean
 
 run: build
@@ -39,7 +42,7 @@ test: build
 	-scripts/need pg_ctlcluster:postgresql
 	-scripts/need pgbouncer:pgbouncer
 	-scripts/need $(E2E_NEEDS)
-	{ CGO_ENABLED=1 go test -race -json -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+	{ CGO_ENABLED=1 go test -race -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
