@@ -31,6 +31,7 @@ const (
 // answer judges the request that another proxy asks about, and tells it who the
 // caller is instead of handing on. The chain ends at the last gate that answers.
 func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
+	p.untell(w.Header())
 	if p.original == nil {
 		o, reason, err := g.original(r, p)
 		if err != nil {
@@ -72,11 +73,10 @@ func (g *Gate) unasked(w http.ResponseWriter, r *http.Request, p *passage, refus
 	return g.agree(w, r, p, next)
 }
 
-// agree is the yes of the last gate; one before it hands on.
+// agree is the yes of the last gate. One before it says it, too, and hands on: not each
+// question gets to the next, and an answer without the identity headers would leave the
+// caller's own.
 func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
-	if g.more {
-		return next.ServeHTTP(w, r)
-	}
 	h := w.Header()
 	for _, name := range p.told {
 		h[name] = []string{""} // the caller's own of that name goes where ours is empty
@@ -87,8 +87,19 @@ func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next ca
 	}
 	maps.Copy(h, p.identity)
 	h.Set("Cache-Control", "no-store")
+	if g.more {
+		return next.ServeHTTP(w, r)
+	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// untell takes back what the gate before has said.
+func (p *passage) untell(h http.Header) {
+	for _, name := range p.told {
+		delete(h, name)
+	}
+	delete(h, "Authorization")
 }
 
 // original is the request that is asked about, as far as a trusted proxy says it.
@@ -209,6 +220,9 @@ func (g *Gate) checkAnswer() error {
 		}
 	}
 	for _, before := range g.app.gates {
+		if before.Answer != "" && before.Answer == g.Answer && before.spot.leadsTo(g.spot) {
+			before.more = true
+		}
 		if before.Answer == "" && g.Answer == "" || !before.spot.encloses(g.spot) {
 			continue
 		}
@@ -221,7 +235,6 @@ func (g *Gate) checkAnswer() error {
 		if before.Answer != g.Answer {
 			return placed("token_gate: answer: the gate at "+before.At+" is asked in another way, so one of both takes no question for one; write the same for both", g.At)
 		}
-		before.more = true
 	}
 	return nil
 }

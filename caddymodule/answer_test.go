@@ -325,6 +325,77 @@ func TestGatesOfOneChainAnswerAlike(t *testing.T) {
 	}
 }
 
+// Not each question gets to every gate that answers: the yes of the last one that it
+// gets to is whole, or a caller's own headers would stay, and no gate on its way is left out.
+func TestGatesInsideOthersAnswer(t *testing.T) {
+	w := newWorld(t)
+	const issuer = "http://app.example.com {\n token_issuer\n}\n"
+	for name, gates := range map[string]string{
+		"inside": `
+	token_gate {
+		answer request
+		except /public/*
+	}
+	handle /admin/* {
+		token_gate {
+			answer request
+			scope openid
+			header X-User-Id {claim.sub}
+		}
+	}`,
+		"before": `
+	route {
+		route /orders/* {
+			token_gate {
+				answer request
+			}
+		}
+		route /public/* {
+			token_gate {
+				answer request
+				except /public/*
+			}
+		}
+		@admin path /orders/admin/* /admin/*
+		token_gate @admin {
+			answer request
+			scope openid
+			header X-User-Id {claim.sub}
+		}
+		token_gate {
+			answer request
+			except /public/*
+		}
+	}`,
+	} {
+		w.load(trustsSocket, issuer+"http:// {\n"+gates+"\n}")
+		bearer := "Authorization: Bearer " + w.token()
+		forged := []string{"X-Auth-Subject: admin", "X-User-Id: admin"}
+		for _, c := range []struct {
+			path, authorization string
+			status              int
+			subject             string
+		}{
+			{"/orders/7", bearer, 200, "shop"},
+			{"/orders/7", bearer + "x", 401, ""},
+			{"/public/x", "Authorization: Basic cm9vdDpvd24=", 200, ""},
+			{"/admin/x", bearer, 403, ""},
+			{"/orders/admin/x", bearer, map[string]int{"inside": 200, "before": 403}[name], map[string]string{"inside": "shop"}[name]},
+		} {
+			a := w.asks("http://shop.example.com"+c.path, append(forged, c.authorization)...)
+			if a.status != c.status || a.header.Get("X-Auth-Subject") != c.subject {
+				t.Errorf("%s %s: %v", name, c.path, a)
+			}
+			if said := a.header["X-Auth-Subject"] != nil && a.header["Authorization"] != nil && a.header.Get("Cache-Control") == "no-store"; said != (c.status == http.StatusOK) {
+				t.Errorf("%s %s: a yes that is not whole, or what is left of one: %v", name, c.path, a.header)
+			}
+		}
+		if x := w.explained(http.MethodGet, "http://shop.example.com/public/x", ""); x.Next != toProxy {
+			t.Errorf("%s: explained: %+v", name, x)
+		}
+	}
+}
+
 // FuzzOriginal holds that an address that is believed is whole: what is judged is
 // every letter of it, and nothing else.
 func FuzzOriginal(f *testing.F) {

@@ -104,6 +104,35 @@ func (s spot) servesBefore(inner spot) bool {
 	return to < len(routes) && isForAll(routes[from])
 }
 
+// leadsTo reports whether a request that has come by this spot may come to the later one,
+// which was provisioned after it.
+func (s spot) leadsTo(later spot) bool {
+	if s.app == nil || s.app != later.app {
+		return false
+	}
+	for name, index := range s.servers {
+		if to := later.servers[name]; to != index {
+			routes := s.app.Servers[name].Routes
+			return to < len(routes) && !exclusive(routes[index], routes[to])
+		}
+	}
+	for n := range min(len(s.inner), len(later.inner)) {
+		from, to := s.inner[n], later.inner[n]
+		if from.sub != to.sub {
+			return true // handlers of one route, one after the other
+		}
+		if routes := from.sub.Routes; from != to {
+			return to.index < len(routes) && !exclusive(routes[from.index], routes[to.index])
+		}
+	}
+	return true
+}
+
+// exclusive reports whether no request goes from one route to the other.
+func exclusive(from, to caddyhttp.Route) bool {
+	return from.Terminal || from.Group != "" && from.Group == to.Group
+}
+
 // isForAll tells a route that sees every request from one with a matcher, and
 // from one of several that exclude each other.
 func isForAll(route caddyhttp.Route) bool {

@@ -168,7 +168,7 @@ func (t *tour) gate(g *Gate) bool {
 		}
 		if m.outside, m.anyway = !matched && !anyway, anyway; m.outside {
 			t.met = append(t.met, m)
-			return false
+			return t.answered(g)
 		}
 	}
 	says := t.explainBy(g, run, r, &m)
@@ -177,15 +177,11 @@ func (t *tour) gate(g *Gate) bool {
 	if says.Pass != nil && says.Pass.Claims != nil {
 		t.passage.pass = says.Pass
 	}
-	if g.Answer != "" && !g.more && says.Pass != nil {
-		t.end, t.at = toProxy, g.At
-		return true
-	}
 	if says.Pass == nil {
 		t.end, t.at = "token_gate", g.At
 		return true
 	}
-	return false
+	return t.answered(g)
 }
 
 // judged is the request that a gate judges: of one that answers the proxy's, and nil

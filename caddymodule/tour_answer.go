@@ -26,6 +26,16 @@ func (t *tour) unasked(g *Gate) bool {
 	return !g.Shadow || !g.more
 }
 
+// answered notes the yes of a gate that answers, which is one as well where its matcher
+// does not select the request; true says that the tour is over.
+func (t *tour) answered(g *Gate) bool {
+	if g.Answer == "" {
+		return false
+	}
+	t.end, t.at = toProxy, g.At
+	return !g.more
+}
+
 // toProxy is what answers a question.
 const toProxy = "token_gate, to the proxy that asks"
 
