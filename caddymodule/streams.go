@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -36,7 +37,17 @@ func (g *Gate) stream(w http.ResponseWriter, r *http.Request, run *running, p *p
 		g.streamEnded(r, p.pass, gate.StreamEnded(ctx))
 		finish()
 	}()
-	return next.ServeHTTP(w, r.WithContext(ctx))
+	defer inContext(ctx, r)()
+	return next.ServeHTTP(w, r)
+}
+
+// inContext has a request go on with another context at its own address, by which
+// placeholders know it: matchers of the next gate read those. back is for who has handed
+// it on.
+func inContext(ctx context.Context, r *http.Request) (back func()) {
+	before := r.Context()
+	*r = *r.WithContext(ctx)
+	return func() { *r = *r.WithContext(before) }
 }
 
 // endStreams ends what a revocation is about.

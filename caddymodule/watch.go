@@ -43,7 +43,8 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 		// context for each request need not be made.
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		answer.cancel, r = cancel, r.WithContext(ctx)
+		defer inContext(ctx, r)()
+		answer.cancel = cancel
 	}
 	return next.ServeHTTP(answer, r)
 }

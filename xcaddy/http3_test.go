@@ -161,6 +161,51 @@ func TestMatchersSeeAWebSocketAsTheBackendDoes(t *testing.T) {
 	}
 }
 
+// A gate that has let a WebSocket by hands it on as it came, so the matcher of the next
+// one sees it as the backend does.
+func TestWebSocketMeetsTheGatesThatItIsFor(t *testing.T) {
+	w := newInstance(t)
+	w.configure(threeClients, `{$SITE} {
+	token_issuer
+	token_gate
+	@admin {
+		path /admin/*
+		method GET HEAD
+	}
+	token_gate @admin {
+		audience shop
+	}
+	@placeholder expression path('/also/*') && {method} == 'GET' && {header.Upgrade} == 'websocket'
+	token_gate @placeholder {
+		audience shop
+	}
+	reverse_proxy {$BACKEND}
+}
+`)
+	w.start()
+	w.serve(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })
+	robot := w.earn(byRobot()).Access
+	_, conn := w.dialQUIC(w.udp(), w.trust())
+	<-conn.ReceivedSettings()
+	for path, status := range map[string]int{"/chat": http.StatusTeapot, "/admin/x": http.StatusUnauthorized, "/also/x": http.StatusUnauthorized} {
+		stream, err := conn.OpenRequestStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, w.site+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Proto, r.Header = "websocket", http.Header{"Sec-Websocket-Version": {"13"}, "Authorization": {"Bearer " + robot}}
+		if err := stream.SendRequestHeader(r); err != nil {
+			t.Fatal(err)
+		}
+		if response, err := stream.ReadResponse(); err != nil || response.StatusCode != status {
+			t.Errorf("%s: %v, %v; want %d", path, response, err, status)
+		}
+	}
+}
+
 // deaf is a socket that hears nothing until it is told to: the server answers
 // the first flight of a connection and never sees the second.
 type deaf struct {
