@@ -61,9 +61,11 @@ func (r *Registered) understand(err error, form url.Values, now time.Time) error
 }
 
 // ofShown reports whether a no is about the code or the refresh token. Some issuers say
-// so with 403.
+// so with 403, and some that they have too much to do with 400.
 func (f *Failure) ofShown() bool {
 	switch f.code {
+	case "temporarily_unavailable", "server_error", "slow_down":
+		return false
 	case "invalid_grant", "invalid_token", "access_denied", "interaction_required", "login_required", "consent_required":
 		return true
 	}
