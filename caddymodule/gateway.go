@@ -119,11 +119,12 @@ type Gate struct {
 	login               *login.Login // by signIn; set with gate
 	number              int          // of this gate in the configuration
 	spot                spot
-	more                bool              // another gate answers after this one
+	more                bool              // another gate may answer after this one
 	metadata            map[wanted]string // the part of a challenge that leads there, by address
 	own                 *resource         // by the word `resource`
 	resourceName, title string            // the values of the two
 	matchers            caddyhttp.MatcherSets
+	asBefore            bool // they read what a request was before, or what handlers have made of it
 	embedded            bool
 	compiled            gate.Config
 	memory              int64      // CacheSize in bytes, 0 where it is not named
@@ -182,6 +183,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
 	}
+	g.asBefore = readsBefore(g.MatcherSetsRaw)
 	if g.compiled, err = g.compile(); err != nil {
 		return err
 	}
@@ -194,6 +196,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	for _, folder := range g.folders() {
 		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))
+	}
+	if g.isWithoutHead() {
+		g.logger.Warn("token_gate: method GET does not match HEAD, which backends answer as GET without the body, and which passes this gate unjudged; write `method GET HEAD`", zapAt(g.At))
 	}
 	g.app.gates = append(g.app.gates, g)
 	return nil

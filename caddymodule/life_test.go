@@ -388,15 +388,23 @@ func TestHalfProtectionIsAWarning(t *testing.T) {
 			jwks_file $DIR/keys.json
 		}
 	}
+	@get method GET
+	token_gate @get
+	@both method GET HEAD
+	token_gate @both
 `, 1))
 	log := w.logged()
 	for _, want := range []string{
 		"secret has + or %", "/admin/* does not match /admin itself", `"at":"Caddyfile:34"`,
+		"write `method GET HEAD`\",\"at\":\"Caddyfile:41\"",
 		"a key of the issuer is not used: key 1: a private or shared key",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%s is not in the log:\n%s", want, log)
 		}
+	}
+	if told := strings.Count(log, "does not match HEAD"); told != 1 {
+		t.Errorf("told of HEAD %d times", told)
 	}
 	if strings.Contains(log, "hunter2") || strings.Contains(log, "c2VjcmV0") {
 		t.Error("a secret is in the log")

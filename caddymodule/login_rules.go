@@ -174,6 +174,7 @@ func isCallback(address string) bool {
 // warnOfCallbacks tells the sites that people are not sent back to after they have
 // signed in. Which port they see is not looked at: a proxy in front may have another.
 func (a *App) warnOfCallbacks() {
+	known := map[string]map[string]bool{}
 	for _, g := range a.gates {
 		if g.signIn.client == "" || g.signIn.foreign != "" {
 			continue
@@ -182,11 +183,10 @@ func (a *App) warnOfCallbacks() {
 		if n < 0 {
 			continue // it is not in the configuration
 		}
-		back := map[string]bool{}
-		for _, address := range a.resolved.Clients[n].RedirectURIs {
-			if u, err := url.Parse(address); err == nil && isCallback(address) {
-				back[strings.ToLower(u.Hostname())] = true
-			}
+		back := known[g.signIn.client]
+		if back == nil { // many sites have one client
+			back = callbackHosts(a.resolved.Clients[n])
+			known[g.signIn.client] = back
 		}
 		for _, site := range g.spot.sites(g) {
 			if u, err := url.Parse(site.address); err == nil && !back[u.Hostname()] {
@@ -200,6 +200,17 @@ func (a *App) warnOfCallbacks() {
 			}
 		}
 	}
+}
+
+// callbackHosts are the sites that a client sends people back to.
+func callbackHosts(c tokenissuer.Client) map[string]bool {
+	hosts := map[string]bool{}
+	for _, address := range c.RedirectURIs {
+		if u, err := url.Parse(address); err == nil && isCallback(address) {
+			hosts[strings.ToLower(u.Hostname())] = true
+		}
+	}
+	return hosts
 }
 
 // warnOfCookies tells of gates that look for a cookie that nobody sets: it is of one

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // beside returns the paths that a gate with this matcher judges when an
@@ -42,6 +44,15 @@ func (g *Gate) folders() (open []string) {
 		}
 	}
 	return open
+}
+
+// isWithoutHead reports whether this gate judges GET and lets HEAD by, which backends
+// answer as GET, all but the body.
+func (g *Gate) isWithoutHead() bool {
+	return slices.ContainsFunc(g.MatcherSetsRaw, func(set caddy.ModuleMap) bool {
+		var methods []string
+		return json.Unmarshal(set["method"], &methods) == nil && slices.Contains(methods, "GET") && !slices.Contains(methods, "HEAD")
+	})
 }
 
 // isPlain reports whether a path means its letters and nothing else: no

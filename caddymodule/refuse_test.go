@@ -35,6 +35,85 @@ http://app.example.com {
 	}
 }
 
+// B14, B18: a matcher sees each request that a backend may serve, and asks nobody
+// without a token who is outside of it by all of them.
+func TestMatcherSeesWhatABackendMayRead(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	token_gate /admin/*
+	@write {
+		path /api/*
+		not method GET HEAD
+	}
+	token_gate @write
+	@asks {
+		path /wiki/*
+		query secret=1
+	}
+	token_gate @asks
+	@placeholder vars {path} /report
+	token_gate @placeholder
+	@named vars {method} PURGE
+	token_gate @named
+	reverse_proxy unix/$DIR/backend
+}`)
+	for target, judged := range map[string]bool{
+		"/admin./x": true, "/admin%20/x": true, "/admin.%20./x": true, "/admin%3F/x": false, "/admin/%3Fx": true, "/admin/%23x": true, "/admin.%3F/x": true,
+		"/Warner_Bros.": false, "/wiki/What%3F": false, "/wiki/What%3F?action=edit": false, "/wiki/C%23": false, "/wiki/%3F%23": true,
+		"/wiki/What%3Fsecret=1": true, "/wiki/What%3Fsecret=1?a=b": true, "/wiki/What%3Fa=b?secret=1": true,
+		"/report.": true, "/report%3Fx": true, "/reports": false,
+		"/api/x": false, "/api/x?_method=DELETE": true, "/api/x?%5Fmethod=DELETE": true, "/x?_method=DELETE": false, "/x?_method=purge": true,
+	} {
+		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged || !judged && a.status != http.StatusOK {
+			t.Errorf("%s: %d", target, a.status)
+		}
+	}
+	for _, line := range []string{"X-HTTP-Method-Override: DELETE", "X-HTTP-Method: delete", "X-Method-Override: PUT"} {
+		if a := w.get("/api/x", line); a.status != http.StatusUnauthorized {
+			t.Errorf("GET with %s: %d", line, a.status)
+		}
+		if a := w.get("/x", line); a.status != http.StatusOK {
+			t.Errorf("GET with %s where no method is judged: %d", line, a.status)
+		}
+		if a := w.get("/api/x", line, "Authorization: Bearer "+w.token()); a.status != http.StatusOK {
+			t.Errorf("GET with %s and a token: %d", line, a.status)
+		}
+	}
+}
+
+// What handlers have made of one reading, and what a request was before, is not known of
+// another: such a matcher's no counts for nothing.
+func TestMatcherOfWhatWasMadeCannotBeWalkedAround(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	map {path} {part} {
+		/admin closed
+		default open
+	}
+	@original vars_regexp {http.request.orig_uri.path} ^/secret/
+	rewrite /secret/* /index.php
+	rewrite /public/* /index.php
+	@made vars {part} closed
+	token_gate @made
+	token_gate @original
+	reverse_proxy unix/$DIR/backend
+}`)
+	for target, judged := range map[string]bool{
+		"/admin": true, "/admin%3Fx": true, "/admin.": true, "/other": false,
+		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
+	} {
+		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {
+			t.Errorf("%s: %d", target, a.status)
+		}
+	}
+}
+
 // TestIssuersRefusalsHandNothingOn is B26: an error route may be a backend.
 func TestIssuersRefusalsHandNothingOn(t *testing.T) {
 	w := newWorld(t)

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 )
@@ -20,11 +22,19 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	if len(g.matchers) == 0 {
 		return true, false, nil
 	}
-	matched, err = g.matchers.AnyMatchWithError(r)
-	if u := gate.Upgraded(r); u != nil && !matched && err == nil {
-		matched, err = g.matchesAs(u, r)
+	if matched, err = g.matchers.AnyMatchWithError(r); matched || err != nil {
+		return matched, false, err
 	}
-	return matched, !matched && err == nil && gate.Unclear(r), err
+	others, complete := gate.Readings(r)
+	if g.asBefore && (len(others) > 0 || !complete || wasTwofold(r)) {
+		return false, true, nil
+	}
+	for _, u := range others {
+		if matched, err = g.matchesAs(u, r); matched || err != nil {
+			return matched, false, err
+		}
+	}
+	return false, !complete, nil
 }
 
 // matchesAs asks about another reading of a request, in its place for so long: matchers
@@ -35,8 +45,33 @@ func (g *Gate) matchesAs(u, r *http.Request) (bool, error) {
 	*r = *u
 	defer func() { *r = was }()
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if method, _ := repl.GetString("http.request.method"); method != u.Method {
+	method, _ := repl.GetString("http.request.method")
+	path, _ := repl.GetString("http.request.uri.path")
+	if method != u.Method || path != u.URL.Path {
 		return true, nil
 	}
 	return g.matchers.AnyMatchWithError(r)
+}
+
+// readsBefore reports whether matchers read what a request was before it was rewritten,
+// or what handlers have made of it. Of another reading neither is known.
+func readsBefore(sets caddyhttp.RawMatcherSets) bool {
+	return readsQuestion(sets) != "" || inMatchers(sets, func(_ string, value any) string {
+		for text := range texts(value) {
+			if strings.Contains(text, "{http.request.orig_") {
+				return text
+			}
+		}
+		return ""
+	}) != ""
+}
+
+// wasTwofold reports whether a request had another reading as it came.
+func wasTwofold(r *http.Request) bool {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL == nil {
+		return false
+	}
+	others, complete := gate.Readings(&original)
+	return len(others) > 0 || !complete
 }

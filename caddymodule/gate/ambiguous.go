@@ -12,9 +12,9 @@ import (
 // dot at its end is another one for a matcher and the same for a server, and with two
 // colons is cut at either of them; or its method, which many take for the same in small
 // letters, and CONNECT, which opens what is read as GET. A matcher's no to it counts for
-// nothing. Of a WebSocket that is opened by CONNECT, Upgraded is the other reading.
+// nothing. Where the other readings can be named, Readings has them.
 func Unclear(r *http.Request) bool {
-	return Ambiguous(r.URL) || !isPlainHost(r.Host) || isDotted(r.Host) || hasSmallLetters(r.Method) || r.Method == http.MethodConnect && !connectsSocket(r)
+	return isTwofold(r.URL) || !isPlainHost(r.Host) || isDotted(r.Host) || hasSmallLetters(r.Method) || r.Method == http.MethodConnect && !connectsSocket(r)
 }
 
 // Upgraded is a request as the backend gets it where it opens a WebSocket by CONNECT,
@@ -76,15 +76,19 @@ func isPlainHost(host string) bool {
 	return (colon || port == "") && strings.Trim(digits, "0123456789") == ""
 }
 
-// Ambiguous reports whether a path may mean another one to who reads it next:
+// Ambiguous reports whether a path may mean another one to who reads it next: it is
+// twofold, or has an escaped ? or # with what some servers cut off.
+func Ambiguous(u *url.URL) bool { return strings.ContainsAny(u.Path, cuts) || isTwofold(u) }
+
+// isTwofold reports whether a path may mean another one that nobody can name:
 // there is none, because the target is an address that net/url leaves in one piece and
 // a server behind takes apart (RFC 9112 §3.2.2), or no slash in front of it; or
-// it has a . or .. or empty segment, a backslash, a ;, an escaped ? or # with what
-// some servers cut off, an escaped slash, backslash or percent sign, a control character, broken
+// it has a . or .. or empty segment, one of dots and blanks, a backslash, a ;, an escaped ?
+// beside an escaped #, an escaped slash, backslash or percent sign, a control character, broken
 // UTF-8 (in which some find a dot or a slash), or a character that stands for
 // one of these in a wider font. A matcher that says no to such a path has judged
 // one of its readings, so its no counts for nothing.
-func Ambiguous(u *url.URL) bool {
+func isTwofold(u *url.URL) bool {
 	if u.Opaque != "" || u.Path == "" || u.Path[0] != '/' {
 		return true
 	}
@@ -100,18 +104,26 @@ func Ambiguous(u *url.URL) bool {
 		return true
 	}
 	for segment := range strings.SplitSeq(strings.TrimPrefix(strings.TrimSuffix(u.Path, "/"), "/"), "/") {
-		if segment == "." || segment == ".." || segment == "" && u.Path != "/" {
+		if segment == "." || segment == ".." || segment == "" && u.Path != "/" || isBlank(segment) {
 			return true
 		}
 	}
+	if strings.Contains(u.Path, "?") && strings.Contains(u.Path, "#") {
+		return true // cut at the one or at the other
+	}
 	return u.RawPath != "" && hasEscapedSlash(u.RawPath)
+}
+
+// isBlank is of a part of a path that Windows reads as . or .. or none.
+func isBlank(segment string) bool {
+	return strings.Contains(segment, " ") && strings.Trim(segment, ends) == ""
 }
 
 var ambiguousBytes = func() (table [256]bool) {
 	for c := range byte(' ') {
 		table[c] = true
 	}
-	for _, c := range []byte("\\;%?#\x7f") {
+	for _, c := range []byte("\\;%\x7f") {
 		table[c] = true
 	}
 	return table

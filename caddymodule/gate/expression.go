@@ -161,7 +161,7 @@ func (f *facts) Parent() cel.Activation { return nil }
 
 var (
 	errTwoReadings = errors.New("the path has more than one reading")
-	errTwoMethods  = errors.New("the method has small letters, which some read as another one")
+	errTwoMethods  = errors.New("the method has small letters, which some read as another one, or others are named beside it")
 	errTwoHosts    = errors.New("the host has more than one reading")
 )
 
@@ -176,6 +176,42 @@ func (e *Expression) holds(f *facts) (bool, error) {
 	case e.host && !isPlainHost(f.r.Host):
 		return false, errTwoHosts
 	}
+	if yes, err := e.eval(f); !yes {
+		return false, err
+	}
+	return e.holdsOtherwise(f)
+}
+
+// holdsOtherwise asks about what else a backend may read, as far as the rule does.
+func (e *Expression) holdsOtherwise(f *facts) (bool, error) {
+	readings := []*http.Request{f.r}
+	if e.method && !connectsSocket(f.r) {
+		method, several := otherMethod(f.r)
+		if several {
+			return false, errTwoMethods
+		}
+		if method != "" {
+			readings = append(readings, by(f.r, method))
+		}
+	}
+	if e.path {
+		if path := bare(f.r.URL.Path); path != f.r.URL.Path {
+			for _, r := range slices.Clone(readings) {
+				readings = append(readings, at(r, path, r.URL.RawQuery))
+			}
+		}
+	}
+	for _, r := range readings[1:] {
+		other := *f
+		other.r = r
+		if yes, err := e.eval(&other); !yes {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (e *Expression) eval(f *facts) (bool, error) {
 	out, _, err := e.program.Eval(f)
 	if err != nil {
 		return false, err

@@ -279,3 +279,39 @@ func TestWebSocketIsReadByGetWhateverCarriesIt(t *testing.T) {
 		}
 	}
 }
+
+// A rule about the method or the path holds for each that a backend may serve.
+func TestExpressionHoldsForEveryReading(t *testing.T) {
+	s := newScene(t)
+	raw := s.sign(t, "alice")
+	for _, c := range []struct {
+		rule, method, target string
+		header               http.Header
+		passes               bool
+	}{
+		{`request.method != "DELETE"`, "POST", "/x", nil, true},
+		{`request.method != "DELETE"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"delete"}}, false},
+		{`request.method != "DELETE"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"PUT"}}, true},
+		{`request.method != "DELETE"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"PUT", "PATCH"}}, false},
+		{`request.method != "DELETE"`, "GET", "/x?_method=DELETE", nil, false},
+		{`request.method == "DELETE"`, "GET", "/x", http.Header{"X-Http-Method-Override": {"DELETE"}}, false},
+		{`claims.sub == "alice"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"DELETE"}}, true},
+		{`!request.path.startsWith("/admin/")`, "GET", "/Warner_Bros.", nil, true},
+		{`!request.path.startsWith("/admin/")`, "GET", "/admin./x", nil, false},
+		{`!request.path.startsWith("/admin/")`, "GET", "/admin%3Fx", nil, false},
+		{`request.method == "GET" || !request.path.startsWith("/admin/")`, "GET", "/admin./x", nil, true},
+		{`request.method == "GET" || !request.path.startsWith("/admin/")`, "GET", "/admin./x?_method=PUT", nil, false},
+	} {
+		r := request(raw)
+		r.Method = c.method
+		maps.Copy(r.Header, c.header)
+		var err error
+		if r.URL, err = url.ParseRequestURI(c.target); err != nil {
+			t.Fatal(err)
+		}
+		g := s.gate(t, gate.Config{Expression: expression(t, c.rule)})
+		if _, err := g.Check(r, s.now); (err == nil) != c.passes {
+			t.Errorf("%s: %s %s %v: %v", c.rule, c.method, c.target, c.header, err)
+		}
+	}
+}

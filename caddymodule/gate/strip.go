@@ -35,7 +35,8 @@ func newStripper(names []string) (s stripper) {
 	for _, h := range DefaultHeaders {
 		all = append(all, h.Name)
 	}
-	for _, name := range slices.Concat(all, familiar, elsewhere) {
+	// Of a field that names a method other spellings go: Readings knows the one.
+	for _, name := range slices.Concat(all, familiar, elsewhere, methodFields) {
 		if folded := fold(name); !slices.Contains(s[len(name)], folded) {
 			s[len(name)] = append(s[len(name)], folded)
 		}
@@ -106,7 +107,7 @@ func (g *Gate) Strip(r *http.Request) {
 	}
 	delete(r.Header, "Http2-Settings")
 	for name := range r.Header {
-		if g.strip.has(name) {
+		if g.strip.has(name) && !slices.Contains(methodFields, name) {
 			delete(r.Header, name)
 		}
 	}

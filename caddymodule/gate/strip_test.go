@@ -25,6 +25,7 @@ func TestStripTakesEverySpellingOfAnIdentityHeader(t *testing.T) {
 		"X-Staff-Id", "x-staff-id",
 		"X_User_Email", "X-User_Email", "X.User.Email", "x_staff.ID", // B04: as CGI and WSGI backends read them
 		"X!User~Email", "x|staff^id", "X`User#Email", "X+Auth*Subject", "X$Auth&Subject", "X%Auth'Subject", // lighttpd: all that is no letter or digit
+		"x_http_method_override", "X.Method-Override", "X!HTTP-Method", // of what Readings looks at
 		"X-Original-URL", "x_rewrite_url", "X-Rewrite-Url", // B14: another address than the one that was judged
 		"X-User", "X-Forwarded-User", "Remote-User", "REMOTE_USER", "X-Auth-Request-User", // B01: believed by habit
 		"X-Auth-Subject", "X-Auth-Client", "X-Auth-Scope", "X-Auth-Issuer", "x_auth_subject", // ours by default
@@ -48,6 +49,7 @@ func TestStripLeavesTheRestAlone(t *testing.T) {
 	r.Header["X-Auth"] = []string{"theirs"}
 	r.Header["X-Auth-Subjects"] = []string{"theirs"}
 	r.Header["X-User-Agent"] = []string{"theirs"}
+	r.Header["X-Http-Method-Override"] = []string{"PUT"}
 	before := r.Header.Clone()
 	body := r.Body
 	g.Strip(r)

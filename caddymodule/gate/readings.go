@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Readings are what a backend may take a request for besides what it is. Of a request
+// with other readings than can be named, and of one that is unusual in two ways at once,
+// complete is false: a matcher's no to it counts for nothing.
+func Readings(r *http.Request) (others []*http.Request, complete bool) {
+	method, several := otherMethod(r)
+	if several || Unclear(r) {
+		return nil, false
+	}
+	if u := Upgraded(r); u != nil {
+		others = append(others, u)
+	}
+	if method != "" {
+		others = append(others, by(r, method))
+	}
+	if path := bare(r.URL.Path); path != r.URL.Path {
+		others = append(others, at(r, path, r.URL.RawQuery))
+	}
+	switch end := strings.IndexAny(r.URL.Path, cuts); {
+	case len(others) > 1, end >= 0 && (len(others) > 0 || bare(r.URL.Path[:end]) != r.URL.Path[:end]):
+		return nil, false
+	case end >= 0:
+		return cut(r, end), true
+	}
+	return others, true
+}
+
+// methodFields name another method than the request has. Rails, Symfony, Laravel and
+// others serve that one, most of them where the request is a POST, some with any.
+var methodFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// otherMethod is the method that a request names beside its own, "" where it names none;
+// several: more than one, of which nobody can say which counts.
+func otherMethod(r *http.Request) (method string, several bool) {
+	note := func(named string) {
+		switch named = strings.ToUpper(strings.TrimSpace(named)); {
+		case named == "" || named == r.Method || named == method:
+		case method != "":
+			several = true
+		default:
+			method = named
+		}
+	}
+	for _, name := range methodFields {
+		for _, named := range r.Header[name] {
+			note(named)
+		}
+	}
+	for rest := r.URL.RawQuery; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		if name, named, _ := strings.Cut(pair, "="); unescaped(name) == "_method" {
+			note(unescaped(named))
+		}
+	}
+	return method, several
+}
+
+func unescaped(text string) string {
+	if !strings.ContainsAny(text, "%+") {
+		return text
+	}
+	plain, err := url.QueryUnescape(text)
+	if err != nil {
+		return text
+	}
+	return plain
+}
+
+// ends are what Windows takes off the end of a file's name.
+const ends = ". "
+
+// bare is a path as Windows finds its files: without dots and blanks at the ends of its
+// parts. A part of dots alone stays.
+func bare(path string) string {
+	if !strings.Contains(path, "./") && !strings.Contains(path, " /") && strings.TrimRight(path, ends) == path {
+		return path
+	}
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if trimmed := strings.TrimRight(part, ends); trimmed != "" {
+			parts[i] = trimmed
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// cuts are where servers that decode a path first, and then look for its end, find it.
+const cuts = "?#"
+
+// cut is a request as those servers read it: with what stands behind as its query, in
+// front of its query, or nowhere.
+func cut(r *http.Request, end int) []*http.Request {
+	path, rest := r.URL.Path[:end], r.URL.Path[end+1:]
+	return []*http.Request{at(r, path, r.URL.RawQuery), at(r, path, rest), at(r, path, rest+"&"+r.URL.RawQuery)}
+}
+
+// at is a request for another path.
+func at(r *http.Request, path, query string) *http.Request {
+	u, to := *r, *r.URL
+	to.Path, to.RawPath, to.RawQuery = path, "", query
+	u.URL = &to
+	return &u
+}
+
+// by is a request with another method.
+func by(r *http.Request, method string) *http.Request {
+	u := *r
+	u.Method = method
+	return &u
+}
