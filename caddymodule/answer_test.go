@@ -367,8 +367,46 @@ func TestGatesInsideOthersAnswer(t *testing.T) {
 			except /public/*
 		}
 	}`,
+		"invoked first": `
+&(one) {
+	token_gate {
+		answer request
+		except /public/*
+	}
+}
+http:// {
+	route {
+		invoke one
+		@admin path /orders/admin/* /admin/*
+		token_gate @admin {
+			answer request
+			scope openid
+			header X-User-Id {claim.sub}
+		}
+	}
+}`,
+		"invoked last": `
+&(two) {
+	@admin path /orders/admin/* /admin/*
+	token_gate @admin {
+		answer request
+		scope openid
+		header X-User-Id {claim.sub}
+	}
+}
+http:// {
+	token_gate {
+		answer request
+		except /public/*
+	}
+	invoke two
+}`,
 	} {
-		w.load(trustsSocket, issuer+"http:// {\n"+gates+"\n}")
+		site := issuer + "http:// {\n" + gates + "\n}"
+		if name == "invoked first" || name == "invoked last" {
+			site = issuer + gates
+		}
+		w.load(trustsSocket, site)
 		bearer := "Authorization: Bearer " + w.token()
 		forged := []string{"X-Auth-Subject: admin", "X-User-Id: admin"}
 		for _, c := range []struct {
@@ -380,7 +418,7 @@ func TestGatesInsideOthersAnswer(t *testing.T) {
 			{"/orders/7", bearer + "x", 401, ""},
 			{"/public/x", "Authorization: Basic cm9vdDpvd24=", 200, ""},
 			{"/admin/x", bearer, 403, ""},
-			{"/orders/admin/x", bearer, map[string]int{"inside": 200, "before": 403}[name], map[string]string{"inside": "shop"}[name]},
+			{"/orders/admin/x", bearer, map[bool]int{true: 200, false: 403}[name == "inside"], map[string]string{"inside": "shop"}[name]},
 		} {
 			a := w.asks("http://shop.example.com"+c.path, append(forged, c.authorization)...)
 			if a.status != c.status || a.header.Get("X-Auth-Subject") != c.subject {
