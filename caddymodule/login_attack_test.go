@@ -20,6 +20,7 @@ func TestCookieCountsForNobodyElsesRequests(t *testing.T) {
 	p.signIn("https://app.example.com/", "alice")
 	upgrade := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="}
 	with := func(lines ...string) []string { return append(lines, upgrade...) }
+	linked := []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
 	for name, c := range map[string]struct {
 		method string
 		lines  []string
@@ -41,6 +42,10 @@ func TestCookieCountsForNobodyElsesRequests(t *testing.T) {
 		"a WebSocket dressed as a navigation":   {"GET", with("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"), 401},
 		"a script on another site":              {"GET", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script"}, 401},
 		"fetch on another site":                 {"GET", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"}, 401},
+		"a link that is read as another method": {"GET", append([]string{"X-HTTP-Method-Override: DELETE", "Accept: text/html"}, linked...), 401},
+		"one that names two":                    {"GET", append([]string{"X-HTTP-Method-Override: GET", "X-HTTP-Method: PUT", "X-Method-Override: HEAD"}, linked...), 401},
+		"a link that names its own":             {"GET", append([]string{"X-HTTP-Method-Override: get"}, linked...), 200},
+		"the site's own with another method":    {"GET", []string{"Sec-Fetch-Site: same-origin", "X-HTTP-Method-Override: DELETE"}, 200},
 		"the site's own form":                   {"POST", []string{"Sec-Fetch-Site: same-origin"}, 200},
 		"the site's own form, old browser":      {"POST", []string{"Origin: https://app.example.com"}, 200},
 		"the site's own fetch":                  {"PUT", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"}, 200},
@@ -55,6 +60,9 @@ func TestCookieCountsForNobodyElsesRequests(t *testing.T) {
 		if a.status != c.status {
 			t.Errorf("%s: %d, want %d", name, a.status, c.status)
 		}
+	}
+	if a := p.do("GET", "https://app.example.com/?_method=DELETE", "", linked...); a.status != http.StatusUnauthorized {
+		t.Errorf("an address that is read as another method: %v", a)
 	}
 	if log := w.logged(); !strings.Contains(log, `"reason":"request_of_another_site"`) {
 		t.Error("nobody is told why")

@@ -176,14 +176,15 @@ func silent(l *login.Login, err error) error {
 
 // session is what the cookie has.
 func (p *passage) session(run *running, r *http.Request) (s login.Session, err error) {
+	does := gate.Changing(r)
 	switch {
 	case !p.brought.Any():
 		return s, errNoCookie
 	case isOpen(r):
 		return s, errPlainText
-	case !login.FromHere(r) && login.Safe(r):
+	case !login.FromHere(does) && login.Safe(does):
 		return s, errEmbedded
-	case !login.FromHere(r):
+	case !login.FromHere(does):
 		return s, gate.ErrCrossSite
 	}
 	s, ok := run.keys.Session(r, p.brought)
@@ -198,8 +199,8 @@ func (p *passage) session(run *running, r *http.Request) (s login.Session, err e
 // person, or nothing that a sign-in would mend.
 func (g *Gate) turn(w http.ResponseWriter, r *http.Request, run *running, p *passage, err error) bool {
 	refusal, ok := errors.AsType[*gate.Refusal](err)
-	if !ok || g.shown(p, r) && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
-		return false
+	if !ok || refusal.Reason == gate.CrossSite || g.shown(p, r) && !p.byCookie || isOpen(r) || !login.IsNavigation(r) {
+		return false // what another site sends, it would send again
 	}
 	original := originalOf(r)
 	to := login.Return(original.URL.RequestURI())

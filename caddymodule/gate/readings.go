@@ -63,6 +63,22 @@ func otherMethod(r *http.Request) (method string, several bool) {
 	return method, several
 }
 
+// Changing is a request as a backend reads it that takes the method from elsewhere, where
+// its own only reads and that one may change something.
+func Changing(r *http.Request) *http.Request {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return r
+	}
+	switch method, several := otherMethod(r); {
+	case several:
+		return by(r, http.MethodPost)
+	case method == "" || method == http.MethodGet || method == http.MethodHead:
+		return r
+	default:
+		return by(r, method)
+	}
+}
+
 func unescaped(text string) string {
 	if !strings.ContainsAny(text, "%+") {
 		return text
