@@ -156,7 +156,8 @@ type Store struct {
 	Path string `json:"path,omitempty"`
 
 	// Of `postgres`: the address, as `postgres://user@host/database?sslmode=verify-full`
-	// with what PostgreSQL's own programs take. Best a placeholder, for its password.
+	// with `sslrootcert`, `search_path` and any setting of the server's for a session.
+	// Best a placeholder, for its password.
 	// `pool_max_conns` is how many connections a node may have, default 16.
 	Address string `json:"address,omitempty"`
 

@@ -141,6 +141,8 @@ func TestMistakesInTheDatabaseNameTheirLine(t *testing.T) {
 		"another database":              {"mysql://app:hunter2@db.example.com/x", "", false, []string{"store: expected a URL such as postgres://", "at Caddyfile:15"}},
 		"a password's #":                {"postgres://app:1#hunter2@db.example.com/x", "", false, []string{"write %23", "at Caddyfile:15"}},
 		"no such authority":             {"postgres://app:hunter2@db.example.com/x?sslmode=verify-full&sslrootcert=/none.pem", "", false, []string{"/none.pem", "at Caddyfile:15"}},
+		"what libpq knows":              {"postgres://app:hunter2@db.example.com/x?keepalives_idle=30", "", false, []string{"store: keepalives_idle: leave it out, or write tcp_keepalives_idle", "at Caddyfile:15"}},
+		"what pgxpool knows":            {"postgres://app:hunter2@db.example.com/x?pool_min_conns=2", "", false, []string{"store: pool_min_conns: leave it out", "pool_max_conns", "at Caddyfile:15"}},
 		"staleness":                     {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\tmax_staleness {env.WRONG}\n\t\t}", false, []string{"max_staleness", `"wrong"`, "at Caddyfile:16"}},
 		"staleness of less than a look": {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\tmax_staleness 999ms\n\t\t}", false, []string{"max_staleness", "expected 1s or more", "at Caddyfile:16"}},
 		"when stale":                    {"postgres://app:hunter2@127.0.0.1/x", " {\n\t\t\twhen_stale {env.WRONG}\n\t\t}", false, []string{"when_stale", `"wrong": expected refuse or serve`, "at Caddyfile:16"}},

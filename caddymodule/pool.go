@@ -99,6 +99,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 		cache.Close()
 		return nil, errors.Join(err, st.Close())
 	}
+	where.opened(ctx, st)
 	s.state.Follow(s.endStreams)
 	s.earned.Share(s.state.EndForeign, s.state.ForeignEnded)
 	s.followNodes()
@@ -108,8 +109,8 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 // told writes down what nobody waits for, to the newest configuration's log.
 func (s *shared) told(err error) {
 	log := caddy.Log().Named("token_issuer")
-	if errors.Is(err, feed.ErrFollowing) {
-		log.Info("the changes of other nodes are followed again", zap.String("store", s.key))
+	if errors.Is(err, feed.ErrOver) {
+		log.Info(err.Error(), zap.String("store", s.key))
 		return
 	}
 	log.Error("background work", zap.Error(err), zap.String("store", s.key))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/feed"
 )
 
 const (
@@ -89,6 +90,7 @@ func (s *State) deliver(ctx context.Context) {
 	c := newCourier()
 	tick := time.NewTicker(deliverEvery)
 	defer tick.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -103,8 +105,8 @@ func (s *State) deliver(ctx context.Context) {
 		}
 		now := s.now()
 		due, err := s.store.DueDeliveries(ctx, now, deliverMost)
-		if err != nil && ctx.Err() == nil {
-			s.report(fmt.Errorf("delivering logout notices: %w", err))
+		if ctx.Err() == nil {
+			failing = s.lookedForNotices(failing, err)
 		}
 		for _, e := range c.next(due, now) {
 			go func() {
@@ -115,6 +117,22 @@ func (s *State) deliver(ctx context.Context) {
 	}
 }
 
+var errDelivering = fmt.Errorf("logout notices are delivered %w", feed.ErrOver)
+
+// lookedForNotices tells of the first look that fails, and of the first that does not
+// any more. It returns whether an end is to be told of.
+func (s *State) lookedForNotices(failing bool, err error) bool {
+	switch {
+	case err == nil && failing:
+		s.report(errDelivering)
+		return false
+	case err != nil && !failing && !s.known(err):
+		s.report(fmt.Errorf("delivering logout notices: %w", err))
+		return true
+	}
+	return failing
+}
+
 // tell brings one client its notices, up to the first that does not arrive.
 func (s *State) tell(ctx context.Context, sender *http.Client, notices []store.Delivery, now time.Time) error {
 	began := time.Now()
@@ -123,7 +141,7 @@ func (s *State) tell(ctx context.Context, sender *http.Client, notices []store.D
 		if err == nil {
 			continue
 		}
-		if ctx.Err() == nil { // or the server stops: it is sent again after the next start
+		if ctx.Err() == nil && !s.known(err) { // or the server stops: it is sent again after the next start
 			s.report(err)
 		}
 		return err

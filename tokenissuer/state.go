@@ -205,15 +205,25 @@ func (s *State) upkeep(ctx context.Context) {
 			return
 		case <-next.C:
 			next.Reset(upkeepEvery)
-			now := s.now()
-			if err := s.rotate(ctx, now); err != nil && ctx.Err() == nil {
-				s.report(fmt.Errorf("rotating keys: %w", err))
-			}
-			if err := s.sweep(ctx, now); err != nil && ctx.Err() == nil {
-				s.report(fmt.Errorf("sweeping the store: %w", err))
-			}
+			s.keepUp(ctx)
 		}
 	}
+}
+
+func (s *State) keepUp(ctx context.Context) {
+	now := s.now()
+	if err := s.rotate(ctx, now); err != nil && ctx.Err() == nil && !s.known(err) {
+		s.report(fmt.Errorf("rotating keys: %w", err))
+	}
+	if err := s.sweep(ctx, now); err != nil && ctx.Err() == nil && !s.known(err) {
+		s.report(fmt.Errorf("sweeping the store: %w", err))
+	}
+}
+
+// known says whether err is of a database that does not answer, which those who follow
+// the other nodes tell of: once when it begins, and when it is over.
+func (s *State) known(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) && s.changes.Late()
 }
 
 // aside does what an answer does not wait for. Who calls it still uses the state,

@@ -280,8 +280,8 @@ func dropping(most int) []any {
 // Hear tells the followers what another process revoked.
 func (s *Store) Hear(now time.Time, revoked []Revocation) { s.tell(now, revoked) }
 
-// Listen calls wake whenever there may be new changes, until ctx ends or the
-// connection does. It says nothing of changes that came before.
+// Listen calls wake when it listens, and then whenever there may be new changes, until
+// ctx ends or the connection does. It says nothing of changes that came before.
 func (s *Store) Listen(ctx context.Context, wake func()) error {
 	return s.many.listen(ctx, wake)
 }

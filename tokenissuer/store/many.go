@@ -26,21 +26,26 @@ const (
 	Lost
 )
 
-// Listen calls wake whenever another process may have changed something, until ctx
-// or the connection ends.
+// Listen calls wake when it listens, and then whenever another process may have changed
+// something, until ctx or the connection ends.
 type Listen func(ctx context.Context, wake func()) error
 
-// NewMany makes a store of a pool whose connections write beside each other and
-// beside those of other processes, and of a small one to follow those. What else is
-// held for the store is closed after the pools.
-func NewMany(db, following *sql.DB, judge func(error) Verdict, listen Listen, held ...io.Closer) *Store {
+// Pools are the connections of a store whose writers are many.
+type Pools struct {
+	Requests  *sql.DB // they write beside each other, and beside those of other processes
+	Following *sql.DB // to hear of what those did; few
+	Copying   *sql.DB // for who reads everything, however long it takes; one, and closed when it was read
+}
+
+// NewMany makes a store of such pools. What else is held for it is closed after them.
+func NewMany(p Pools, judge func(error) Verdict, listen Listen, held ...io.Closer) *Store {
 	return &Store{
-		write: writer{db: db},
-		read:  reader{db: db},
+		write: writer{db: p.Requests},
+		read:  reader{db: p.Requests},
 		taken: func(err error) bool { return judge(err) == Taken },
-		held:  append([]io.Closer{following}, held...),
+		held:  append([]io.Closer{p.Following, p.Copying}, held...),
 		many: &many{
-			judgeOther: judge, following: following, listen: listen, waker: waker{db: following},
+			judgeOther: judge, following: p.Following, copying: p.Copying, listen: listen, waker: waker{db: p.Following},
 			writes: saidAloud(writeTexts), reads: saidAloud(readTexts),
 		},
 	}
@@ -50,6 +55,7 @@ func NewMany(db, following *sql.DB, judge func(error) Verdict, listen Listen, he
 type many struct {
 	judgeOther    func(error) Verdict
 	following     *sql.DB
+	copying       *sql.DB
 	listen        Listen
 	waker         waker
 	writes, reads []string

@@ -6,13 +6,14 @@ import (
 )
 
 // Snapshot lets look see all records as they are at one moment, however long it
-// takes and whatever is written meanwhile.
+// takes and whatever is written meanwhile. Where connections are few, it has one of its
+// own, and who comes second waits for it until ctx ends.
 func (s *Store) Snapshot(ctx context.Context, look func(*sql.Tx) error) error {
-	options := &sql.TxOptions{ReadOnly: true} // SQLite: what it reads first is its moment
+	db, options := s.read.db, &sql.TxOptions{ReadOnly: true} // SQLite: what it reads first is its moment
 	if s.many != nil {
-		options.Isolation = sql.LevelRepeatableRead
+		db, options.Isolation = s.many.copying, sql.LevelRepeatableRead
 	}
-	return s.long(ctx, s.read.db, options, nil, look)
+	return s.long(ctx, db, options, nil, look)
 }
 
 // Fill lets fill write records as one transaction, all of them or none. It has the

@@ -20,8 +20,9 @@ const (
 	// thousand times for each.
 	restMost = 100 * time.Millisecond
 
-	// listenAgain is how long to wait after the listener's connection ended.
-	listenAgain = time.Second
+	// lateFrom is how far behind a node is that is not answered: a look is under way for
+	// longer than it should be, or has failed.
+	lateFrom = 3 * lookEvery
 )
 
 // Tail follows what other processes change in a shared store. It knows how far
@@ -69,6 +70,10 @@ func (t *Tail) Behind() time.Duration {
 	// One clock stands still while the machine sleeps, the other can be set.
 	return max(now.Sub(began), now.Round(0).Sub(began.Round(0)))
 }
+
+// Late says whether the database does not answer the looks at it. They tell of that by
+// themselves, once: whoever else is not answered need not.
+func (t *Tail) Late() bool { return t.Behind() > lateFrom }
 
 // Ahead is how much the database's clock is ahead of ours.
 func (t *Tail) Ahead() time.Duration {
@@ -119,22 +124,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// listen keeps a connection on which the database tells of changes.
-func (t *Tail) listen(ctx context.Context, woken chan<- struct{}) {
-	wake := func() {
-		select {
-		case woken <- struct{}{}:
-		default: // a look is due already, and has yet to begin
-		}
-	}
-	for {
-		_ = t.store.Listen(ctx, wake) // looks go on without it, and say what is wrong
-		if pause(ctx, listenAgain); ctx.Err() != nil {
-			return
-		}
-	}
-}
-
 // follow reads what there is, and tells of the first failure and of the end.
 func (t *Tail) follow(ctx context.Context) {
 	err := t.catchUp(ctx)
@@ -145,7 +134,7 @@ func (t *Tail) follow(ctx context.Context) {
 		t.report(fmt.Errorf("the changes of other nodes cannot be followed: %w", err))
 	case err == nil && t.lost:
 		t.lost = false
-		t.report(ErrFollowing)
+		t.report(errFollowing)
 	}
 }
 
@@ -187,8 +176,10 @@ func (t *Tail) rest(ctx context.Context) (err error) {
 var errWentBack = errors.New("the database is not what it was: a change that was read is gone, as after a failover to a standby that was behind, " +
 	"or a backup that was restored under running nodes; everything was read again, and what was answered last may be lost")
 
-// ErrFollowing is no failure: it tells who read of one that it is over.
-var ErrFollowing = errors.New("the changes of other nodes are followed again")
+// ErrOver is no failure: it tells who read of one that it is over.
+var ErrOver = errors.New("again")
+
+var errFollowing = fmt.Errorf("the changes of other nodes are followed %w", ErrOver)
 
 // look reads changes once and brings them into effect.
 func (t *Tail) look(ctx context.Context) (more bool, err error) {

@@ -48,17 +48,22 @@ const example = "such as postgres://gatehouse@db.example.com/gatehouse?sslmode=v
 
 // ParseAddress reads an address of PostgreSQL's form, `postgres://` and what
 // follows there, with one parameter of ours: `pool_max_conns`, the connections of
-// this process, 16 by default. No error shows what was read: it may be a password.
+// this process, 16 by default. What PostgreSQL's programs know and this one does not is
+// refused by name; what a session may set is left to the server. No error shows what
+// was read: it may be a password.
 func ParseAddress(text string) (*Address, error) {
 	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
 		return nil, errors.New("expected a URL " + example)
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("cannot be read as a URL; write what is special in a user name or password as %XX, such as %2F for a slash")
+		return nil, errUnread
 	}
 	if u.Fragment != "" {
 		return nil, errors.New("has a #; in a user name or password write %23")
+	}
+	if err := whole(u); err != nil {
+		return nil, err
 	}
 	config, err := pgx.ParseConfig(text)
 	if err != nil {
@@ -73,6 +78,25 @@ func ParseAddress(text string) (*Address, error) {
 		w.connections = n
 		delete(config.RuntimeParams, "pool_max_conns")
 	}
+	if err := heeded(config.RuntimeParams); err != nil {
+		return nil, err
+	}
+	if err := complete(config); err != nil {
+		return nil, err
+	}
+	if err := primary(config, u.Query().Get(whichServer)); err != nil {
+		return nil, err
+	}
+	if err := inOneSchema(config); err != nil {
+		return nil, err
+	}
+	a := &Address{name: name(config)}
+	a.way.Store(w)
+	return a, nil
+}
+
+// complete adds what the address does not say.
+func complete(config *pgx.ConnConfig) error {
 	for name, value := range map[string]string{
 		"application_name":                    application,
 		"statement_timeout":                   milliseconds(statementMost),
@@ -90,20 +114,12 @@ func ParseAddress(text string) (*Address, error) {
 		}
 	}
 	if encoding := config.RuntimeParams["client_encoding"]; encoding != "" && !strings.EqualFold(encoding, "UTF8") {
-		return nil, errors.New("client_encoding: expected UTF8, which is what a node speaks; leave it out")
+		return errors.New("client_encoding: expected UTF8, which is what a node speaks; leave it out")
 	}
 	// Whatever the database's, or the role's, default is: another would be of other letters.
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectMost)
-	if err := primary(config, u.Query().Get(whichServer)); err != nil {
-		return nil, err
-	}
-	if err := inOneSchema(config); err != nil {
-		return nil, err
-	}
-	a := &Address{name: name(config)}
-	a.way.Store(w)
-	return a, nil
+	return nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -42,6 +42,10 @@ func TestNoErrorShowsThePassword(t *testing.T) {
 		"postgres://app:hun/ter2@db.example.com/gatehouse",
 		"postgres://app:ter2%zz@db.example.com/gatehouse",
 		"postgres://app:1#ter2@db.example.com/gatehouse",
+		"postgres://app:1?ter2@db.example.com/gatehouse",
+		"postgres://app:1/ter2@db.example.com/gatehouse",
+		"postgres://app:1/b?ter2@db.example.com/gatehouse",
+		"postgres://app:1/b?a=ter2%zz@db.example.com/gatehouse",
 		"postgres://app:1@ter2@db.example.com:x/gatehouse",
 		"postgres://app:[ter2@db.example.com/gatehouse",
 		"postgres://app:ter2@db.example.com/gatehouse?sslmode=ter2",
@@ -77,6 +81,45 @@ func TestAddressOfMoreThanOnePlaceIsRefused(t *testing.T) {
 	} {
 		if _, err := ParseAddress("postgres://app@a.example,b.example/x?" + query); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", query, err, want)
+		}
+	}
+}
+
+// TestParameterThatNobodyHeedsIsRefused by its name: PostgreSQL's programs know it, or
+// pgx's pool, and the server would refuse it at the start alone.
+func TestParameterThatNobodyHeedsIsRefused(t *testing.T) {
+	for query, want := range map[string]string{
+		"keepalives=1":                                     "keepalives: leave it out: ",
+		"keepalives_idle=30":                               "keepalives_idle: leave it out, or write tcp_keepalives_idle",
+		"keepalives_interval=5&sslmode=require":            "keepalives_interval: ",
+		"gssencmode=disable":                               "gssencmode: leave it out: sslmode says",
+		"gssdelegation=0":                                  "gssdelegation: ",
+		"hostaddr=10.0.0.1":                                "hostaddr: write the address as the host",
+		"load_balance_hosts=random":                        "load_balance_hosts: leave it out: of several hosts the primary",
+		"ssl_min_protocol_version=TLSv1.3":                 "ssl_min_protocol_version: leave it out: TLS 1.2",
+		"ssl_max_protocol_version=TLSv1.2":                 "ssl_max_protocol_version: leave it out: TLS 1.2",
+		"sslcrl=/etc/crl.pem":                              "sslcrl: leave it out: no list",
+		"sslcompression=0":                                 "sslcompression: is not known; those that are: sslmode, ",
+		"sslmod=verify-full":                               "sslmod: is not known; those that are: sslmode, ",
+		"SSLMode=verify-full":                              "SSLMode: is not known; those that are: sslmode, ",
+		"requiressl=1":                                     "requiressl: write sslmode=require",
+		"requirepeer=postgres":                             "requirepeer: leave it out",
+		"fallback_application_name=blue":                   "fallback_application_name: write application_name",
+		"replication=database":                             "replication: leave it out",
+		"scram_client_key=x":                               "scram_client_key: write the password",
+		"oauth_client_id=x":                                "oauth_client_id: leave it out",
+		"pool_min_conns=2":                                 "pool_min_conns: leave it out: of a pool's words only pool_max_conns is known",
+		"pool_max_conns=4&pool_max_conn_lifetime=1h":       "pool_max_conn_lifetime: leave it out",
+		"schema=issuer":                                    "schema: write search_path",
+		"search_path=issuer&jit=off&plan_cache_mode=x":     "",
+		"tcp_user_timeout=1&tcp_keepalives_idle=1":         "",
+		"sslmode=disable&sslsni=0&channel_binding=disable": "",
+		"auto_explain.log_min_duration=1s&options=-cx%3Dy": "",
+		"min_protocol_version=3.0&default_query_exec_mode=cache_describe&require_auth=scram-sha-256": "",
+	} {
+		_, err := ParseAddress("postgres://app@db.example.com/x?" + query)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %v, want %q", query, err, want)
 		}
 	}
 }

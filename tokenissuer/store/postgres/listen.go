@@ -14,8 +14,15 @@ import (
 const silenceMost = 30 * time.Second
 
 // listen waits for the notifications of other processes' commits, on a connection
-// of its own, until that ends.
+// of its own, until that ends. It wakes first for what came before.
 func (a *Address) listen(ctx context.Context, wake func()) error {
+	if err := a.hear(ctx, wake); err != nil {
+		return onOneLine{err}
+	}
+	return nil
+}
+
+func (a *Address) hear(ctx context.Context, wake func()) error {
 	config := a.way.Load().connection(map[string]string{"application_name": application + " listener"})
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -33,7 +40,6 @@ func (a *Address) listen(ctx context.Context, wake func()) error {
 	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return err
 	}
-	serve(ctx, conn)
 	wake() // for what came while nobody listened
 	for {
 		if err := awaitOne(ctx, conn); err != nil {

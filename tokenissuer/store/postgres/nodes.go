@@ -6,16 +6,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Who follows the others holds an advisory lock with all of them, in its listening
-// session: it is gone when the process is. Its halves are this and the schema's oid.
+// Who follows the others holds an advisory lock with all of them, in the session that
+// looks at what they did: without one nobody serves for long, and it is gone when the
+// process is. Its halves are this and the schema's oid.
 const serving = 0x67617465 // "gate"
 
 const schemaOID = `(SELECT oid FROM pg_namespace WHERE nspname = current_schema())`
 
-// serve takes part in the lock. Where a database knows no such thing, there is nobody
-// to be seen, and nothing else is lost.
-func serve(ctx context.Context, conn *pgx.Conn) {
+// serve takes part in the lock, with a connection that was just made. Where a database
+// knows no such thing, there is nobody to be seen, and nothing else is lost.
+func serve(ctx context.Context, conn *pgx.Conn) error {
 	_, _ = conn.Exec(ctx, `SELECT pg_try_advisory_lock_shared(($1::BIGINT << 32) | `+schemaOID+`::BIGINT)`, int64(serving))
+	return nil
 }
 
 // Serving is where the processes are that serve from the database now, each by its

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
@@ -11,28 +10,25 @@ import (
 )
 
 // TestWhoServesIsSeen: each process that follows the others, of this schema alone, for
-// as long as it does.
+// as long as it does, whether it can listen or not.
 func TestWhoServesIsSeen(t *testing.T) {
 	t.Parallel()
 	text := postgrestest.URL(t)
 	postgrestest.Exec(t, text, `CREATE SCHEMA beside`)
 	beside := postgrestest.With(text, "search_path", "beside")
+	var again []func() // of each
 	serve := func(text string) (end func()) {
 		t.Helper()
 		st := open(t, text)
-		ctx, cancel := context.WithCancel(t.Context())
-		listens, ended := make(chan struct{}, 1), make(chan struct{})
-		go func() {
-			defer close(ended)
-			_ = st.Listen(ctx, func() {
-				select {
-				case listens <- struct{}{}:
-				default:
-				}
-			})
-		}()
-		<-listens
-		return func() { cancel(); <-ended }
+		look := func() {
+			t.Helper()
+			if _, err := st.Position(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		look()
+		again = append(again, look)
+		return func() { _ = st.Close() }
 	}
 	sees := func(text string, want ...string) {
 		t.Helper()
@@ -57,6 +53,14 @@ func TestWhoServesIsSeen(t *testing.T) {
 	first, second := serve(text), serve(text)
 	sees(text, "127.0.0.1", "127.0.0.1")
 	sees(beside)
+	if n := postgrestest.Terminate(t, text, "gatehouse following"); n != 2 {
+		t.Errorf("%d connections were ended", n)
+	}
+	sees(text)
+	for _, look := range again { // over a new connection
+		look()
+	}
+	sees(text, "127.0.0.1", "127.0.0.1")
 	first()
 	sees(text, "127.0.0.1")
 	third := serve(beside)

@@ -59,13 +59,18 @@ func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 	if err == nil {
 		err = s.prepare(ctx, a, db)
 	}
+	if err == nil {
+		err = s.rights(ctx, db)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	a.pool.Store(db)
-	following := a.open(" following")
-	size(following, followingMost)
-	return store.NewMany(db, following, judge, a.listen), nil
+	pools := store.Pools{Requests: db, Following: a.open(" following", stdlib.OptionAfterConnect(serve)), Copying: a.open(" copying")}
+	size(pools.Following, followingMost)
+	size(pools.Copying, copyingMost)
+	pools.Copying.SetMaxIdleConns(0)
+	return store.NewMany(pools, judge, a.listen), nil
 }
 
 const (
@@ -79,18 +84,23 @@ const (
 // one that listens: one is asked after the other, and a thousand nodes have them all.
 const followingMost = 1
 
+// copyingMost is how many copies of everything are made at once. Who reads one may be
+// slow, and must not have what requests wait for.
+const copyingMost = 1
+
 // open makes a pool of a store, whose connections call themselves ours and what for.
 // Each is made in the way of its time.
-func (a *Address) open(what string) *sql.DB {
+func (a *Address) open(what string, further ...stdlib.OptionOpenDB) *sql.DB {
 	w := a.way.Load()
-	db := stdlib.OpenDB(*w.config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
+	options := []stdlib.OptionOpenDB{stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 		parameters := map[string]string{}
 		if what != "" {
 			parameters["application_name"] = application + what
 		}
 		*config = *a.way.Load().connection(parameters)
 		return nil
-	}), stdlib.OptionShouldPing(doubtful))
+	}), stdlib.OptionShouldPing(doubtful)}
+	db := stdlib.OpenDB(*w.config, append(options, further...)...)
 	size(db, w.connections)
 	return db
 }

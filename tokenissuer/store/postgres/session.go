@@ -57,7 +57,7 @@ var errNoSession = errors.New("is reached through a pooler that gives every tran
 
 // errOneProcess is of a pooler whose clients together have no room for this node.
 var errOneProcess = errors.New("is reached through a pooler that has no second connection for this node: " +
-	"raise default_pool_size there (PgBouncer) to all that the nodes may have, pool_max_conns and two each")
+	"raise default_pool_size there (PgBouncer) to all that the nodes may have, pool_max_conns and two each, and one for an export")
 
 // seesMost is how often two connections are compared. Other clients of the pooler may
 // come in between.

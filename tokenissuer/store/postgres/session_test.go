@@ -47,14 +47,21 @@ func TestPoolerOfSessionsIsAServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-heard
-		if serving, err := a.Serving(ctx); err != nil || len(serving) != 1 {
-			t.Errorf("%q listen, %v", serving, err)
-		}
 		pool.Stop()
 		<-listening
 		cancel()
 		pool.Begin(t)
-		signIn(t, opened(t, parsed(t, text), current()), again)
+		st := opened(t, parsed(t, text), current())
+		signIn(t, st, again)
+		if _, err := st.Position(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if serving, err := a.Serving(t.Context()); err != nil || len(serving) != 1 {
+			t.Errorf("%q serve, %v", serving, err)
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
