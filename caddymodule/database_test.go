@@ -278,6 +278,10 @@ func TestReloadWithoutTheDatabase(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	w.token()
+	waitFor(t, func() bool { return len(w.events("background work goes on")) > 0 })
+	if began, over := w.events("background work"), w.events("background work goes on"); len(began) != 1 || len(over) != 1 || over[0]["level"] != "info" {
+		t.Errorf("one outage is %v and %v in the log", began, over)
+	}
 }
 
 // TestClockOfTheDatabaseIsNoStopwatch: how long a request took is the same wherever

@@ -110,7 +110,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 func (s *shared) told(err error) {
 	log := caddy.Log().Named("token_issuer")
 	if errors.Is(err, feed.ErrOver) {
-		log.Info(err.Error(), zap.String("store", s.key))
+		log.Info("background work goes on", zap.String("what", err.Error()), zap.String("store", s.key))
 		return
 	}
 	log.Error("background work", zap.Error(err), zap.String("store", s.key))
