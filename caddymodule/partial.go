@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,13 +15,7 @@ import (
 // and on the disk. What is there already stays, unless force is said. What a run
 // that was killed has left of the same file goes.
 func writeNew(name string, force bool, write func(*os.File) error) (err error) {
-	free := func() error {
-		if _, err := os.Lstat(name); err == nil && !force {
-			return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
-		}
-		return nil
-	}
-	if err := free(); err != nil {
+	if err := free(name, force); err != nil {
 		return err
 	}
 	removeLeft(name)
@@ -35,7 +32,7 @@ func writeNew(name string, force bool, write func(*os.File) error) (err error) {
 			err = errors.Join(err, closed)
 		}
 	}()
-	if err := errors.Join(write(f), f.Sync(), free()); err != nil {
+	if err := errors.Join(write(f), f.Sync(), free(name, force)); err != nil {
 		return err
 	}
 	if !holds {
@@ -53,11 +50,42 @@ func writeNew(name string, force bool, write func(*os.File) error) (err error) {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
+// free says whether a file may have its name: nobody has it or, with force, another file.
+// A folder, a link or a device is nothing that a file takes the place of.
+func free(name string, force bool) error {
+	switch info, err := os.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err // such as a name that is too long
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder: name a file in it", name)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is there already and not a regular file: name another one", name)
+	case !force:
+		return fmt.Errorf("%s is there already: name another file, or replace it with --force", name)
+	}
+	return nil
+}
+
 // mostTurns is how often another run can be faster.
 const mostTurns = 20
 
-// partials is how the names begin that a file has while it is written.
-func partials(name string) string { return "." + filepath.Base(name) + ".partial-" }
+// longestPart leaves room for what stands around a name in those of its partial files:
+// names may have 255 bytes, and 143 where they are encrypted.
+const longestPart = 100
+
+// partials is how the names begin that a file has while it is written. No two files' begin
+// alike: a name that is too long has its hash in the place of its end.
+func partials(name string) string {
+	base := filepath.Base(name)
+	if len(base) > longestPart {
+		sum := sha256.Sum256([]byte(base))
+		hash := "~" + hex.EncodeToString(sum[:8])
+		base = strings.ToValidUTF8(base[:longestPart-len(hash)], "") + hash
+	}
+	return "." + base + ".partial-"
+}
 
 // newPartial makes one that is held until it is closed, however its process ends. Where
 // the file system holds nothing it is made all the same, and left when it is.
