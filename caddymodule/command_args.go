@@ -23,6 +23,37 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
+// oneFile wants the name of one file. Where - stands for no stream, why says so.
+func oneFile(why string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := oneArg("FILE")(c, args); err != nil {
+			return err
+		}
+		switch {
+		case args[0] == "":
+			return fmt.Errorf("%s: FILE is empty: expected %s", c.Name(), c.Use)
+		case args[0] == "-" && why != "":
+			return fmt.Errorf("%s: - is no file, and %s", c.Name(), why)
+		}
+		return nil
+	}
+}
+
+// without refuses flags that would change nothing.
+func without(c *cobra.Command, why string, flags ...string) error {
+	for _, name := range flags {
+		if c.Flag(name).Changed {
+			return fmt.Errorf("%s: unexpected --%s: %s", c.Name(), name, why)
+		}
+	}
+	return nil
+}
+
+// asksNobody refuses --address where a command works on a store itself.
+func asksNobody(c *cobra.Command, what string) error {
+	return without(c, what+" works on the store that --config names, and asks no running instance", "address")
+}
+
 var (
 	unknownFlag = regexp.MustCompile(`^unknown flag: --([^ =]+)$`)
 	flagNames   = regexp.MustCompile(`--([a-z][a-z-]*)`)

@@ -14,6 +14,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/move"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/sqlite"
 )
 
@@ -23,18 +25,24 @@ func backupCommand() *cobra.Command {
 		Short: "Copies a SQLite store while it is in use",
 		Long: `Copies the SQLite store of the running instance, as it is at one moment, to a file that is
 checked before it gets its name. The copy holds everything: accounts, password hashes and keys.`,
-		Args: oneArg("FILE"),
+		Args: oneFile("a backup is looked at on the disk before it counts: name one, or write an export to standard output with: issuer export -"),
 	}
 	force, stopped := copyFlags(c)
 	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+		if *stopped {
+			if err := asksNobody(c, "--stopped"); err != nil {
+				return err
+			}
+		}
 		var found sqlite.Copy
 		err := writeNew(args[0], *force, func(f *os.File) (err error) {
 			from, err := backupFrom(ctx, c, *stopped)
 			if err != nil {
 				return err
 			}
-			_, err = io.Copy(f, from)
-			if err := errors.Join(err, from.Close()); err != nil {
+			to := &outgoing{to: f, name: args[0]}
+			_, err = io.Copy(to, from)
+			if err := errors.Join(to.or(err), from.Close()); err != nil {
 				return brokenOff(err)
 			}
 			found, err = sqlite.Verify(ctx, f.Name())
@@ -72,8 +80,11 @@ func restoreCommand() *cobra.Command {
 		Long: `Puts a backup in the place of the SQLite store that the configuration names, by default the
 Caddyfile of this folder. The store that is there is kept beside it under another name. What
 happened after the backup is forgotten, revocations too.`,
-		Args: oneArg("FILE"),
+		Args: oneFile("a backup is looked at on the disk before it takes the store's place: name one"),
 		RunE: interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
+			if err := asksNobody(c, "restore"); err != nil {
+				return err
+			}
 			where, err := configured(ctx, c)
 			if err != nil {
 				return err
@@ -82,6 +93,9 @@ happened after the backup is forgotten, revocations too.`,
 				return errNoFile
 			}
 			done, err := sqlite.Restore(ctx, where.file, args[0], time.Now())
+			if err != nil && move.Begins(head(args[0])) {
+				return fmt.Errorf("%s is an export and no backup: store it in a database that has no records yet with: issuer import", args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -99,14 +113,36 @@ func copyFlags(c *cobra.Command) (force, stopped *bool) {
 		c.Flags().Bool("stopped", false, "Of the store that --config names, which no server has open")
 }
 
-// configured is the database of the configuration that a command names.
-func configured(ctx context.Context, c *cobra.Command) (database, error) {
+// head is how a file begins, where it is one.
+func head(name string) []byte {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, 64)
+	n, _ := io.ReadFull(f, b)
+	return b[:n]
+}
+
+// named is the database of the configuration that a command names, with what its keys are
+// sealed with.
+type named struct {
+	database
+	keys   tokenissuer.KeyRules
+	keysAt string
+}
+
+func configured(ctx context.Context, c *cobra.Command) (named, error) {
 	text, file, _, err := caddycmd.LoadConfig(c.Flag("config").Value.String(), c.Flag("adapter").Value.String())
 	if err != nil {
-		return database{}, err
+		return named{}, err
 	}
 	if text == nil {
-		return database{}, errors.New("no configuration: say with --config which one names the store")
+		return named{}, errors.New("no configuration: say with --config which one names the store")
 	}
 	var config struct {
 		Apps struct {
@@ -114,21 +150,21 @@ func configured(ctx context.Context, c *cobra.Command) (database, error) {
 		} `json:"apps"`
 	}
 	if err := json.Unmarshal(text, &config); err != nil {
-		return database{}, fmt.Errorf("%s: %w", file, err)
+		return named{}, fmt.Errorf("%s: %w", file, err)
 	}
 	app := config.Apps.Issuer
 	if app == nil {
-		return database{}, fmt.Errorf("%s configures no token_issuer", file)
+		return named{}, fmt.Errorf("%s configures no token_issuer", file)
 	}
 	r := &reader{repl: caddy.NewReplacer()}
-	_, where := app.secrets(r)
+	kek, where := app.secrets(r)
 	if r.err != nil {
-		return database{}, r.err
+		return named{}, r.err
 	}
 	if where, err = where.check(ctx); err != nil {
-		return database{}, placed("token_issuer: "+err.Error(), app.storeAt())
+		return named{}, placed("token_issuer: "+err.Error(), app.storeAt())
 	}
-	return where, nil
+	return named{where, tokenissuer.KeyRules{EncryptionKey: kek}, app.Lines.of("key_encryption_key", "", app.At)}, nil
 }
 
 // tellOfKeys says what the keys of a copy are worth to whoever has it.

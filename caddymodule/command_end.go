@@ -2,7 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,6 +45,44 @@ func unlessEnded[T any](ctx context.Context, do func() (T, error)) (T, error) {
 		var none T
 		return none, context.Cause(ctx)
 	}
+}
+
+// awaited reads what may never come: it is over when ctx is. Whoever reads on in the
+// background has the end of a buffer that nobody looks at any more.
+type awaited struct {
+	io.Reader
+	ctx context.Context
+}
+
+func (a awaited) Read(b []byte) (int, error) {
+	return unlessEnded(a.ctx, func() (int, error) { return a.Reader.Read(b) })
+}
+
+// outgoing is where a copy is written to. What fails there is said of it, and not of what
+// was being read.
+type outgoing struct {
+	to   io.Writer
+	name string
+	err  error
+}
+
+func (o *outgoing) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err // the name is ours to say: a file has another one until it is whole
+		}
+		o.err = fmt.Errorf("writing %s: %w", o.name, err)
+	}
+	return n, err
+}
+
+// or is err, unless it was the writing that failed.
+func (o *outgoing) or(err error) error {
+	if o.err != nil {
+		return o.err
+	}
+	return err
 }
 
 // endable is an answer that is over when ctx is.

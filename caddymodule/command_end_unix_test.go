@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +30,33 @@ func TestClosedTerminalEndsACommand(t *testing.T) {
 		}
 	})(c, nil)
 	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A pipe that nobody writes into is not even opened, and hears of no end.
+func TestImportOfAPipeThatNobodyOpensEnds(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancelCause(t.Context())
+	pressed := errors.New("somebody pressed it")
+	end(pressed)
+	done := make(chan error, 1)
+	go func() {
+		_, err := readExport(ctx, &cobra.Command{}, pipe)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, pressed) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it goes on")
+	}
+	if f, err := os.OpenFile(pipe, os.O_RDWR, 0); err != nil || f.Close() != nil { // whoever waits for it goes on, and ends
 		t.Error(err)
 	}
 }

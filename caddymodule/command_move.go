@@ -25,20 +25,21 @@ func exportCommand() *cobra.Command {
 reads into another database; - is standard output. What is answered after that moment is not in
 it: to move without losing a sign-in, stop the server and say --stopped, which reads the store
 that --config names. The file holds everything: accounts, password hashes and keys.`,
-		Args: oneArg("FILE"),
+		Args: oneFile(""),
 	}
 	force, stopped := copyFlags(c)
 	c.RunE = interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
-		if args[0] == "-" {
-			moved, err := unlessEnded(ctx, func() (move.Moved, error) { return exportTo(ctx, c, *stopped, c.OutOrStdout()) })
-			if err == nil {
-				tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+		if *stopped {
+			if err := asksNobody(c, "--stopped"); err != nil {
+				return err
 			}
-			return err
+		}
+		if args[0] == "-" {
+			return exportToOutput(ctx, c, *stopped)
 		}
 		var moved move.Moved
 		err := writeNew(args[0], *force, func(f *os.File) (err error) {
-			moved, err = exportTo(ctx, c, *stopped, f)
+			moved, err = exportTo(ctx, c, *stopped, &outgoing{to: f, name: args[0]})
 			return err
 		})
 		if err != nil {
@@ -50,8 +51,20 @@ that --config names. The file holds everything: accounts, password hashes and ke
 	return c
 }
 
+func exportToOutput(ctx context.Context, c *cobra.Command, stopped bool) error {
+	if err := without(c, "- is standard output, which has the export and nothing else", "force", "json"); err != nil {
+		return err
+	}
+	to := &outgoing{to: c.OutOrStdout(), name: "standard output"}
+	moved, err := unlessEnded(ctx, func() (move.Moved, error) { return exportTo(ctx, c, stopped, to) })
+	if err == nil {
+		tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
+	}
+	return err
+}
+
 // exportTo writes an export, and has looked that it is whole.
-func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer) (move.Moved, error) {
+func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to *outgoing) (move.Moved, error) {
 	if !stopped {
 		from, err := ask(ctx, c, http.MethodPost, adminBase+"/export", nil)
 		if err != nil {
@@ -59,7 +72,7 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 		}
 		defer func() { _ = from.Close() }()
 		moved, err := move.Check(io.TeeReader(from, to))
-		return moved, brokenOff(err)
+		return moved, brokenOff(to.or(err))
 	}
 	where, err := configured(ctx, c)
 	if err != nil {
@@ -77,7 +90,7 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to io.Writer)
 		return move.Moved{}, err
 	}
 	moved, err := move.Export(ctx, st, to)
-	if err == nil {
+	if err = to.or(err); err == nil {
 		err = where.stopped(ctx) // still
 	}
 	return moved, errors.Join(err, st.Close())
@@ -89,49 +102,6 @@ func brokenOff(err error) error {
 		return fmt.Errorf("the server broke off, and its log says why: %w", err)
 	}
 	return err
-}
-
-func importCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "import FILE [--config CADDYFILE]",
-		Short: "Stores an export in a database that has no records yet; - is standard input",
-		Long: `Stores all records of an export in the database that the configuration names, by default the
-Caddyfile of this folder, or nothing at all. No server may have been started on that database:
-it would have made keys of its own. - is standard input.`,
-		Args: oneArg("FILE"),
-		RunE: interruptible(func(ctx context.Context, c *cobra.Command, args []string) error {
-			name, from := args[0], c.InOrStdin()
-			if name != "-" {
-				f, err := os.Open(name)
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
-				}
-				defer func() { _ = f.Close() }()
-				from = f
-			}
-			where, err := configured(ctx, c)
-			if err != nil {
-				return err
-			}
-			st, err := where.open(ctx)
-			if err != nil {
-				return err
-			}
-			moved, err := move.Import(ctx, st, from)
-			if errors.Is(err, move.ErrNotEmpty) {
-				name = "store " + where.key()
-			}
-			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-			}
-			if err := errors.Join(err, st.Close()); err != nil {
-				return err
-			}
-			_, _ = fmt.Fprintln(c.ErrOrStderr(), "All of it is in "+where.key())
-			tellOfKeys(c, moved.Rows["keys"], moved.Sealed)
-			return printMoved(c, moved)
-		}),
-	}
 }
 
 func printMoved(c *cobra.Command, moved move.Moved) error {

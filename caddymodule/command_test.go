@@ -18,7 +18,7 @@ import (
 // command runs `gatehouse issuer ARGS` against the world's Caddy.
 func (w *world) command(stdin string, args ...string) (stdout string, err error) {
 	w.Helper()
-	if !slices.Contains(args, "--address") {
+	if asks := args[0] != "import" && args[0] != "restore" && !slices.Contains(args, "--stopped"); asks && !slices.Contains(args, "--address") {
 		args = append(args, "--address", "unix/"+w.dir+"/admin")
 	}
 	var out bytes.Buffer

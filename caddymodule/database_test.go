@@ -76,7 +76,7 @@ func TestSignInsInPostgreSQL(t *testing.T) {
 	}
 }
 
-// TestNewPasswordOfTheDatabase comes with a reload; one that the database does not
+// TestNewPasswordOfTheDatabase comes from its file with a reload; one that the database does not
 // take is refused, and the running configuration goes on.
 func TestNewPasswordOfTheDatabase(t *testing.T) {
 	s := postgrestest.Start(t)
@@ -92,8 +92,8 @@ func TestNewPasswordOfTheDatabase(t *testing.T) {
 		return u.String()
 	}
 	load := func(w *world, password string) error {
-		t.Setenv("DATABASE_OF_TEST", with(password))
-		return caddy.Load(w.caddyfile(manyNodes, oneSite), true)
+		w.write("address", with(password)+"\n")
+		return caddy.Load(w.caddyfile(strings.Replace(manyNodes, "{env.DATABASE_OF_TEST}", "{file.$DIR/address}", 1), oneSite), true)
 	}
 	w := newWorld(t)
 	w.backend(nil)

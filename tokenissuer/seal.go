@@ -18,13 +18,13 @@ var ErrSealed = errors.New("the keys of this store are sealed")
 var errNoSeal = fmt.Errorf("%w: set key_encryption_key", ErrSealed)
 
 // sealer returns the AEAD of the key-encryption key, nil where none is set.
-func (s *State) sealer() (cipher.AEAD, error) {
-	if s.keyRules.EncryptionKey == "" {
+func (r KeyRules) sealer() (cipher.AEAD, error) {
+	if r.EncryptionKey == "" {
 		return nil, nil
 	}
 	// The operator's text may be of any form; HKDF makes 32 even bytes of it. Its
 	// entropy is the operator's business, and the length is checked at load.
-	k, err := hkdf.Key(sha256.New, []byte(s.keyRules.EncryptionKey), nil, "gatehouse key encryption", 32)
+	k, err := hkdf.Key(sha256.New, []byte(r.EncryptionKey), nil, "gatehouse key encryption", 32)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *State) sealer() (cipher.AEAD, error) {
 // sealed encrypts a key's material where a key-encryption key is set. The id
 // is authenticated with it, so that rows cannot be exchanged.
 func (s *State) sealed(k store.Key) (store.Key, error) {
-	aead, err := s.sealer()
+	aead, err := s.keyRules.sealer()
 	if err != nil || aead == nil {
 		return k, err
 	}
@@ -47,12 +47,19 @@ func (s *State) sealed(k store.Key) (store.Key, error) {
 	return k, nil
 }
 
+// Opens says whether a key that is stored can be used under these rules: ErrSealed where
+// they lack what it was sealed with.
+func (r KeyRules) Opens(k store.Key) error {
+	_, err := r.opened(k)
+	return err
+}
+
 // opened returns a key's material.
-func (s *State) opened(k store.Key) ([]byte, error) {
+func (r KeyRules) opened(k store.Key) ([]byte, error) {
 	if !k.Sealed {
 		return k.Material, nil
 	}
-	aead, err := s.sealer()
+	aead, err := r.sealer()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +77,7 @@ func (s *State) opened(k store.Key) ([]byte, error) {
 // What was in plain text before may still be read in old copies of the file:
 // rotating the keys after it is the operator's part.
 func (s *State) reseal(ctx context.Context, records []store.Key) ([]store.Key, error) {
-	aead, err := s.sealer()
+	aead, err := s.keyRules.sealer()
 	if err != nil || aead == nil {
 		return records, err
 	}

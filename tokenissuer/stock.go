@@ -69,7 +69,7 @@ func (s *State) key(r store.Key, known *token.Key) (*token.Key, error) {
 	if known != nil {
 		*k = *known
 	} else {
-		der, err := s.opened(r)
+		der, err := s.keyRules.opened(r)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func (s *State) derivation(ctx context.Context, id string, now time.Time) ([]byt
 		}
 		for _, r := range records {
 			if r.Use == useDerive && r.ID == id {
-				return s.opened(r)
+				return s.keyRules.opened(r)
 			}
 		}
 		material := make([]byte, 32)

@@ -20,6 +20,10 @@ var (
 	// the cause; the same call may succeed later.
 	ErrUnavailable = errors.New("store unavailable")
 
+	// ErrHeld: somebody else has what a Fill needs for itself. It wraps the cause; when
+	// they have ended it may succeed.
+	ErrHeld = errors.New("is held by another import, a server that is starting or an open transaction: let that end, and try again")
+
 	// ErrNewer: the database was written by a newer version of the program.
 	ErrNewer = errors.New("store is of a newer version")
 )

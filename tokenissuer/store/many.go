@@ -24,6 +24,7 @@ const (
 	Unfit                 // a value that no record can have, such as a text with a zero byte
 	Undone
 	Lost
+	Held // somebody else has what it waited for, and did not let go in time
 )
 
 // Listen calls wake when it listens, and then whenever another process may have changed

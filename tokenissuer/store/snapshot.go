@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 )
 
 // Snapshot lets look see all records as they are at one moment, however long it
@@ -18,8 +19,8 @@ func (s *Store) Snapshot(ctx context.Context, look func(*sql.Tx) error) error {
 
 // Fill lets fill write records as one transaction, all of them or none. It has the
 // tables for itself, and their row numbers go on behind those it has written. Where
-// other processes can write, they wait or fail. Followers hear of nothing: nobody
-// may serve with this store yet.
+// other processes can write, they wait or fail, and where one of them was first it is
+// ErrHeld. Followers hear of nothing: nobody may serve with this store yet.
 func (s *Store) Fill(ctx context.Context, tables []string, fill func(*sql.Tx) error) error {
 	var options *sql.TxOptions
 	if s.many != nil {
@@ -38,7 +39,11 @@ func (s *Store) long(ctx context.Context, db *sql.DB, options *sql.TxOptions, al
 	}
 	defer func() { _ = tx.Rollback() }() // unless it was committed
 	if s.many != nil {
-		if err := prolong(ctx, tx, alone); err != nil {
+		switch err := prolong(ctx, tx, alone); {
+		case err == nil:
+		case s.many.judge(err) == Held:
+			return fmt.Errorf("%w: %w", ErrHeld, err)
+		default:
 			return failure("beginning", err)
 		}
 	}

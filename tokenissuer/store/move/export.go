@@ -112,17 +112,35 @@ func (t *table) each(ctx context.Context, tx *sql.Tx, do func(row) error) error 
 	return rows.Err()
 }
 
+// keys is the table whose rows may be of no use to who has them.
+const keys = "keys"
+
 // sealed is 1 for a key that is encrypted.
 func (t *table) sealed(r row) int64 {
-	if t.name != "keys" {
-		return 0
-	}
-	for i, c := range t.columns {
-		if c.name == "sealed" && r[i] != int64(0) {
-			return 1
-		}
+	if t.name == keys && t.signing(r).Sealed {
+		return 1
 	}
 	return 0
+}
+
+// signing is a row of the table keys as far as it takes to open it.
+func (t *table) signing(r row) (k store.Key) {
+	for i, c := range t.columns {
+		switch v := r[i].(type) {
+		case string:
+			switch c.name {
+			case "id":
+				k.ID = v
+			case "usage":
+				k.Use = v
+			}
+		case []byte:
+			k.Material = v // the only one
+		case int64:
+			k.Sealed = k.Sealed || c.name == "sealed" && v != 0
+		}
+	}
+	return k
 }
 
 // writer writes lines and adds them up.

@@ -26,7 +26,7 @@ func importInput(where string) error {
 	if err != nil {
 		return err
 	}
-	_, err = Import(context.Background(), st, os.Stdin)
+	_, err = Import(context.Background(), st, os.Stdin, nil)
 	return errors.Join(err, st.Close())
 }
 
@@ -72,7 +72,7 @@ func TestKilledImportLeavesNothing(t *testing.T) {
 			if after := exported(t, st); bytes.Contains(after, []byte("\n[")) {
 				t.Fatal("something was stored")
 			}
-			if _, err := Import(t.Context(), st, bytes.NewReader(file)); err != nil {
+			if _, err := Import(t.Context(), st, bytes.NewReader(file), nil); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(exported(t, st), file) {
@@ -99,7 +99,7 @@ func TestOneOfTwoImportsIsKept(t *testing.T) {
 			var both sync.WaitGroup
 			var errs [2]error
 			for i, file := range [][]byte{one, other} {
-				both.Go(func() { _, errs[i] = Import(t.Context(), stores[i], bytes.NewReader(file)) })
+				both.Go(func() { _, errs[i] = Import(t.Context(), stores[i], bytes.NewReader(file), nil) })
 			}
 			both.Wait()
 			kept := one
@@ -107,7 +107,7 @@ func TestOneOfTwoImportsIsKept(t *testing.T) {
 				kept = other
 				errs[0], errs[1] = errs[1], errs[0]
 			}
-			if errs[0] != nil || !errors.Is(errs[1], ErrNotEmpty) && !errors.Is(errs[1], store.ErrUnavailable) {
+			if errs[0] != nil || !errors.Is(errs[1], ErrNotEmpty) && !errors.Is(errs[1], store.ErrHeld) {
 				t.Errorf("%v, and %v", errs[0], errs[1])
 			}
 			if !bytes.Equal(exported(t, stores[0]), kept) {
@@ -131,7 +131,7 @@ func TestImportIntoAFullDiskLeavesNothing(t *testing.T) {
 		}
 	}
 	room("200")
-	_, err := Import(t.Context(), st, bytes.NewReader(file))
+	_, err := Import(t.Context(), st, bytes.NewReader(file), nil)
 	if err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("imported into a full disk: %v", err)
 	}
@@ -139,7 +139,7 @@ func TestImportIntoAFullDiskLeavesNothing(t *testing.T) {
 		t.Error("something was stored")
 	}
 	room("1000000")
-	if _, err := Import(t.Context(), st, bytes.NewReader(file)); err != nil {
+	if _, err := Import(t.Context(), st, bytes.NewReader(file), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -90,7 +90,7 @@ func TestHostileFilesAreRefusedWithTheirLine(t *testing.T) {
 			for _, db := range databases[:1] {
 				st := db.fresh(t)
 				empty := exported(t, st)
-				_, err := Import(t.Context(), st, bytes.NewReader(c.file))
+				_, err := Import(t.Context(), st, bytes.NewReader(c.file), nil)
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want %s", err, c.want)
 				}
@@ -133,7 +133,7 @@ func TestPostgreSQLRefusesWithTheLine(t *testing.T) {
 		st := databases[1].fresh(t)
 		changed := append([]string{}, lines...)
 		changed[c.line-1] = strings.Replace(lines[c.line-1], c.from, c.to, 1)
-		_, err := Import(t.Context(), st, bytes.NewReader(resealed(changed)))
+		_, err := Import(t.Context(), st, bytes.NewReader(resealed(changed)), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}

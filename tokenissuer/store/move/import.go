@@ -17,7 +17,11 @@ var ErrNotEmpty = errors.New("the store is not empty")
 // Import stores all records of an export in a store that has none, or nothing at
 // all. Before it keeps them it reads them back and compares. It holds a few rows
 // at a time.
-func Import(ctx context.Context, into *store.Store, from io.Reader) (Moved, error) {
+//
+// opens, unless it is nil, is asked of each key; what it answers is the import's error.
+// The export is read to its end all the same: a key that was damaged on the way is not
+// one that was sealed with something else.
+func Import(ctx context.Context, into *store.Store, from io.Reader, opens func(store.Key) error) (Moved, error) {
 	r := newReader(from)
 	names := make([]string, len(tables))
 	for i, t := range tables {
@@ -30,9 +34,12 @@ func Import(ctx context.Context, into *store.Store, from io.Reader) (Moved, erro
 		if err := vacant(ctx, tx); err != nil {
 			return err
 		}
-		s := &storing{ctx: ctx, tx: tx, reader: r}
+		s := &storing{ctx: ctx, tx: tx, reader: r, opens: opens}
 		if err := r.each(s.begin, s.row, s.done); err != nil {
 			return err
+		}
+		if s.shut != nil {
+			return s.shut
 		}
 		if into.Counting() {
 			if err := count(ctx, tx); err != nil {
@@ -89,6 +96,9 @@ type storing struct {
 	tx     *sql.Tx
 	reader *reader
 
+	opens func(store.Key) error
+	shut  error // what opens said: nothing is stored any more
+
 	one, many *sql.Stmt // of the table under way
 	waiting   []row
 	first     int // the line of the first that waits
@@ -103,6 +113,12 @@ func (s *storing) begin(t *table) (err error) {
 }
 
 func (s *storing) row(t *table, r row) error {
+	if s.shut == nil && s.opens != nil && t.name == keys {
+		s.shut = s.opens(t.signing(r))
+	}
+	if s.shut != nil {
+		return nil
+	}
 	bound, err := t.bind(r)
 	if err != nil {
 		return err
@@ -129,7 +145,7 @@ func (s *storing) store(t *table) error {
 	// One of them will not do: which?
 	for n, r := range s.waiting {
 		if _, err := s.one.ExecContext(s.ctx, r...); err != nil {
-			return fmt.Errorf("line %d cannot be stored in %s: %w", s.first+n, t.name, err)
+			return ofFile{fmt.Errorf("line %d cannot be stored in %s: %w", s.first+n, t.name, err)}
 		}
 	}
 	return nil
@@ -150,6 +166,9 @@ func (s *storing) attempt(do func() error) (failed bool, err error) {
 
 // done stores the rest of a table, and looks that each row has its owner.
 func (s *storing) done(t *table) error {
+	if s.shut != nil {
+		return errors.Join(s.one.Close(), s.many.Close())
+	}
 	if err := s.store(t); err != nil {
 		return err
 	}

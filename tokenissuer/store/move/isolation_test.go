@@ -32,7 +32,7 @@ func TestKeyThatCameWhileAnImportWaitedIsSeen(t *testing.T) {
 			}
 			imported := make(chan error, 1)
 			go func() {
-				_, err := Import(t.Context(), st, bytes.NewReader(example(t, 2)))
+				_, err := Import(t.Context(), st, bytes.NewReader(example(t, 2)), nil)
 				imported <- err
 			}()
 			for postgrestest.Ask(t, url, `SELECT count(*)::TEXT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == "0" {

@@ -18,6 +18,23 @@ import (
 // ErrFile is of an export that cannot be taken as one. What wraps it names the line.
 var ErrFile = errors.New("is not a whole export")
 
+// ofFile is of an export, too: it cannot be read, or one of its lines not be stored.
+type ofFile struct{ error }
+
+func (e ofFile) Unwrap() error { return e.error }
+
+// OfFile says whether an import failed for its export. Everything else is the store's to
+// answer for, or its database's.
+func OfFile(err error) bool {
+	_, of := errors.AsType[ofFile](err)
+	return of || errors.Is(err, ErrFile)
+}
+
+// Begins says whether a file that begins so is an export, for who wants something else.
+func Begins(head []byte) bool {
+	return bytes.HasPrefix(head, []byte(`{"format":"`+format+`"`))
+}
+
 // reader reads the lines of an export, one at a time.
 type reader struct {
 	in    *bufio.Scanner
@@ -62,7 +79,7 @@ func (r *reader) next() ([]byte, error) {
 		r.n++
 		return nil, r.wrong("is longer than %d bytes", longest)
 	case err != nil:
-		return nil, fmt.Errorf("reading behind line %d: %w", r.n, err)
+		return nil, ofFile{fmt.Errorf("reading behind line %d: %w", r.n, err)}
 	case r.n == 0:
 		return nil, fmt.Errorf("%w: it is empty", ErrFile)
 	}
@@ -197,7 +214,7 @@ func (r *reader) over() error {
 		return r.wrong("is behind the end")
 	}
 	if err := r.in.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
-		return err
+		return ofFile{fmt.Errorf("reading behind line %d: %w", r.n, err)}
 	} else if err != nil || r.left {
 		return fmt.Errorf("%w: something is behind line %d, the end", ErrFile, r.n)
 	}

@@ -97,12 +97,12 @@ func TestExportOfAnImportIsTheSame(t *testing.T) {
 		for _, to := range databases {
 			t.Run(from.name+"To"+to.name, func(t *testing.T) {
 				a, b := from.fresh(t), to.fresh(t)
-				moved, err := Import(t.Context(), a, bytes.NewReader(first))
+				moved, err := Import(t.Context(), a, bytes.NewReader(first), nil)
 				if err != nil || moved.Rows["accounts"] != 150 || moved.Sealed != 150 {
 					t.Fatalf("%+v, %v", moved, err)
 				}
 				second := exported(t, a)
-				if _, err := Import(t.Context(), b, bytes.NewReader(second)); err != nil {
+				if _, err := Import(t.Context(), b, bytes.NewReader(second), nil); err != nil {
 					t.Fatal(err)
 				}
 				if third := exported(t, b); !bytes.Equal(first, second) || !bytes.Equal(second, third) {
@@ -131,7 +131,7 @@ func TestImportedStoreGoesOnWhereTheOtherStood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Import(t.Context(), b, bytes.NewReader(exported(t, a))); err != nil {
+			if _, err := Import(t.Context(), b, bytes.NewReader(exported(t, a)), nil); err != nil {
 				t.Fatal(err)
 			}
 			// New rows get numbers of their own, the token is good once.
@@ -167,7 +167,7 @@ func TestExportIsOfOneMoment(t *testing.T) {
 	for _, db := range databases {
 		t.Run(db.name, func(t *testing.T) {
 			st := db.fresh(t)
-			if _, err := Import(t.Context(), st, bytes.NewReader(example(t, 400))); err != nil {
+			if _, err := Import(t.Context(), st, bytes.NewReader(example(t, 400)), nil); err != nil {
 				t.Fatal(err)
 			}
 			before := exported(t, st)
@@ -197,7 +197,7 @@ func TestImportTakesNothingBesidesWhatIsThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := exported(t, st)
-			_, err := Import(t.Context(), st, bytes.NewReader(example(t, 3)))
+			_, err := Import(t.Context(), st, bytes.NewReader(example(t, 3)), nil)
 			if !errors.Is(err, ErrNotEmpty) || err.Error() != "the store is not empty: its table keys has rows; import into one that no server was started with" {
 				t.Error(err)
 			}
@@ -252,7 +252,7 @@ func TestExportLeavesNoTableBehind(t *testing.T) {
 			if _, err := Export(t.Context(), st, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("export: got %v, want %s", err, want)
 			}
-			if _, err := Import(t.Context(), st, bytes.NewReader(file)); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := Import(t.Context(), st, bytes.NewReader(file), nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("import: got %v, want %s", err, want)
 			}
 		})
@@ -267,7 +267,7 @@ func TestTextsOfBrokenBytesAreMoved(t *testing.T) {
 	if err := st.Apply(t.Context(), now, store.PutAccount{Account: a}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Import(t.Context(), other, bytes.NewReader(exported(t, st))); err != nil {
+	if _, err := Import(t.Context(), other, bytes.NewReader(exported(t, st)), nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := other.Account(t.Context(), a.ID); err != nil || got.Nickname != "\uFFFD\uFFFDbroken" {
@@ -280,7 +280,7 @@ func TestEndedContextEndsAnImport(t *testing.T) {
 	st := databases[0].fresh(t)
 	text := example(t, 100)
 	half := io.MultiReader(bytes.NewReader(text[:len(text)/2]), readerFunc(func([]byte) (int, error) { cancel(); return 0, ctx.Err() }))
-	if _, err := Import(ctx, st, half); !errors.Is(err, context.Canceled) {
+	if _, err := Import(ctx, st, half, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if empty := exported(t, st); strings.Contains(string(empty), "\n[") {
@@ -303,7 +303,7 @@ func TestImportIsComparedWithItsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Import(t.Context(), st, bytes.NewReader(example(t, 3)))
+	_, err = Import(t.Context(), st, bytes.NewReader(example(t, 3)), nil)
 	if err == nil || err.Error() != "what was stored reads back differently from the export" {
 		t.Error(err)
 	}
@@ -333,7 +333,7 @@ func TestNobodyWritesBesideAnImport(t *testing.T) {
 		}
 		return 0, io.EOF
 	})
-	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(half), late)); err != nil {
+	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(half), late), nil); err != nil {
 		t.Fatal(err)
 	}
 	if after := exported(t, stores[1]); !bytes.Equal(half, after) {
@@ -362,7 +362,7 @@ func TestKeyOfANodeThatStartsTooSoonIsNotAmongThoseThatCome(t *testing.T) {
 		}
 		return 0, io.EOF
 	})
-	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(file), late)); err != nil {
+	if _, err := Import(t.Context(), stores[0], io.MultiReader(bytes.NewReader(file), late), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-put; !errors.Is(err, store.ErrConflict) {

@@ -24,6 +24,8 @@ func judge(err error) store.Verdict {
 			return store.Unfit
 		case "40001", "40P01": // serialization_failure, deadlock_detected; 40003 may have committed
 			return store.Undone
+		case "55P03": // lock_not_available
+			return store.Held
 		case "57P01", "57P02", "57P03", // the server stops, crashed, or starts
 			"25006", // the server became a standby
 			"53300": // too many connections for the moment

@@ -44,7 +44,7 @@ func TestVerdicts(t *testing.T) {
 		{"a serialization failure", answered("40001"), store.Undone},
 		{"a deadlock", answered("40P01"), store.Undone},
 		{"a commit that nobody knows of", answered("40003"), store.Failed},
-		{"a lock that was not to be had", answered("55P03"), store.Failed},
+		{"a lock that was not to be had", answered("55P03"), store.Held},
 		{"a statement that took too long", answered("57014"), store.Failed},
 		{"a full disk", answered("53100"), store.Failed},
 		{"a wrong password", answered("28P01"), store.Failed},

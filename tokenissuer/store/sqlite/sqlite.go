@@ -15,6 +15,9 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
+// Magic is how a SQLite file begins (sqlite.org/fileformat.html, section 1.3).
+const Magic = "SQLite format 3\x00"
+
 // Open opens the store in the file at path: makes the file and its folder if
 // there are none, and brings an older schema up to date. A schema newer than
 // the program is store.ErrNewer, and the file stays as it is. One process at a
