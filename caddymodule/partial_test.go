@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,7 +12,11 @@ import (
 // A copy takes the name of a file alone, and what is wrong with a name is known before an
 // hour was spent on what should have had it.
 func TestNameThatNoCopyCanHaveIsRefusedAtOnce(t *testing.T) {
-	folder := t.TempDir()
+	folder, err := os.MkdirTemp("", "gh") //nolint:usetesting // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
 	at := func(name string) string { return filepath.Join(folder, name) }
 	if err := os.Mkdir(at("folder"), 0o700); err != nil {
 		t.Fatal(err)
@@ -22,6 +27,12 @@ func TestNameThatNoCopyCanHaveIsRefusedAtOnce(t *testing.T) {
 	if err := os.Symlink("file", at("link")); err != nil && runtime.GOOS != "windows" {
 		t.Fatal(err)
 	}
+	socket := at("socket")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	for _, c := range []struct {
 		name   string
 		forced bool // whatever is said
@@ -30,7 +41,7 @@ func TestNameThatNoCopyCanHaveIsRefusedAtOnce(t *testing.T) {
 		{at("folder"), true, " is a folder: name a file in it"},
 		{at("folder") + string(filepath.Separator), true, " is a folder: name a file in it"},
 		{at("link"), true, " is there already and not a regular file: name another one"},
-		{os.DevNull, true, " is there already and not a regular file: name another one"},
+		{socket, true, " is there already and not a regular file: name another one"},
 		{at(strings.Repeat("n", 256)), true, "file name too long"},
 		{at("file") + "/copy", true, "not a directory"},
 		{at("nowhere") + "/copy", true, "no such file or directory"},
@@ -50,7 +61,7 @@ func TestNameThatNoCopyCanHaveIsRefusedAtOnce(t *testing.T) {
 		}
 	}
 	entries, err := os.ReadDir(folder)
-	if err != nil || len(entries) != 3 {
+	if err != nil || len(entries) != 4 {
 		t.Errorf("left: %v, %v", entries, err)
 	}
 }
