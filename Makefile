@@ -41,6 +41,7 @@ test: build
 	-scripts/need nginx:nginx-light
 	-scripts/need pg_ctlcluster:postgresql
 	-scripts/need pgbouncer:pgbouncer
+	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
 	{ CGO_ENABLED=1 go test -race -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 

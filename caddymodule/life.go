@@ -68,7 +68,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.warnOfStore()
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
-	a.resolved.Observe, a.resolved.Inbox = a.observe, a.showMessage
+	a.resolved.Observe, a.resolved.Inbox, a.resolved.Leaving = a.observe, a.showMessage, leaving
 	a.resolved.Hashing = hashes()
 	a.resolved.Staleness = tokenissuer.Staleness{Most: a.store.maxStaleness, Serve: a.store.serveStale}
 	return nil
@@ -107,6 +107,17 @@ func (a *App) Start() error {
 	a.running.Store(run)
 	a.settle.Do(func() { close(a.ready) })
 	return nil
+}
+
+// leaving reports whether the server that took a request closes after its
+// `shutdown_delay`. Caddy tells handlers by this placeholder alone.
+func leaving(ctx context.Context) bool {
+	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return false
+	}
+	closing, _ := repl.Get("http.shutting_down")
+	return closing == true
 }
 
 // memory is how much the gates may use for tokens, in bytes.

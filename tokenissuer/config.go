@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -144,6 +145,10 @@ type Config struct {
 
 	// Inbox, when set, is told of every message that Development keeps.
 	Inbox func(message.Message)
+
+	// Leaving, when set, reports whether the server that took a request is about to
+	// end. Whoever asks for its health is told so; all else is answered as ever.
+	Leaving func(context.Context) bool
 
 	// Observe, when set, is told of every request the issuer has answered. It runs
 	// on the request's goroutine, after the answer.

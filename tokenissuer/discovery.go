@@ -109,8 +109,13 @@ func (i *Issuer) health(r *request) error {
 
 // healthOfGates is GET /health/gate: 200 while the gates answer, which need no store.
 // All nodes have the same one: who sends nobody to a node without it has none left.
+// A server that is about to end says so while it still takes connections, so that a
+// load balancer has turned away before it takes none.
 func (i *Issuer) healthOfGates(r *request) error {
-	if !i.Current() {
+	switch {
+	case i.config.Leaving != nil && i.config.Leaving(r.Context()):
+		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.ShuttingDown)
+	case !i.Current():
 		return errBehind
 	}
 	answer := struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,21 +16,31 @@ import (
 //	documented TEXT FILE [OLD NEW]...
 func documented(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, !neg && len(args) >= 2 && len(args)%2 == 0, "documented TEXT FILE [OLD NEW]...")
+	lines, err := documentedIn(ts.Getenv("REPOSITORY"), args[0], args[2:]...)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(lines), 0o600))
+}
+
+// documentedIn is the block of the page that has a text in it, with what is replaced.
+func documentedIn(repository, has string, changes ...string) (string, error) {
+	page, err := os.ReadFile(filepath.Join(repository, "docs", "operating.md"))
+	if err != nil {
+		return "", err
+	}
 	var found []string
-	for n, block := range strings.Split(ts.ReadFile(filepath.Join(ts.Getenv("REPOSITORY"), "docs", "operating.md")), "```") {
-		if n%2 == 1 && strings.Contains(block, args[0]) {
+	for n, block := range strings.Split(string(page), "```") {
+		if n%2 == 1 && strings.Contains(block, has) {
 			_, lines, _ := strings.Cut(block, "\n") // behind the language
 			found = append(found, lines)
 		}
 	}
 	if len(found) != 1 {
-		ts.Fatalf("%d blocks of docs/operating.md have %q in them", len(found), args[0])
+		return "", fmt.Errorf("%d blocks of docs/operating.md have %q in them", len(found), has)
 	}
-	for n := 2; n < len(args); n += 2 {
-		if !strings.Contains(found[0], args[n]) {
-			ts.Fatalf("the block with %q has no %q", args[0], args[n])
+	for n := 0; n < len(changes); n += 2 {
+		if !strings.Contains(found[0], changes[n]) {
+			return "", fmt.Errorf("the block with %q has no %q", has, changes[n])
 		}
 	}
-	lines := strings.NewReplacer(args[2:]...).Replace(found[0])
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(lines), 0o600))
+	return strings.NewReplacer(changes...).Replace(found[0]), nil
 }

@@ -88,6 +88,7 @@ const (
 	TooManyRequests      Reason = "too_many_requests"
 	StoreUnavailable     Reason = "store_unavailable"
 	Overloaded           Reason = "overloaded"
+	ShuttingDown         Reason = "shutting_down"
 
 	MalformedBasic     Reason = "malformed_basic"
 	TwoCredentials     Reason = "two_client_credentials"
