@@ -76,6 +76,10 @@ func (w named) take(ctx context.Context, from incoming) (move.Moved, error) {
 	if ctx.Err() != nil {
 		return move.Moved{}, context.Cause(ctx)
 	}
+	// Before it is opened: that may upgrade it, under nodes that are older.
+	if err := w.untouched(ctx); err != nil {
+		return move.Moved{}, err
+	}
 	st, err := w.open(ctx)
 	if err != nil {
 		return move.Moved{}, err

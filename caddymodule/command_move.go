@@ -89,11 +89,8 @@ func exportTo(ctx context.Context, c *cobra.Command, stopped bool, to *outgoing)
 	if err != nil {
 		return move.Moved{}, err
 	}
-	moved, err := move.Export(ctx, st, to)
-	if err = to.or(err); err == nil {
-		err = where.stopped(ctx) // still
-	}
-	return moved, errors.Join(err, st.Close())
+	moved, err := move.Export(ctx, st, to, where.stopped) // still: an import may read it at the other end of a pipe
+	return moved, errors.Join(to.or(err), st.Close())
 }
 
 // brokenOff is err of reading what the server sends.

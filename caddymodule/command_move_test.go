@@ -39,9 +39,9 @@ func TestExportMakesNoStore(t *testing.T) {
 	}
 }
 
-// An export that is refused because nodes serve has changed nothing: they may be older
+// An export or an import that is refused because nodes serve has changed nothing: they may be older
 // than the program that exports.
-func TestRefusedExportUpgradesNothing(t *testing.T) {
+func TestRefusedMovesUpgradeNothing(t *testing.T) {
 	text := postgrestest.URL(t)
 	t.Setenv("DATABASE_OF_TEST", text)
 	address, err := postgres.ParseAddress(text)
@@ -64,7 +64,9 @@ func TestRefusedExportUpgradesNothing(t *testing.T) {
 	postgrestest.Exec(t, text, `DELETE FROM schema_versions WHERE version_id = (SELECT MAX(version_id) FROM schema_versions)`)
 	before := postgrestest.Ask(t, text, `SELECT MAX(version_id)::TEXT FROM schema_versions`)
 	w := &world{T: t, dir: t.TempDir()}
-	w.fails([]string{"export", "-", "--stopped", "--config", storeAt(t, "postgres {env.DATABASE_OF_TEST}")}, " is served by 1 running")
+	at := storeAt(t, "postgres {env.DATABASE_OF_TEST}")
+	w.fails([]string{"export", "-", "--stopped", "--config", at}, " is served by 1 running")
+	w.fails([]string{"import", "-", "--config", at}, ": an import needs a database that nobody has served from")
 	if after := postgrestest.Ask(t, text, `SELECT MAX(version_id)::TEXT FROM schema_versions`); after != before {
 		t.Errorf("schema %s, then %s", before, after)
 	}

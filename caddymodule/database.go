@@ -146,8 +146,17 @@ func (d database) found(ctx context.Context) error {
 // goneMost is how long a database may take to notice that a process has ended.
 const goneMost = 2 * time.Second
 
-// stopped refuses a database that is served from. A file tells so by itself.
+// stopped refuses to copy a database that is served from. A file tells so by itself.
 func (d database) stopped(ctx context.Context) error {
+	return d.unserved(ctx, "stop all of them first, what they answer from now on would be lost")
+}
+
+// untouched refuses to fill a database that is served from.
+func (d database) untouched(ctx context.Context) error {
+	return d.unserved(ctx, "an import needs a database that nobody has served from")
+}
+
+func (d database) unserved(ctx context.Context, mend string) error {
 	if d.address == nil {
 		return nil
 	}
@@ -166,7 +175,7 @@ func (d database) stopped(ctx context.Context) error {
 	if hosts[0] == "" { // a socket, or another role's connection
 		hosts[0] = "a host that the database does not tell"
 	}
-	return fmt.Errorf("store %s is served by %d running, of %s: stop all of them first, what they answer from now on would be lost", d.address, n, strings.Join(hosts, ", "))
+	return fmt.Errorf("store %s is served by %d running, of %s: %s", d.address, n, strings.Join(hosts, ", "), mend)
 }
 
 // reach goes on with another configuration's way to the same database.

@@ -25,6 +25,7 @@ type neighbour struct {
 	*httptest.Server
 	issuer *tokenissuer.Issuer
 	down   atomic.Bool
+	spent  atomic.Bool                   // its token endpoint knows no refresh token any more
 	hangs  atomic.Pointer[chan struct{}] // until it is closed the token endpoint says nothing
 	asked  atomic.Int32                  // how often the token endpoint was
 	read   atomic.Int32                  // how often its document was
@@ -52,6 +53,12 @@ func newNeighbour(w *world) *neighbour {
 		}
 		if n.down.Load() {
 			rw.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		if n.spent.Load() && r.URL.Path == "/oauth2/token" {
+			rw.Header().Set("Content-Type", "application/json")
+			rw.WriteHeader(http.StatusBadRequest)
+			_, _ = rw.Write([]byte(`{"error":"invalid_grant"}`))
 			return
 		}
 		if r.URL.Path == "/.well-known/openid-configuration" {
@@ -326,6 +333,31 @@ func TestSignInElsewhereIsRenewedForADay(t *testing.T) {
 		t.Errorf("after the day: %d, asked %d times", got, n.asked.Load())
 	}
 	if a, way := p.follow("https://app.example.com/"); a.status != http.StatusOK || len(way) < 3 {
+		t.Errorf("the way by the issuer, without a question: %v by %q", a, way)
+	}
+}
+
+// Two requests of one page may come to two nodes, which both show the refresh token to an
+// issuer that takes each but once: the no to one of them is not to undo the cookie that
+// the other one has set.
+func TestNoOfAnIssuerElsewhereLeavesTheCookie(t *testing.T) {
+	_, n, p := travels(t, partnerSecret)
+	p.signIn("https://app.example.com/", "alice")
+	p.age("app.example.com")
+	n.spent.Store(true)
+	n.asked.Store(0)
+	before := p.cookies("app.example.com")[loginCookie]
+	for range 3 {
+		a := p.do(http.MethodGet, "https://app.example.com/", "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors")
+		if a.status != http.StatusUnauthorized || a.header["Set-Cookie"] != nil || p.cookies("app.example.com")[loginCookie] != before {
+			t.Errorf("a script with a token that the issuer does not renew: %v", a)
+		}
+	}
+	if got := n.asked.Load(); got != 1 {
+		t.Errorf("the issuer was asked %d times about one refresh token", got)
+	}
+	n.spent.Store(false)
+	if a, way := p.follow("https://app.example.com/"); a.status != http.StatusOK || len(way) < 3 || p.cookies("app.example.com")[loginCookie] == before {
 		t.Errorf("the way by the issuer, without a question: %v by %q", a, way)
 	}
 }

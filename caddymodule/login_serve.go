@@ -103,7 +103,9 @@ func (p *passage) token(w http.ResponseWriter, run *running, r *http.Request, no
 	switch {
 	case errors.Is(err, login.ErrRefused):
 		gateSignIns.WithLabelValues("not_renewed").Inc()
-		p.forget(w)
+		if !errors.Is(err, login.ErrPerhapsRenewed) {
+			p.forget(w)
+		}
 		return "", oauth.ErrNoToken
 	case err != nil:
 		return "", silent(l, err)

@@ -14,7 +14,7 @@ func (i *Issuer) Export(ctx context.Context, to io.Writer) (move.Moved, error) {
 	if err := i.NoteCopy(ctx, "store.export"); err != nil {
 		return move.Moved{}, err
 	}
-	return move.Export(ctx, i.state.store, to)
+	return move.Export(ctx, i.state.store, to, nil)
 }
 
 // NoteCopy records that an operator takes a copy of everything.

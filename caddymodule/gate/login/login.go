@@ -52,6 +52,10 @@ func (t Tokens) GoString() string { return t.String() }
 // ErrRefused is an issuer's word that a code or a refresh token is no good.
 var ErrRefused = errors.New("the issuer refuses it")
 
+// ErrPerhapsRenewed is beside an ErrRefused of an issuer elsewhere: another node may have
+// shown the refresh token before, and the browser have what came of it by now.
+var ErrPerhapsRenewed = errors.New("another node may have renewed it")
+
 // ErrUntold is of an issuer that takes no word of the end of a sign-in.
 var ErrUntold = errors.New("the issuer cannot be told")
 

@@ -77,7 +77,7 @@ func (m *Memory) once(flow, secret string, work func() (Tokens, error)) (Tokens,
 
 // join finds who is at work with a secret, or what came of it; mine says that it is
 // for the caller to do. After a failure nobody tries again for as long as it took,
-// and for the pause at least.
+// and for the pause at least; after a no for as long as anything is remembered.
 func (m *Memory) join(flow, secret string, pause time.Duration) (e *earning, mine bool) {
 	key, now := sha256.Sum256([]byte(secret)), time.Now()
 	m.mu.Lock()
@@ -96,6 +96,8 @@ func (e *earning) until(pause time.Duration) time.Time {
 	switch {
 	case e.ended.IsZero():
 		return time.Now().Add(time.Hour) // it is under way
+	case errors.Is(e.err, ErrRefused):
+		return e.ended.Add(remembered) // it stays a no
 	case e.err != nil:
 		return e.ended.Add(max(pause, e.ended.Sub(e.began).Truncate(time.Second)))
 	case e.given.IsZero():

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,7 +22,8 @@ const (
 )
 
 // Renew earns a new access token for a session whose own is at its end, and sets
-// the cookie. The session stays as it is, without an error, where there is nothing
+// the cookie; an error is ErrRefused for good, ErrPerhapsRenewed beside it where the cookie
+// is to stay, or of an issuer that cannot be asked now. The session stays as it is, without an error, where there is nothing
 // to renew it with, and while its token is good and no other can be had: who needs
 // no new one does not wait for an issuer that hangs.
 func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Session, now time.Time) (Session, error) {
@@ -49,6 +51,8 @@ func (l *Login) Renew(w http.ResponseWriter, r *http.Request, b *Brought, s Sess
 	switch {
 	case err != nil && good:
 		return s, nil // one after the pause tries again
+	case l.Away && errors.Is(err, ErrRefused):
+		return s, errors.Join(ErrPerhapsRenewed, err)
 	case err != nil:
 		return s, err
 	}

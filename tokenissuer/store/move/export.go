@@ -46,20 +46,21 @@ type Moved struct {
 	SHA256 string           `json:"sha256"` // of all lines but the last
 }
 
-// Export writes all records as they are at one moment. It holds one row at a time.
-func Export(ctx context.Context, from *store.Store, to io.Writer) (Moved, error) {
+// Export writes all records as they are at one moment. It holds one row at a time. Count,
+// where there is one, is asked before the last line, without which nobody takes them.
+func Export(ctx context.Context, from *store.Store, to io.Writer, count func(context.Context) error) (Moved, error) {
 	var moved Moved
 	err := from.Snapshot(ctx, func(tx *sql.Tx) (err error) {
 		if err := known(ctx, from, tx); err != nil {
 			return err
 		}
-		moved, err = export(ctx, tx, to)
+		moved, err = export(ctx, tx, to, count)
 		return err
 	})
 	return moved, err
 }
 
-func export(ctx context.Context, tx *sql.Tx, to io.Writer) (Moved, error) {
+func export(ctx context.Context, tx *sql.Tx, to io.Writer, count func(context.Context) error) (Moved, error) {
 	w := &writer{out: bufio.NewWriterSize(to, 64<<10), sum: sha256.New()}
 	moved := Moved{Rows: map[string]int64{}}
 	if err := w.put(header{format, version}); err != nil {
@@ -80,6 +81,11 @@ func export(ctx context.Context, tx *sql.Tx, to io.Writer) (Moved, error) {
 		})
 		if err != nil {
 			return moved, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	if count != nil {
+		if err := count(ctx); err != nil {
+			return moved, err
 		}
 	}
 	moved.SHA256 = hex.EncodeToString(w.sum.Sum(nil))

@@ -46,7 +46,7 @@ func Import(ctx context.Context, into *store.Store, from io.Reader, opens func(s
 				return err
 			}
 		}
-		back, err := export(ctx, tx, io.Discard)
+		back, err := export(ctx, tx, io.Discard, nil)
 		if err == nil && back.SHA256 != r.moved.SHA256 {
 			err = errors.New("what was stored reads back differently from the export")
 		}
