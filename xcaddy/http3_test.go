@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -203,6 +204,59 @@ func TestWebSocketMeetsTheGatesThatItIsFor(t *testing.T) {
 		if response, err := stream.ReadResponse(); err != nil || response.StatusCode != status {
 			t.Errorf("%s: %v, %v; want %d", path, response, err, status)
 		}
+	}
+}
+
+// A WebSocket over HTTP/3 has no next request, either, by which its token would be looked at.
+func TestWebSocketOverHTTP3EndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	w := newInstance(t)
+	w.configure(threeClients, oneSite)
+	w.start()
+	w.addAlice()
+	w.serve(func(rw http.ResponseWriter, _ *http.Request) {
+		conn, both, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(both, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
+		_ = both.Flush()
+		_, _ = io.Copy(io.Discard, conn) // until the proxy goes away
+	})
+	alice := w.earn(byPassword("phone")).Access
+	_, conn := w.dialQUIC(w.udp(), w.trust())
+	<-conn.ReceivedSettings()
+	stream, err := conn.OpenRequestStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, w.site+"/socket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Proto, r.Header = "websocket", http.Header{"Sec-Websocket-Version": {"13"}, "Authorization": {"Bearer " + alice}}
+	if err := stream.SendRequestHeader(r); err != nil {
+		t.Fatal(err)
+	}
+	hello := make([]byte, len("hello"))
+	if response, err := stream.ReadResponse(); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatal(response, err)
+	}
+	if _, err := io.ReadFull(stream, hello); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, stream)
+		close(ended)
+	}()
+	w.post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {alice}})
+	select {
+	case <-ended:
+	case <-time.After(patience / 2):
+		t.Error("it goes on")
 	}
 }
 
