@@ -18,7 +18,8 @@ func pack(dst []byte, texts ...string) []byte {
 
 var errPacked = errors.New("not what was packed")
 
-// unpack fills the texts and wants nothing left over.
+// unpack fills the texts. What is left over is what a later version has added, on
+// another node: it is sealed, so nobody else has.
 func unpack(src []byte, texts ...*string) error {
 	for _, t := range texts {
 		size, n := binary.Uvarint(src)
@@ -26,9 +27,6 @@ func unpack(src []byte, texts ...*string) error {
 			return errPacked
 		}
 		*t, src = string(src[n:n+int(size)]), src[n+int(size):]
-	}
-	if len(src) > 0 {
-		return errPacked
 	}
 	return nil
 }

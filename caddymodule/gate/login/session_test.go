@@ -97,6 +97,24 @@ func TestSessionOpensForItsHostAndItsKeyAlone(t *testing.T) {
 	}
 }
 
+// While nodes are replaced, what a newer program has sealed comes to an older one.
+func TestWhatALaterVersionAddsIsSkipped(t *testing.T) {
+	t.Parallel()
+	k := newKeys(t, 1)
+	times := make([]byte, 24)
+	times[15] = 7
+	r := httptest.NewRequest(http.MethodGet, "https://site.example/", nil)
+	sealed := seal(k.session, "site.example", pack(times, "client", "access", "refresh", "flow", "more", "and more"))
+	want := Session{Client: "client", Access: "access", refresh: "refresh", flow: "flow", expires: 7}
+	if s, ok := k.Session(r, &Brought{chunks: [maxChunks]string{"1" + sealed}}); !ok || s != want {
+		t.Errorf("a session: %v", ok)
+	}
+	sealed = seal(k.state, "site.example", pack(nil, "id", "verifier", "browser", "/", "client", "1", "2", "3", "more"))
+	if s, err := k.openState(r, sealed); err != nil || s != (state{"id", "verifier", "browser", "/", "client", 1, 2, 3}) {
+		t.Errorf("a state: %v", err)
+	}
+}
+
 func TestTokenIsRenewedShortlyBeforeItsEnd(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
