@@ -20,6 +20,10 @@ const (
 	deliverMost  = 20 // of one client in a row
 	deliverAside = 8  // clients side by side
 	deliverIn    = 5 * time.Second
+
+	// restMost is how long a client that takes nothing is left alone: so much later it
+	// hears, when it is back.
+	restMost = time.Minute
 )
 
 // wake makes the deliveries be looked at now.
@@ -35,15 +39,15 @@ func (s *State) wake() {
 // delays its own alone.
 type courier struct {
 	busy    map[string]bool      // who is being told
-	resting map[string]time.Time // who has just failed, and until when others go first
+	resting map[string]time.Time // who has just failed here, and until when others go first, whatever the store says
 	back    chan errand
 }
 
 // errand is one client's turn.
 type errand struct {
-	client  string
-	notices []store.Delivery
-	failed  bool
+	client   string
+	failures int // since it took something
+	failed   bool
 }
 
 func newCourier() *courier {
@@ -51,25 +55,19 @@ func newCourier() *courier {
 }
 
 // next chooses whose turn it is.
-func (c *courier) next(due []store.Delivery, now time.Time) []errand {
+func (c *courier) next(due []store.DueClient, now time.Time) []errand {
 	for client, until := range c.resting {
 		if !now.Before(until) {
 			delete(c.resting, client)
 		}
 	}
-	place := map[string]int{}
 	var turns []errand
 	for _, d := range due {
-		if n, chosen := place[d.Client]; chosen {
-			turns[n].notices = append(turns[n].notices, d)
-			continue
-		}
 		if _, rests := c.resting[d.Client]; rests || c.busy[d.Client] || len(c.busy) == deliverAside {
 			continue
 		}
 		c.busy[d.Client] = true
-		place[d.Client] = len(turns)
-		turns = append(turns, errand{client: d.Client, notices: []store.Delivery{d}})
+		turns = append(turns, errand{client: d.Client, failures: d.Failures})
 	}
 	return turns
 }
@@ -104,13 +102,13 @@ func (s *State) deliver(ctx context.Context) {
 			c.returned(e, s.now())
 		}
 		now := s.now()
-		due, err := s.store.DueDeliveries(ctx, now, deliverMost)
+		due, err := s.store.DueClients(ctx, now)
 		if ctx.Err() == nil {
 			failing = s.lookedForNotices(failing, err)
 		}
 		for _, e := range c.next(due, now) {
 			go func() {
-				e.failed = s.tell(ctx, s.senderTo(e.client, sender), e.notices, now) != nil
+				e.failed = s.tell(ctx, s.senderTo(e.client, sender), e, now) != nil
 				c.back <- e
 			}()
 		}
@@ -133,24 +131,62 @@ func (s *State) lookedForNotices(failing bool, err error) bool {
 	return failing
 }
 
-// tell brings one client its notices, up to the first that does not arrive.
-func (s *State) tell(ctx context.Context, sender *http.Client, notices []store.Delivery, now time.Time) error {
-	began := time.Now()
-	for _, d := range notices {
-		err := s.hand(ctx, sender, d, now.Add(time.Since(began)))
-		if err == nil {
-			continue
-		}
-		if ctx.Err() == nil && !s.known(err) { // or the server stops: it is sent again after the next start
-			s.report(err)
-		}
+// tell brings one client its notices, up to the first that does not arrive. It has a
+// time for all of them then, or a client with very many would be tried with each.
+func (s *State) tell(ctx context.Context, sender *http.Client, e errand, now time.Time) error {
+	err := s.turn(ctx, sender, e, now)
+	if err == nil || ctx.Err() != nil { // or the server stops: it is sent again after the next start
 		return err
+	}
+	if e.failures == 0 {
+		rest := s.rest(ctx, e, now)
+		if !errors.Is(rest, store.ErrConflict) { // another node has failed, too
+			err = errors.Join(err, rest)
+		}
+	}
+	if !s.known(err) {
+		s.report(err)
+	}
+	return err
+}
+
+// rest has all nodes leave a client alone for a while.
+func (s *State) rest(ctx context.Context, e errand, now time.Time) error {
+	until := now.Add(min(restMost, backOff(e.failures)))
+	if err := s.store.Apply(ctx, now, store.RestClient{Client: e.client, Failures: e.failures, Until: until}); err != nil {
+		return fmt.Errorf("delivering logout notices: %w", err)
 	}
 	return nil
 }
 
-// hand tries one notice.
-func (s *State) hand(ctx context.Context, sender *http.Client, d store.Delivery, now time.Time) error {
+// turn is one client's. Of one that has failed before, one node tries whether it takes
+// something again.
+func (s *State) turn(ctx context.Context, sender *http.Client, e errand, now time.Time) error {
+	var heard []store.Write
+	if e.failures > 0 {
+		switch err := s.rest(ctx, e, now); {
+		case errors.Is(err, store.ErrConflict):
+			return nil
+		case err != nil:
+			return err
+		}
+		heard = []store.Write{store.HearClient{Client: e.client}}
+	}
+	notices, err := s.store.DueDeliveries(ctx, now, e.client, deliverMost)
+	if err != nil {
+		return fmt.Errorf("delivering logout notices: %w", err)
+	}
+	began := time.Now()
+	for _, d := range notices {
+		if err := s.hand(ctx, sender, d, now.Add(time.Since(began)), heard...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hand tries one notice, and stores with its arrival what else that says.
+func (s *State) hand(ctx context.Context, sender *http.Client, d store.Delivery, now time.Time, heard ...store.Write) error {
 	// Whoever puts the next try off has this one: another node does not send it too.
 	err := s.store.Apply(ctx, now, store.RetryDelivery{ID: d.ID, Tries: d.Tries, Next: now.Add(backOff(d.Tries))})
 	switch {
@@ -163,7 +199,7 @@ func (s *State) hand(ctx context.Context, sender *http.Client, d store.Delivery,
 		return fmt.Errorf("telling client %s of a sign-out, try %d: %w", d.Client, d.Tries+1, err)
 	}
 	// It has arrived, also where the server stops at this moment.
-	if err := s.store.Apply(context.WithoutCancel(ctx), now, store.RemoveDelivery{ID: d.ID}); err != nil {
+	if err := s.store.Apply(context.WithoutCancel(ctx), now, append([]store.Write{store.RemoveDelivery{ID: d.ID}}, heard...)...); err != nil {
 		return fmt.Errorf("delivering logout notices: %w", err)
 	}
 	return nil

@@ -57,6 +57,8 @@ var brooms = []broom{
 	SELECT n FROM opaque_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM deliveries WHERE n IN (
 	SELECT n FROM deliveries WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
+	{keep: keepSilent, sweep: writes(`DELETE FROM silent_clients WHERE until + 0 <= $1 AND n IN (
+	SELECT n FROM silent_clients WHERE until <= $1 ORDER BY until LIMIT $2)`)},
 	{sweep: writes(`DELETE FROM attempts WHERE expires + 0 <= $1 AND n IN (
 	SELECT n FROM attempts WHERE expires <= $1 ORDER BY expires LIMIT $2)`)},
 	{keep: keepAddresses, sweep: writes(`DELETE FROM known_addresses WHERE seen + 0 <= $1 AND n IN (

@@ -69,6 +69,7 @@ var staying = map[string]string{
 	"schema_versions": "which migrations it has had",
 	"schema_floor":    "which programs can work with it",
 	"changes":         "what the processes that share it tell each other",
+	"silent_clients":  "who did not answer lately, and is asked anew from there",
 	"_litestream_seq": "of a program that copies the file", "_litestream_lock": "the same one's",
 }
 

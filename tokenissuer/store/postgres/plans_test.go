@@ -36,7 +36,7 @@ INSERT INTO known_addresses (account, address, seen) SELECT 'a' || i, decode(md5
 INSERT INTO consents (account, client, scope, updated) SELECT 'a' || i, 'c' || i % 500, 'openid', 0 FROM generate_series(1, 20000) i;
 INSERT INTO opaque_tokens (hash, id, client, subject, account, family, scopes, audience, issued, expires, claims)
 SELECT decode(md5('p' || i), 'hex'), 'p' || i, '', '', '', 'f' || i, '', '', 0, $e + i * 1000, '' FROM generate_series(1, 20000) i;
-INSERT INTO deliveries (id, client, uri, body, tries, next, expires) SELECT 'd' || i, 'c1', '', '', 0, $e + i * 1000, $e + i * 2000 FROM generate_series(1, 20000) i;
+INSERT INTO deliveries (id, client, uri, body, tries, next, expires) SELECT 'd' || i, 'c' || i % 2, '', '', 0, $e - 7200000 + i, $e + i * 2000 FROM generate_series(1, 20000) i;
 INSERT INTO password_history (account, hash, at) SELECT 'a' || i, '', 0 FROM generate_series(1, 20000) i;
 INSERT INTO clients (id, record, generation, updated) SELECT 'c' || i, '', 1, 0 FROM generate_series(1, 20000) i;
 INSERT INTO events (at, actor, action, subject, detail) SELECT $e + i * 1000, '', '', '', '' FROM generate_series(1, 20000) i;
@@ -146,7 +146,7 @@ func people(t *testing.T, st *store.Store, i int) {
 	for _, err := range []error{
 		last(st.FindAccount(ctx, store.ByUsername, id)), last(st.Account(ctx, id)), last(st.Accounts(ctx, "a1", 20)), last(st.Clients(ctx, "c1", 20)),
 		last(st.FamiliesOf(ctx, now, id)), last(st.SignInsOf(ctx, now, id)), last(st.SessionsOf(ctx, now, id)), last(st.ConsentsOf(ctx, id)), last(st.ClientsOfSession(ctx, id)),
-		last(st.DueDeliveries(ctx, now, 10)), last(st.Quota(ctx, now, hash)), last(st.Attempts(ctx, now, hash)), last(st.PasswordHistory(ctx, id, 5)),
+		last(st.DueClients(ctx, now)), last(st.DueDeliveries(ctx, now, "c1", 10)), last(st.Quota(ctx, now, hash)), last(st.Attempts(ctx, now, hash)), last(st.PasswordHistory(ctx, id, 5)),
 		last(st.Session(ctx, hash)), last(st.Code(ctx, hash)), last(st.Opaque(ctx, hash)), last(st.Client(ctx, "c7")), last(st.Events(ctx, now.Add(time.Hour), 5)),
 		last(st.Sweep(ctx, now, 100)),
 	} {
@@ -172,7 +172,7 @@ func wholeReads(t *testing.T, admin *pgx.Conn) map[string]int {
 	for {
 		var others int
 		err := admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'gatehouse'`).Scan(&others)
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'gatehouse%'`).Scan(&others)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func telling(round any) store.Write {
 // told are the messages of a round, and forgets them.
 func (f *fixture) told() (ids []string) {
 	f.Helper()
-	for _, d := range must(f.DueDeliveries(f.Context(), now, 1000))(f) {
+	for _, d := range f.due(now, 1000) {
 		ids = append(ids, d.ID)
 		f.apply(now, store.RemoveDelivery{ID: d.ID})
 	}

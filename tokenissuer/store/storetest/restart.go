@@ -40,7 +40,7 @@ func restartLosesNothing(f *fixture) {
 	if n := len(must(f.PasswordHistory(ctx, "ann", 10))(f)); n != 1 {
 		f.Errorf("%d passwords are remembered, want 1", n)
 	}
-	if n := len(must(f.DueDeliveries(ctx, now, 10))(f)); n != 1 {
+	if n := len(f.due(now, 10)); n != 1 {
 		f.Errorf("%d deliveries, want 1", n)
 	}
 	f.swept(now.Add(time.Hour), sweptInAnHour)

@@ -95,6 +95,7 @@ func Run(t *testing.T, fresh func(*testing.T) Open) {
 		{"ClientOfVeryManySessionsEndsInSmallSteps", manySessionsOfAClient},
 		{"SignInsAreAddedUpByClient", signInsAddedUp},
 		{"DeliveriesAreDueUntilTheyArrive", deliveriesDue},
+		{"ClientThatTakesNothingIsLeftAlone", silentClientRests},
 		{"FailuresLockAName", failuresLock},
 		{"FloodOfNamesKeepsTheVictimsCounter", floodKeepsCounter},
 		{"AnAccountKnowsItsLastAddresses", addressesKnown},

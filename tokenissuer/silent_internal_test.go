@@ -1,0 +1,94 @@
+package tokenissuer
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// TestClientThatIsDownCostsNoMoreForWhatItIsOwed: one with very many notices is tried as
+// one with a single one, delays nobody, and hears of all when it is back.
+func TestClientThatIsDownCostsNoMoreForWhatItIsOwed(t *testing.T) {
+	const owed = 300
+	var down atomic.Bool
+	var tries, arrived, well atomic.Int32
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if tries.Add(1); down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		arrived.Add(1)
+	}))
+	defer shop.Close()
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { well.Add(1) }))
+	defer other.Close()
+	var failures atomic.Int32
+	s := openState(t, func(error) { failures.Add(1) })
+	now := time.Now().Add(time.Hour) // the background of s sees nothing due yet
+	sender := &http.Client{Timeout: 5 * time.Second}
+
+	down.Store(true)
+	for n := range owed {
+		s.owe(t, now, "shop", shop.URL, fmt.Sprint(n))
+	}
+	for at := time.Duration(0); at < time.Hour; at += deliverEvery {
+		if at%(5*time.Minute) == 0 {
+			s.owe(t, now.Add(at), "other", other.URL, at.String())
+		}
+		s.tellAll(t, sender, now.Add(at))
+	}
+	if well.Load() != 12 {
+		t.Errorf("the other client heard of %d, want 12", well.Load())
+	}
+	if n := tries.Load(); n < 55 || n > 62 || failures.Load() != n { // at once, after 5 s, 20 s, and then each minute
+		t.Errorf("%d tries and %d failures in an hour, want one a minute", n, failures.Load())
+	}
+
+	down.Store(false)
+	now = now.Add(time.Hour + restMost)
+	for range owed/deliverMost + 1 {
+		s.tellAll(t, sender, now)
+	}
+	// Those that were tried wait for a time of their own, up to an hour.
+	if n := arrived.Load(); n < owed-62 {
+		t.Errorf("%d of %d arrived when it was back", n, owed)
+	}
+	s.tellAll(t, sender, now.Add(time.Hour))
+	s.tellAll(t, sender, now.Add(2*time.Hour))
+	s.tellAll(t, sender, now.Add(2*time.Hour))
+	s.tellAll(t, sender, now.Add(2*time.Hour))
+	if n := arrived.Load(); n != owed {
+		t.Errorf("%d of %d arrived in the end", n, owed)
+	}
+}
+
+// TestOneNodeTriesWhoWasSilent: the others find that it has the client to itself.
+func TestOneNodeTriesWhoWasSilent(t *testing.T) {
+	var tries atomic.Int32
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		tries.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer shop.Close()
+	s := openState(t, func(error) {})
+	now := time.Now().Add(time.Hour)
+	s.owe(t, now, "shop", shop.URL, "a", "b", "c")
+	sender := &http.Client{Timeout: 5 * time.Second}
+	s.tellAll(t, sender, now)
+	now = now.Add(deliverEvery)
+	due, err := s.store.DueClients(t.Context(), now)
+	if want := (store.DueClient{Client: "shop", Failures: 1}); err != nil || len(due) != 1 || due[0] != want {
+		t.Fatalf("due %v, %v", due, err)
+	}
+	for range 2 { // as two nodes that looked at the same moment
+		_ = s.tell(t.Context(), sender, newCourier().next(due, now)[0], now)
+	}
+	if tries.Load() != 2 {
+		t.Errorf("%d tries, want the first and one more", tries.Load())
+	}
+}
