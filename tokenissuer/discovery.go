@@ -117,6 +117,8 @@ func (i *Issuer) healthOfGates(r *request) error {
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.ShuttingDown)
 	case !i.Current():
 		return errBehind
+	case !i.KnowsKeys():
+		return keysOf(i.state.changes.KeysBehind())
 	}
 	answer := struct {
 		Status string   `json:"status"`

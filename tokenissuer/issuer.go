@@ -174,6 +174,9 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 // Current says whether Revoked knows enough of what other nodes revoked to be asked.
 func (i *Issuer) Current() bool { return i.state.current(i.config.Staleness) }
 
+// KnowsKeys is false while other nodes may sign with keys that are not here.
+func (i *Issuer) KnowsKeys() bool { return i.config.Staleness.knowsKeys(i.state.changes.KeysBehind()) }
+
 // Now is the time by which tokens count: all nodes of one database agree on it.
 func (i *Issuer) Now() time.Time { return i.state.now() }
 
@@ -213,6 +216,9 @@ func (i *Issuer) read(ctx context.Context, raw string, now time.Time) (*token.Cl
 		if claims, err = token.Verify(raw, i, token.Want{Issuer: id, Early: i.Early()}, now); !errors.Is(err, token.ErrIssuer) {
 			break
 		}
+	}
+	if errors.Is(err, token.ErrUnknownKey) && !i.KnowsKeys() {
+		return nil, keysOf(i.state.changes.KeysBehind())
 	}
 	if err != nil {
 		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)

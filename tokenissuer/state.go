@@ -166,7 +166,7 @@ const signMost = time.Minute
 // signing is the key that signs now. A node that cannot know what the others did to
 // the keys has none: what it signed might be verified by nobody.
 func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
-	return s.signingBehind(s.changes.Behind(), signMost, algorithm, now)
+	return s.signingBehind(s.changes.KeysBehind(), signMost, algorithm, now)
 }
 
 // vouchMost is signMost for a token of a minute: a key that has retired without our
@@ -175,12 +175,12 @@ func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, e
 const vouchMost = client.MaxTokenLifetime - time.Hour
 
 func (s *State) vouching(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
-	return s.signingBehind(s.changes.Behind(), vouchMost, algorithm, now)
+	return s.signingBehind(s.changes.KeysBehind(), vouchMost, algorithm, now)
 }
 
 func (s *State) signingBehind(behind, most time.Duration, algorithm token.Algorithm, now time.Time) (*token.Key, error) {
 	if behind > most {
-		return nil, fmt.Errorf("%w: the keys were looked at %s ago", store.ErrUnavailable, behind.Round(time.Second))
+		return nil, keysOf(behind)
 	}
 	key := s.ring().Signing(algorithm, now)
 	if key == nil {
@@ -188,6 +188,19 @@ func (s *State) signingBehind(behind, most time.Duration, algorithm token.Algori
 	}
 	return key, nil
 }
+
+// keysOf is of keys that are too old for what is asked.
+func keysOf(behind time.Duration) error {
+	return fmt.Errorf("%w: the keys of all nodes were known here %s ago", store.ErrUnavailable, behind.Round(time.Second))
+}
+
+// publishMost is how far behind the keys a node may be and publish them: what it hands
+// out is kept for documentAge, and a key that it lacks signs when lead is over.
+const publishMost = lead - documentAge
+
+// knowsKeys says whether every key that others sign with is here, as far as they have
+// made it by the rules.
+func (t Staleness) knowsKeys(behind time.Duration) bool { return t.Serve || behind <= publishMost }
 
 const (
 	upkeepEvery = time.Minute
@@ -250,12 +263,16 @@ func (s *State) sweep(ctx context.Context, now time.Time) error {
 // healthy: a look comes twice a second, and waits two seconds for a server that is away.
 const silentMost = 5 * time.Second
 
-// alive reports whether the store answers at all. Whoever asks must not wait behind
+// alive reports whether the store answers at all, and what has to be known of it to
+// issue tokens is known. Whoever asks must not wait behind
 // requests that wait for each other, nor have the store do work for each asking.
 func (s *State) alive(ctx context.Context) error {
 	if s.changes != nil {
 		if behind := s.changes.Behind(); behind > silentMost {
 			return fmt.Errorf("%w: it last answered %s ago", store.ErrUnavailable, behind.Round(time.Second))
+		}
+		if behind := s.changes.KeysBehind(); behind > signMost {
+			return keysOf(behind)
 		}
 		return nil
 	}

@@ -36,6 +36,7 @@ type revokedByName struct{ _ byte }
 func (*revokedByName) Revoked(c *token.Claims) bool { return strings.HasPrefix(c.ID, "revoked-") }
 func (*revokedByName) Generation() uint64           { return 1 }
 func (*revokedByName) Current() bool                { return true }
+func (*revokedByName) KnowsKeys() bool              { return true }
 
 // nobody has issued an opaque token.
 type nobody struct{}

@@ -113,6 +113,9 @@ type Revoked interface {
 
 	// Current is false while too little is known of what was revoked elsewhere.
 	Current() bool
+
+	// KnowsKeys is false while other nodes may sign with keys that are not here.
+	KnowsKeys() bool
 }
 
 // Claim is a line that a token satisfies when the claim holds one of the values.

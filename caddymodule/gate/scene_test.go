@@ -119,6 +119,7 @@ type list struct {
 	tokens, clients map[string]bool
 	generation      uint64
 	behind          bool // the nodes that know more
+	unread          bool // are keys that they have made
 	asked           atomic.Int64
 }
 
@@ -130,6 +131,8 @@ func (l *list) Revoked(c *token.Claims) bool {
 func (l *list) Generation() uint64 { return l.generation }
 
 func (l *list) Current() bool { return !l.behind }
+
+func (l *list) KnowsKeys() bool { return !l.unread }
 
 func refusal(t testing.TB, err error) *gate.Refusal {
 	t.Helper()

@@ -158,7 +158,7 @@ func (t *trust) verify(ctx context.Context, raw string) (*entry, *issuer, error)
 // heard of them: whoever shows it is to come again, and not to throw it away.
 func (t *trust) isBehind(sealed *token.Sealed) bool {
 	i := t.issuers[sealed.Claimed()]
-	return i != nil && !i.want.Foreign && i.revoked != nil && !i.revoked.Current()
+	return i != nil && !i.want.Foreign && i.revoked != nil && !(i.revoked.Current() && i.revoked.KnowsKeys())
 }
 
 // open reads a token with the keys of a ring.

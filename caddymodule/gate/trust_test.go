@@ -242,7 +242,15 @@ func TestGateThatCannotKnowRefuses(t *testing.T) {
 			t.Errorf("%d %s", r.Status, r.Challenge)
 		}
 	}
-	s.revoked.behind = false
+	// It hears of revocations, and has not read the keys.
+	s.revoked.behind, s.revoked.unread = false, true
+	for _, good := range []string{raw, s.sign(t, "bob")} {
+		if err := s.again(t, g, good); err != nil {
+			t.Error(err)
+		}
+	}
+	wantReason(t, s.again(t, g, unheard), oauth.StoreUnavailable)
+	s.revoked.unread = false
 	if err := s.again(t, g, raw); err != nil {
 		t.Error(err)
 	}

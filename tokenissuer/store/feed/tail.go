@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,8 +31,7 @@ const (
 type Tail struct {
 	store  *store.Store
 	cursor *store.Cursor
-	keys   func(context.Context) error // reads the keys again
-	stale  bool                        // they are to be read again
+	keys   keyring
 	report func(error)
 
 	clock  func() time.Time
@@ -50,9 +50,10 @@ func NewTail(ctx context.Context, st *store.Store, clock func() time.Time, repor
 	if !st.Shared() {
 		return nil, nil
 	}
-	t := &Tail{store: st, clock: clock, report: report}
+	t := &Tail{store: st, clock: clock, report: report, keys: keyring{found: make(chan struct{}, 1)}}
 	origin := time.Now()
 	t.asOf.Store(&origin)
+	t.keys.asOf.Store(&origin)
 	var err error
 	if t.cursor, err = st.Position(ctx); err != nil {
 		return nil, fmt.Errorf("finding a place in the changes: %w", err)
@@ -61,12 +62,17 @@ func NewTail(ctx context.Context, st *store.Store, clock func() time.Time, repor
 	return t, err
 }
 
-// Behind is how long ago this process knew everything. It is 0 without others.
+// Behind is how long ago this process knew everything that was revoked. It is 0 without
+// others.
 func (t *Tail) Behind() time.Duration {
 	if t == nil {
 		return 0
 	}
-	began, now := *t.asOf.Load(), time.Now()
+	return since(*t.asOf.Load())
+}
+
+func since(began time.Time) time.Duration {
+	now := time.Now()
 	// One clock stands still while the machine sleeps, the other can be set.
 	return max(now.Sub(began), now.Round(0).Sub(began.Round(0)))
 }
@@ -85,13 +91,11 @@ func (t *Tail) Ahead() time.Duration {
 
 // Run follows until ctx ends. keys reads the signing keys again.
 func (t *Tail) Run(ctx context.Context, keys func(context.Context) error) {
-	t.keys = keys
 	woken := make(chan struct{}, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t.listen(ctx, woken)
-	}()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { t.listen(ctx, woken) })
+	beside.Go(func() { t.readKeys(ctx, keys) })
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	asked := time.Now().Add(-restMost)
@@ -105,7 +109,6 @@ func (t *Tail) Run(ctx context.Context, keys func(context.Context) error) {
 		case <-tick.C:
 		}
 		if ctx.Err() != nil {
-			<-done
 			return
 		}
 	}
@@ -192,20 +195,17 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 	now := ours.Add(t.Ahead())
 	for _, c := range changes {
 		t.store.Hear(now, c.Revoked)
-		t.stale = t.stale || c.Keys
+		if c.Keys {
+			t.keys.changed()
+		}
 	}
 	if !t.theirs.IsZero() && theirs.Sub(t.theirs) > store.AwayMost {
 		return false, errAway
 	}
 	t.theirs = theirs
-	if t.stale && t.keys != nil {
-		if err := t.keys(ctx); err != nil {
-			return false, err
-		}
-		t.stale = false
-	}
 	if !more {
 		t.asOf.Store(&began)
+		t.keys.looked(began)
 	}
 	return more, nil
 }
@@ -232,6 +232,7 @@ func (t *Tail) anew(ctx context.Context) error {
 	if err := t.store.Revocations(ctx, now, func(revoked []store.Revocation) { t.store.Hear(now, revoked) }); err != nil {
 		return err
 	}
-	t.cursor, t.stale, t.theirs = cursor, true, time.Time{}
+	t.keys.changed()
+	t.cursor, t.theirs = cursor, time.Time{}
 	return nil
 }

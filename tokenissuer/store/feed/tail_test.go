@@ -34,7 +34,8 @@ type node struct {
 	tail    *feed.Tail
 
 	mu    sync.Mutex
-	keys  int // how often they were to be read again
+	keys  int                         // how often they were to be read again
+	read  func(context.Context) error // does that; nil: they are
 	heard []store.Revocation
 	told  []string // of what goes wrong
 }
@@ -69,11 +70,15 @@ func startNode(t *testing.T, url string) *node {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		n.tail.Run(ctx, func(context.Context) error {
+		n.tail.Run(ctx, func(ctx context.Context) error {
 			n.mu.Lock()
-			defer n.mu.Unlock()
 			n.keys++
-			return nil
+			read := n.read
+			n.mu.Unlock()
+			if read == nil {
+				return nil
+			}
+			return read(ctx)
 		})
 	}()
 	t.Cleanup(func() {

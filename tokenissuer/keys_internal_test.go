@@ -1,0 +1,94 @@
+package tokenissuer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
+)
+
+// hears waits until a node refuses a token that another one revokes.
+func hears(t *testing.T, here, there *State, id string) {
+	t.Helper()
+	if err := there.store.Apply(t.Context(), there.now(), store.RevokeToken{ID: id, Expires: there.now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, id+" is revoked", func() bool { return here.revoked.Revoked(id, "", 0) })
+}
+
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in twenty seconds: %s", what)
+		}
+	}
+}
+
+// A node that makes a key, or waits for one, hears of revocations meanwhile.
+func TestRevocationsDoNotWaitForTheLockOfTheKeys(t *testing.T) {
+	url := postgrestest.URL(t)
+	here, there := startNode(t, url, ""), startNode(t, url, "")
+	here.keyLock.Lock()
+	if err := there.rotateNow(t.Context(), there.now()); err != nil {
+		t.Error(err)
+	}
+	made := time.Now()
+	hears(t, here, there, "t1")
+	hears(t, here, there, "t2") // by a look that began when the key was there
+	if behind := here.changes.KeysBehind(); behind < time.Since(made) || len(here.ring().List()) != 1 {
+		t.Errorf("it knows %d keys, and all until %s ago", len(here.ring().List()), behind)
+	}
+	here.keyLock.Unlock()
+	until(t, "the keys are known", func() bool { return len(here.ring().List()) == 2 && here.changes.KeysBehind() < time.Since(made) })
+}
+
+// A node without key_encryption_key goes on with the keys that it has when another makes
+// one, hears of what is revoked, and says what is missing until it gets it.
+func TestNodeThatCannotOpenANewKeyHearsOfRevocations(t *testing.T) {
+	url := postgrestest.URL(t)
+	late, told := openNode(t, url)
+	other, _ := openNode(t, url)
+	if err := other.Configure(t.Context(), Config{}.KeyRules(operatorsSecret)); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.rotateNow(t.Context(), other.now()); err != nil {
+		t.Fatal(err)
+	}
+	made := time.Now()
+	told.await(t, "the keys that other nodes have changed cannot be read: the keys of this store are sealed: set key_encryption_key")
+	hears(t, late, other, "t1")
+	until(t, "what others revoke is known, and the keys are not", func() bool {
+		behind, _ := late.Behind()
+		return behind < time.Since(made) && late.changes.KeysBehind() > time.Since(made)
+	})
+	if n := len(late.ring().List()); n != 1 {
+		t.Errorf("it has %d keys", n)
+	}
+	if err := late.Configure(t.Context(), Config{}.KeyRules(operatorsSecret)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the keys are known", func() bool { return len(late.ring().List()) == 2 && late.changes.KeysBehind() < time.Since(made) })
+	told.await(t, "the keys that other nodes have changed cannot be read", "the keys that other nodes have changed are read again")
+}
+
+// What a node lacks may sign when it has been published for its time by the others, and
+// what a node published before is kept for a while.
+func TestNodeKnowsTheKeysUntilOneThatItLacksMaySign(t *testing.T) {
+	for _, c := range []struct {
+		behind time.Duration
+		serve  bool
+		want   bool
+	}{
+		{0, false, true},
+		{4 * time.Minute, false, true},
+		{6 * time.Minute, false, false},
+		{6 * time.Minute, true, true},
+		{lead, false, false},
+	} {
+		if got := (Staleness{Serve: c.serve}).knowsKeys(c.behind); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
+)
+
+// keyring is how far the keys that all nodes sign with are known here. They are read
+// apart from the looks that bring revocations: who reads them may have to wait for
+// somebody who makes one, or cannot open one.
+type keyring struct {
+	due   atomic.Int64 // how often they were found to have changed
+	read  atomic.Int64 // up to which of those times they were read
+	asOf  atomic.Pointer[time.Time]
+	found chan struct{} // that they have changed
+}
+
+// changed notes that they are to be read.
+func (k *keyring) changed() {
+	k.due.Add(1)
+	select {
+	case k.found <- struct{}{}:
+	default: // whoever reads them has yet to begin
+	}
+}
+
+// looked notes a look that began then and has left no change unread.
+func (k *keyring) looked(began time.Time) {
+	if k.read.Load() == k.due.Load() {
+		k.asOf.Store(&began)
+	}
+}
+
+// KeysBehind is how long ago this process knew all the keys: never less than Behind. It
+// is 0 without others.
+func (t *Tail) KeysBehind() time.Duration {
+	if t == nil {
+		return 0
+	}
+	return since(*t.keys.asOf.Load())
+}
+
+var errKeysRead = fmt.Errorf("the keys that other nodes have changed are read %w", ErrOver)
+
+// readKeys reads the keys whenever they have changed, until ctx ends. It tells of the
+// first failure and of the end, unless the looks tell of what is the matter.
+func (t *Tail) readKeys(ctx context.Context, read func(context.Context) error) {
+	for told := false; ; {
+		err := t.readChanged(ctx, read)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			if !told && !(errors.Is(err, store.ErrUnavailable) && t.Late()) {
+				told = true
+				t.report(fmt.Errorf("the keys that other nodes have changed cannot be read: %w", err))
+			}
+			pause(ctx, lookEvery)
+			continue
+		}
+		if told {
+			told = false
+			t.report(errKeysRead)
+		}
+		select {
+		case <-ctx.Done():
+		case <-t.keys.found:
+		}
+	}
+}
+
+func (t *Tail) readChanged(ctx context.Context, read func(context.Context) error) error {
+	due := t.keys.due.Load() // before: what changes meanwhile is read again
+	if due == t.keys.read.Load() {
+		return nil
+	}
+	err := read(ctx)
+	if err == nil {
+		t.keys.read.Store(due)
+	}
+	return err
+}
