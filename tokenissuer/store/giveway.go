@@ -10,7 +10,7 @@ import (
 // needs one, and another for each page that keeps its tokens to itself.
 const signInsOfSession = 100
 
-// Each JWT of a sign-in that gave way is remembered as revoked until it expires. A
+// Each token of a sign-in that gave way is remembered as revoked until it expires. A
 // client in a loop would fill the store with them, so it has a most in a session: one
 // sign-in above it is the last for as long as the window runs.
 const (
@@ -41,13 +41,10 @@ SELECT n, id FROM families WHERE session = $1 AND session <> '' AND client = $2 
 		writes(`DELETE FROM refresh_tokens WHERE family = $1`),
 		writes(`DELETE FROM families WHERE n = $1`),
 	}
-	// An opaque token without a row is refused anyway: its revocation is for those alone
-	// who remember what it stood for, and they are told.
-	deleteOpaqueOfFamily = []write{
-		writes(`DELETE FROM revoked_tokens WHERE id IN (SELECT id FROM opaque_tokens WHERE family = $1 AND family <> '')`),
-		writes(`DELETE FROM opaque_tokens WHERE family = $1 AND family <> ''`),
-	}
-	deleteCodeOfFamily = writes(`DELETE FROM codes WHERE session = $1 AND session <> '' AND family = $2`)
+	// That they are revoked stays in the store: gates remember what they stood for, and one
+	// that was away for longer than changes are kept reads all that is revoked.
+	deleteOpaqueOfFamily = writes(`DELETE FROM opaque_tokens WHERE family = $1 AND family <> ''`)
+	deleteCodeOfFamily   = writes(`DELETE FROM codes WHERE session = $1 AND session <> '' AND family = $2`)
 )
 
 // giveWay ends and forgets what a client has too much in a session. An ended row
@@ -64,10 +61,8 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 		if err := (RevokeFamily{Family: id}).apply(ctx, t); err != nil {
 			return err
 		}
-		for _, w := range deleteOpaqueOfFamily {
-			if err := t.may(ctx, w, id); err != nil {
-				return err
-			}
+		if err := t.may(ctx, deleteOpaqueOfFamily, id); err != nil {
+			return err
 		}
 		for _, w := range deleteFamily {
 			if err := t.may(ctx, w, n); err != nil {
@@ -81,7 +76,7 @@ func (t *transaction) giveWay(ctx context.Context, session, client string) error
 	return nil
 }
 
-// countGiven counts the JWTs of a sign-in that gives way. Crowded: there were too many
+// countGiven counts the tokens of a sign-in that gives way. Crowded: there were too many
 // already.
 func (t *transaction) countGiven(ctx context.Context, session, client string, family int64) error {
 	var count int

@@ -45,9 +45,9 @@ func signInsBounded(f *fixture) {
 	})
 
 	kept = append(kept, begin("s", "shop", signIns))
-	// A JWT must be refused as long as it could be good; an opaque token needs no row for
-	// that, but whoever knows what it stands for hears of its end.
-	f.wantRevoked(now, "a JWT", "t/"+revoked)
+	// Both forms are refused for as long as they could be good: gates remember what an opaque
+	// token stands for, and one that was away reads all that is revoked.
+	f.wantRevoked(now, "a JWT", "t/"+oldest, "t/"+revoked)
 	if !slices.Contains(heard, "t/"+oldest) || !slices.Contains(heard, "a JWT") {
 		f.Errorf("heard of %q", heard)
 	}
@@ -58,7 +58,7 @@ func signInsBounded(f *fixture) {
 	absent(f.Code(f.Context(), hash(oldest)))(f, "its code")
 	kept = append(kept, begin("s", "shop", signIns+1))
 	absent(f.Family(f.Context(), revoked))(f, "one that had ended")
-	f.wantRevoked(now, "a JWT")
+	f.wantRevoked(now, "a JWT", "t/"+oldest, "t/"+revoked)
 	for _, id := range kept {
 		if got := must(f.Family(f.Context(), id))(f); !got.Revoked.IsZero() {
 			f.Errorf("%s has ended", id)
