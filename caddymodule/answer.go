@@ -31,7 +31,11 @@ const (
 // answer judges the request that another proxy asks about, and tells it who the
 // caller is instead of handing on. The chain ends at the last gate that answers.
 func (g *Gate) answer(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
+	if p.to != nil {
+		w = p.to
+	}
 	p.untell(w.Header())
+	p.answered = true
 	if p.original == nil {
 		o, reason, err := g.original(r, p)
 		if err != nil {
@@ -73,9 +77,9 @@ func (g *Gate) unasked(w http.ResponseWriter, r *http.Request, p *passage, refus
 	return g.agree(w, r, p, next)
 }
 
-// agree is the yes of the last gate. One before it says it, too, and hands on: not each
-// question gets to the next, and an answer without the identity headers would leave the
-// caller's own.
+// agree is the yes of the last gate. One before it hands on first: not each question gets
+// to the next, and then the yes is its own. An answer of anybody else, without the
+// identity headers, would leave the caller's.
 func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
 	h := w.Header()
 	for _, name := range p.told {
@@ -88,8 +92,12 @@ func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next ca
 	maps.Copy(h, p.identity)
 	h.Set("Cache-Control", "no-store")
 	if g.more {
-		return next.ServeHTTP(w, r)
+		p.to, p.answered = w, false
+		if err := next.ServeHTTP(nowhere{}, r); p.answered {
+			return err
+		}
 	}
+	p.answered = true
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -220,9 +228,6 @@ func (g *Gate) checkAnswer() error {
 		}
 	}
 	for _, before := range g.app.gates {
-		if before.Answer != "" && before.Answer == g.Answer && before.spot.leadsTo(g.spot) {
-			before.more = true
-		}
 		if before.Answer == "" && g.Answer == "" || !before.spot.encloses(g.spot) {
 			continue
 		}
@@ -235,6 +240,7 @@ func (g *Gate) checkAnswer() error {
 		if before.Answer != g.Answer {
 			return placed("token_gate: answer: the gate at "+before.At+" is asked in another way, so one of both takes no question for one; write the same for both", g.At)
 		}
+		before.more = true
 	}
 	return nil
 }

@@ -342,7 +342,15 @@ func TestGatesInsideOthersAnswer(t *testing.T) {
 			scope openid
 			header X-User-Id {claim.sub}
 		}
-	}`,
+	}
+	handle /own/* {
+		token_gate {
+			answer request
+			scope orders:read
+			header X-User-Id {claim.sub}
+		}
+	}
+	respond "nobody hears this" 403`,
 		"before": `
 	route {
 		route /orders/* {
@@ -385,6 +393,35 @@ http:// {
 		}
 	}
 }`,
+		"invoked, with a word behind": `
+&(two) {
+	token_gate {
+		answer request
+		scope openid
+		header X-User-Id {claim.sub}
+	}
+}
+http:// {
+	route {
+		token_gate {
+			answer request
+			except /public/*
+		}
+		handle /orders/admin/* {
+			invoke two
+		}
+		handle /admin/* {
+			invoke two
+		}
+		handle {
+			token_gate {
+				answer request
+				except /public/*
+			}
+		}
+		respond "nobody gets here" 403
+	}
+}`,
 		"invoked last": `
 &(two) {
 	@admin path /orders/admin/* /admin/*
@@ -403,7 +440,7 @@ http:// {
 }`,
 	} {
 		site := issuer + "http:// {\n" + gates + "\n}"
-		if name == "invoked first" || name == "invoked last" {
+		if strings.HasPrefix(name, "invoked") {
 			site = issuer + gates
 		}
 		w.load(trustsSocket, site)
@@ -415,14 +452,18 @@ http:// {
 			subject             string
 		}{
 			{"/orders/7", bearer, 200, "shop"},
+			{"/own/x", bearer, 200, "shop"},
 			{"/orders/7", bearer + "x", 401, ""},
 			{"/public/x", "Authorization: Basic cm9vdDpvd24=", 200, ""},
 			{"/admin/x", bearer, 403, ""},
 			{"/orders/admin/x", bearer, map[bool]int{true: 200, false: 403}[name == "inside"], map[string]string{"inside": "shop"}[name]},
 		} {
 			a := w.asks("http://shop.example.com"+c.path, append(forged, c.authorization)...)
-			if a.status != c.status || a.header.Get("X-Auth-Subject") != c.subject {
+			if a.status != c.status || a.header.Get("X-Auth-Subject") != c.subject || a.body != "" || a.header.Get("X-User-Id") == "admin" {
 				t.Errorf("%s %s: %v", name, c.path, a)
+			}
+			if user := a.header.Get("X-User-Id"); name == "inside" && c.path == "/own/x" && user != "shop" {
+				t.Errorf("%s: the gate inside has said %q", name, user)
 			}
 			if said := a.header["X-Auth-Subject"] != nil && a.header["Authorization"] != nil && a.header.Get("Cache-Control") == "no-store"; said != (c.status == http.StatusOK) {
 				t.Errorf("%s %s: a yes that is not whole, or what is left of one: %v", name, c.path, a.header)
@@ -430,6 +471,27 @@ http:// {
 		}
 		if x := w.explained(http.MethodGet, "http://shop.example.com/public/x", ""); x.Next != toProxy {
 			t.Errorf("%s: explained: %+v", name, x)
+		}
+	}
+}
+
+// Where a backend stands on the same site no gate hands a question on that does not surely
+// get to the next one, and the start says so.
+func TestGatesOfOneSiteThatDoNotHearOfEachOtherAreToldOf(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", "")
+	for site, told := range map[string]bool{
+		"route {\n route /a/* {\n token_gate {\n answer\n }\n }\n token_gate {\n answer\n scope openid\n }\n reverse_proxy unix/$DIR/backend\n }":        true,
+		"route {\n route /a/* {\n token_gate {\n answer\n }\n }\n token_gate {\n answer\n scope openid\n }\n }":                                          false,
+		"handle /a/* {\n token_gate {\n answer\n }\n }\n handle /b/* {\n token_gate {\n answer\n }\n }\n handle {\n reverse_proxy unix/$DIR/backend\n }": false,
+	} {
+		before := w.logged()
+		if err := w.validate(trustsSocket, "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n}"); err != nil {
+			t.Fatal(err)
+		}
+		log := strings.TrimPrefix(w.logged(), before)
+		if got := strings.Contains(log, "this one answers it alone") && strings.Contains(log, `"at":"Caddyfile:`); got != told {
+			t.Errorf("%s: %s", site, log)
 		}
 	}
 }

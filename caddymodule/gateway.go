@@ -216,8 +216,10 @@ type passage struct {
 
 	// Of a request that another proxy asks about:
 	original *http.Request
-	identity http.Header // what it is told
-	told     []string    // the headers of which it is told at all
+	identity http.Header         // what it is told
+	told     []string            // the headers of which it is told at all
+	to       http.ResponseWriter // where, once a gate has handed it on
+	answered bool                // by the gate behind
 }
 
 // passageVar is the request variable that holds it.
@@ -246,6 +248,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	run, err := g.app.lease(r.Context())
 	if err != nil {
 		bare(r, g.trial)
+		if p, ok := caddyhttp.GetVar(r.Context(), passageVar).(*passage); ok && p.to != nil {
+			w, p.answered = p.to, true
+		}
 		return g.unavailable(w, r, err)
 	}
 	if strings.HasPrefix(r.URL.Path, wellKnown) && !g.isAsked(r) && g.app.described(w, r, g.own) {

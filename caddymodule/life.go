@@ -140,7 +140,6 @@ func (a *App) buildGates(run *running) error {
 		if err := g.build(run); err != nil {
 			return err
 		}
-		g.more = g.more || g.Answer != "" && g.spot.isInvoked(g)
 		for _, h := range g.compiled.Headers {
 			if name := http.CanonicalHeaderKey(h.Name); !seen[name] {
 				seen[name] = true

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -127,30 +126,6 @@ func (s spot) leadsTo(later spot) bool {
 		}
 	}
 	return true
-}
-
-// isInvoked reports whether requests may come from a gate to others, or from others to it,
-// by `invoke`, of which the places say nothing.
-func (s spot) isInvoked(g *Gate) bool {
-	onSite := false
-	for route := range s.routes(g) {
-		if onSite = true; invokes(route) {
-			return true
-		}
-	}
-	return !onSite // it stands in a named route
-}
-
-func invokes(route caddyhttp.Route) bool {
-	return slices.ContainsFunc(route.Handlers, func(h caddyhttp.MiddlewareHandler) bool {
-		switch h := h.(type) {
-		case *caddyhttp.Invoke:
-			return true
-		case *caddyhttp.Subroute:
-			return slices.ContainsFunc(h.Routes, invokes)
-		}
-		return false
-	})
 }
 
 // exclusive reports whether no request goes from one route to the other.

@@ -172,6 +172,7 @@ func (a *App) warnOfSites() {
 	for at, name := range s.idle {
 		a.logger.Warn("token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to "+name+" behind it; take `answer` out, or give the address at which the proxy asks a site or a `handle` of its own", zapAt(at))
 	}
+	a.joinAnswers()
 	a.warnOfNames()
 	a.warnOfSharedCookies()
 	a.warnOfCookies()
