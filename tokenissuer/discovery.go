@@ -93,9 +93,23 @@ func (i *Issuer) algorithms() []string {
 }
 
 // jwks is GET /oauth2/jwks (RFC 7517 §5).
-func (i *Issuer) jwks(r *request) error {
-	r.public(i.state.ring().JWKS(r.now))
-	return nil
+func (i *Issuer) jwks(r *request) error { return i.keySet(r, i.state.changes.KeysBehind()) }
+
+// keySet publishes keys that were all there were so long ago. One that may lack a key
+// which signs by now is worse than none: whoever verifies puts it in the place of what he
+// has, and would keep what he has were he told to come again. Where a node is to go on
+// without the others there may be nobody else to ask: it says what it knows, and nobody on
+// the way may keep it.
+func (i *Issuer) keySet(r *request, behind time.Duration) error {
+	set := i.state.ring().JWKS(r.now)
+	switch {
+	case behind <= publishMost:
+		r.public(set)
+		return nil
+	case i.config.Staleness.Serve:
+		return r.json("application/json", json.RawMessage(set))
+	}
+	return keysOf(behind)
 }
 
 // health is GET /health: 200 while the store answers and, where nodes share it, this
