@@ -49,7 +49,7 @@ func (i *Issuer) RevokeClient(ctx context.Context, id string) error {
 	now := i.state.now()
 	err := i.state.store.Apply(ctx, now,
 		// The longest that a token can have: a reload may have made it less.
-		store.RefuseClient{Client: id, Longest: client.MaxTokenLifetime},
+		store.RefuseClient{Client: id, Longest: client.MaxTokenLifetime, Ahead: i.state.early()},
 		store.PutEvent{Event: store.Event{At: now, Actor: operator, Action: "client.revoke", Subject: id}})
 	if err != nil {
 		return err

@@ -132,3 +132,30 @@ func TestKeySetIsNotOlderThanKeysTakeToSign(t *testing.T) {
 		}
 	}
 }
+
+// A node whose idea of the time is ahead has given out a token that says so, and its client
+// is revoked at another one at that moment.
+func TestRevokedClientsTokensOfANodeThatIsAheadAreRefused(t *testing.T) {
+	alone := openState(t, func(err error) { t.Error(err) })
+	for ahead, state := range map[int64]*State{0: alone, 2: startNode(t, postgrestest.URL(t), "")} {
+		i, err := New(Config{
+			Issuer: "https://auth.example.com", SigningAlgorithm: "ES256",
+			Clients: []Client{{ID: "app", Type: "mobile", Grants: []string{"password"}, Scopes: []string{"openid"}}},
+		}, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const learns = 100 * time.Millisecond // what its idea of the time may change meanwhile
+		before := state.now().Add(-learns)
+		if err := i.RevokeClient(t.Context(), "app"); err != nil {
+			t.Fatal(err)
+		}
+		after := state.now().Add(learns)
+		if !state.revoked.RevokedByClient("app", before.Unix()+ahead) {
+			t.Errorf("a token of %d seconds ahead is good", ahead)
+		}
+		if state.revoked.RevokedByClient("app", after.Unix()+ahead+1) {
+			t.Errorf("a token of %d seconds later is refused, for ever", ahead+1)
+		}
+	}
+}

@@ -244,11 +244,11 @@ func (w RevokeTokensOf) apply(ctx context.Context, t *transaction) error {
 }
 
 // RefuseClient refuses every token of a client issued up to now, whatever they are.
-// Longest is the longest lifetime such a token can have. Its sign-ins go on, see
-// RevokeClient, and earn others.
+// Longest is the longest lifetime such a token can have, Ahead by how much the clock of
+// who issued it may be. Its sign-ins go on, see RevokeClient, and earn others.
 type RefuseClient struct {
-	Client  string
-	Longest time.Duration
+	Client         string
+	Longest, Ahead time.Duration
 }
 
 // A clock that was set back must not give revoked tokens their life again.
@@ -259,11 +259,12 @@ ON CONFLICT (id) DO UPDATE SET
 	expires = CASE WHEN excluded.expires > revoked_clients.expires THEN excluded.expires ELSE revoked_clients.expires END`)
 
 func (w RefuseClient) apply(ctx context.Context, t *transaction) error {
-	expires := t.at.Add(w.Longest)
-	if err := t.may(ctx, refuseClient, w.Client, t.now, millis(expires)); err != nil {
+	upTo := t.at.Add(w.Ahead)
+	expires := upTo.Add(w.Longest)
+	if err := t.may(ctx, refuseClient, w.Client, millis(upTo), millis(expires)); err != nil {
 		return err
 	}
-	t.revoked = append(t.revoked, Revocation{Client: w.Client, NotBefore: t.at, Expires: expires})
+	t.revoked = append(t.revoked, Revocation{Client: w.Client, NotBefore: upTo, Expires: expires})
 	return nil
 }
 
