@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -202,10 +203,7 @@ const publishMost = lead - documentAge
 // made it by the rules.
 func (t Staleness) knowsKeys(behind time.Duration) bool { return t.Serve || behind <= publishMost }
 
-const (
-	upkeepEvery = time.Minute
-	sweepStep   = 500 // rows of one transaction: the writer is free again in milliseconds
-)
+const upkeepEvery = time.Minute
 
 // upkeep rotates keys and sweeps what has expired, in small steps.
 func (s *State) upkeep(ctx context.Context) {
@@ -251,12 +249,8 @@ func (s *State) aside(what string, work func() error) {
 
 func (s *State) sweep(ctx context.Context, now time.Time) error {
 	s.revoked.Sweep(now)
-	for {
-		n, err := s.store.Sweep(ctx, now, sweepStep)
-		if err != nil || n < sweepStep {
-			return err
-		}
-	}
+	_, err := s.store.Sweep(ctx, now, math.MaxInt)
+	return err
 }
 
 // silentMost is how long a shared store may not have answered for this node to be

@@ -243,35 +243,32 @@ func (s *Store) askOnce(ctx context.Context, q read, args []any, use func(*sql.R
 const takeTurn = `SELECT version_id FROM schema_versions WHERE version_id = 0 FOR UPDATE SKIP LOCKED`
 
 // sweepMany is one transaction of a Sweep. To remove twice is to remove.
-func (s *Store) sweepMany(ctx context.Context, now time.Time, most int) (removed int, err error) {
+func (s *Store) sweepMany(ctx context.Context, sweep func(context.Context, *sql.Tx) (int, error)) (done int, err error) {
 	err = s.many.again(ctx, func() (sure bool, err error) {
 		ctx, cancel := context.WithTimeout(ctx, transactionMost)
 		defer cancel()
+		done = 0
 		tx, err := s.write.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		if err != nil {
 			return true, err
 		}
 		defer func() { _ = tx.Rollback() }() // unless it was committed
-		removed = 0
 		var turn int64
 		if err := tx.QueryRowContext(ctx, takeTurn).Scan(&turn); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
-				err = nil // it is another's
+				err = errTurn
 			}
 			return true, err
 		}
-		removed, err = sweep(func(w write, after int64, most int) (int, error) {
-			return affected(tx.ExecContext(ctx, s.many.writes[w], after, most))
-		}, now, most)
-		if err == nil && removed < most {
-			var n int
-			n, err = affected(tx.ExecContext(ctx, dropChanges, dropping(most-removed)...))
-			removed += n
-		}
+		n, err := sweep(ctx, tx)
 		if err != nil {
 			return true, err
 		}
-		return true, tx.Commit()
+		if err := tx.Commit(); err != nil {
+			return true, err
+		}
+		done = n
+		return true, nil
 	})
-	return removed, err
+	return done, err
 }

@@ -73,6 +73,9 @@ var staying = map[string]string{
 	"_litestream_seq": "of a program that copies the file", "_litestream_lock": "the same one's",
 }
 
+// stayingColumns are those that a database writes again where they are not.
+var stayingColumns = map[string]string{"families.lingers": "what the sweep has seen of it"}
+
 // strange is a table of a database that is neither moved nor known to stay, or "": a
 // newer program has made it, and what is in it would be lost.
 func strange(have []string) string {
@@ -187,7 +190,7 @@ func (t *table) differ(have []string, whose string) error {
 		}
 	}
 	for _, name := range have {
-		if !slices.Contains(t.names(), name) {
+		if _, stays := stayingColumns[t.name+"."+name]; !stays && !slices.Contains(t.names(), name) {
 			return fmt.Errorf("%s: %s has a column %s that this program does not know: take the newer program", t.name, whose, name)
 		}
 	}
