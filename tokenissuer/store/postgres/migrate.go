@@ -145,6 +145,9 @@ func (s schema) upgrade(ctx context.Context, db *sql.DB, version int64) error {
 		return err
 	}
 	if _, err := provider.Up(ctx); err != nil {
+		if e, waited := errors.AsType[*pgconn.PgError](err); waited && e.Code == "55P03" { // lock_not_available
+			err = fmt.Errorf("somebody has its tables for long, such as pg_dump or an export: start again when that is over: %w", err)
+		}
 		return fmt.Errorf("upgrading from schema %d to %d: %w", version, s.target(), err)
 	}
 	return nil
