@@ -182,8 +182,8 @@ func (i *Introspection) ask(c *call, raw string, digest token.Digest, proven boo
 		e.Down, e.Back = i.settle(c.number, e.Result, c.from, proven, now)
 	}
 	i.mu.Unlock()
+	i.observe(e) // before those who wait go on: what they find in a log then explains their answer
 	close(c.done)
-	i.observe(e)
 }
 
 // post is the request and what its answer says.

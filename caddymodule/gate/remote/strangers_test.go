@@ -193,10 +193,10 @@ func TestStrangersThatWaitLeaveRoom(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	close(finish)
-	if n := d.asked.Load(); n > 32 {
+	if n := d.asked.Load(); n > 32 { // as long as nobody who waits is let go
 		t.Errorf("%d questions", n)
 	}
+	close(finish)
 	if _, told := d.told.Load(remote.Refused); !told {
 		t.Error("nobody was turned away")
 	}
