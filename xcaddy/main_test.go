@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -96,21 +97,39 @@ func setup(env *testscript.Env, root string) error {
 	return nil
 }
 
-// freePorts returns ports nobody listens on now. They are released together, so
-// they differ, and lie below those that the system gives to outgoing
-// connections: a program that is down for a moment finds its port free again.
+// given are the ports that were ever asked for: two stories that run beside each other
+// would not notice, since Caddy lets others listen where it does.
+var given struct {
+	sync.Mutex
+	ports map[string]bool
+}
+
+// freePorts returns ports nobody listens on now, and nobody else in this process gets. They
+// lie below those that the system gives to outgoing connections: a program that is down for
+// a moment finds its port free again.
 func freePorts(n int) ([]string, error) {
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[string]bool{}
+	}
 	var ports []string
 	for tries := 0; len(ports) < n; tries++ {
 		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if given.ports[port] {
+			continue
+		}
 		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
-			if tries > 100 {
+			if tries > 1000 {
 				return nil, err
 			}
 			continue
 		}
-		defer listener.Close()
+		if err := listener.Close(); err != nil {
+			return nil, err
+		}
+		given.ports[port] = true
 		ports = append(ports, port)
 	}
 	return ports, nil
