@@ -475,6 +475,36 @@ http:// {
 	}
 }
 
+// A site that is alone at its address, as Envoy's is, has its routes in the server itself:
+// gates hear of each other there, too.
+func TestGatesOfALoneSiteHearOfEachOther(t *testing.T) {
+	w := newWorld(t)
+	w.load(trustsSocket, `
+:80 {
+	route /orders/* {
+		token_gate {
+			answer request
+		}
+	}
+	route {
+		@admin path /admin/*
+		token_issuer /oauth2/*
+		token_gate @admin {
+			answer request
+			scope openid
+		}
+		token_gate /orders/* {
+			answer request
+			scope openid
+			header X-User-Id {claim.sub}
+		}
+	}
+}`)
+	if a := w.asks("http://shop.example.com/orders/7", "Authorization: Bearer "+w.token(), "X-User-Id: admin"); a.status != http.StatusForbidden {
+		t.Errorf("by the first gate alone: %v", a)
+	}
+}
+
 // Where a backend stands on the same site no gate hands a question on that does not surely
 // get to the next one, and the start says so.
 func TestGatesOfOneSiteThatDoNotHearOfEachOtherAreToldOf(t *testing.T) {

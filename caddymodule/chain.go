@@ -47,12 +47,17 @@ func (a *App) joinAnswers() {
 		return
 	}
 	for _, server := range a.gates[0].spot.app.Servers {
-		for n := range server.Routes {
+		for from := 0; from < len(server.Routes); {
+			to := from + 1 // a site that is alone, without a host, is not wrapped: its routes are the server's
+			for to < len(server.Routes) && !server.Routes[to-1].Terminal {
+				to++
+			}
 			c := chain{server: server}
-			c.walk(server.Routes[n:n+1], 0)
+			c.walk(server.Routes[from:to], 0)
 			for i, g := range c.gates {
 				c.join(g, c.gates[i+1:])
 			}
+			from = to
 		}
 	}
 }

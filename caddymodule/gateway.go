@@ -124,6 +124,7 @@ type Gate struct {
 	own                 *resource         // by the word `resource`
 	resourceName, title string            // the values of the two
 	matchers            caddyhttp.MatcherSets
+	asksQuery           bool // they read the query by its names
 	asBefore            bool // they read what a request was before, or what handlers have made of it
 	embedded            bool
 	compiled            gate.Config
@@ -183,7 +184,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
 	}
-	g.asBefore = readsBefore(g.MatcherSetsRaw)
+	g.asBefore, g.asksQuery = readsBefore(g.MatcherSetsRaw), readsQuery(g.MatcherSetsRaw)
 	if g.compiled, err = g.compile(); err != nil {
 		return err
 	}
@@ -261,6 +262,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	switch {
 	case r.URL.Opaque != "" && !g.Shadow:
 		run.release()
+		if p.to != nil {
+			w, p.answered = p.to, true
+			p.untell(w.Header())
+		}
 		return p.settle(w, g.refuse(w, r, inOnePiece))
 	case g.Answer != "":
 		defer run.release()

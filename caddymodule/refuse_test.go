@@ -64,12 +64,16 @@ http://app.example.com {
 		"/admin./x": true, "/admin%20/x": true, "/admin.%20./x": true, "/admin%3F/x": false, "/admin/%3Fx": true, "/admin/%23x": true, "/admin.%3F/x": true,
 		"/Warner_Bros.": false, "/wiki/What%3F": false, "/wiki/What%3F?action=edit": false, "/wiki/C%23": false, "/wiki/%3F%23": true,
 		"/wiki/What%3Fsecret=1": true, "/wiki/What%3Fsecret=1?a=b": true, "/wiki/What%3Fa=b?secret=1": true,
+		"/wiki/x?secret=1&;": true, "/wiki/x?secret=1&%": true, "/wiki/x?a;secret=1": true, "/wiki/x?a=100%": false, "/wiki/x?a=b": false, "/x?a=100%": false,
 		"/report.": true, "/report%3Fx": true, "/reports": false,
-		"/api/x": false, "/api/x?_method=DELETE": true, "/api/x?%5Fmethod=DELETE": true, "/x?_method=DELETE": false, "/x?_method=purge": true,
+		"/api/x": false, "/api/x?_method=DELETE": true, "/api/x?%5Fmethod=DELETE": true, "/api/x?.method=DELETE": true, "/api/x%3F_method=DELETE": true, "/x?_method=DELETE": false, "/x?_method=purge": true,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged || !judged && a.status != http.StatusOK {
 			t.Errorf("%s: %d", target, a.status)
 		}
+	}
+	if a := w.get("/api/x", "X-HTTP-Method-Override: DELETE, x"); a.status != http.StatusUnauthorized {
+		t.Errorf("a list of methods: %d", a.status)
 	}
 	for _, line := range []string{"X-HTTP-Method-Override: DELETE", "X-HTTP-Method: delete", "X-Method-Override: PUT"} {
 		if a := w.get("/api/x", line); a.status != http.StatusUnauthorized {

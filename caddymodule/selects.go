@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,6 +27,9 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		return matched, false, err
 	}
 	others, complete := gate.Readings(r)
+	if g.asksQuery {
+		others, complete = gate.WithQuery(r, others, complete)
+	}
 	if g.asBefore && (len(others) > 0 || !complete || wasTwofold(r)) {
 		return false, true, nil
 	}
@@ -64,6 +68,24 @@ func readsBefore(sets caddyhttp.RawMatcherSets) bool {
 		}
 		return ""
 	}) != ""
+}
+
+var queryOfCEL = regexp.MustCompile(`\bquery\s*\(`)
+
+// readsQuery reports whether matchers read the query by its names.
+func readsQuery(sets caddyhttp.RawMatcherSets) bool {
+	byName := func(name string, value any) string {
+		if name == "query" {
+			return name
+		}
+		for text := range texts(value) {
+			if strings.Contains(text, "http.request.uri.query") || queryOfCEL.MatchString(text) {
+				return text
+			}
+		}
+		return ""
+	}
+	return inMatchers(sets, func(name string, value any) string { return eachMatcher(name, value, byName) }) != ""
 }
 
 // wasTwofold reports whether a request had another reading as it came.

@@ -185,7 +185,7 @@ func (e *Expression) holds(f *facts) (bool, error) {
 // holdsOtherwise asks about what else a backend may read, as far as the rule does.
 func (e *Expression) holdsOtherwise(f *facts) (bool, error) {
 	readings := []*http.Request{f.r}
-	if e.method && !connectsSocket(f.r) {
+	if e.method {
 		method, several := otherMethod(f.r)
 		if several {
 			return false, errTwoMethods

@@ -294,6 +294,9 @@ func TestExpressionHoldsForEveryReading(t *testing.T) {
 		{`request.method != "DELETE"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"PUT"}}, true},
 		{`request.method != "DELETE"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"PUT", "PATCH"}}, false},
 		{`request.method != "DELETE"`, "GET", "/x?_method=DELETE", nil, false},
+		{`request.method == "GET"`, "GET", "/x?.method=DELETE", nil, false},
+		{`request.method == "GET"`, "CONNECT", "/x", http.Header{":protocol": {"websocket"}}, true},
+		{`request.method == "GET"`, "CONNECT", "/x?_method=DELETE", http.Header{":protocol": {"websocket"}}, false},
 		{`request.method == "DELETE"`, "GET", "/x", http.Header{"X-Http-Method-Override": {"DELETE"}}, false},
 		{`claims.sub == "alice"`, "POST", "/x", http.Header{"X-Http-Method-Override": {"DELETE"}}, true},
 		{`!request.path.startsWith("/admin/")`, "GET", "/Warner_Bros.", nil, true},
@@ -303,7 +306,9 @@ func TestExpressionHoldsForEveryReading(t *testing.T) {
 		{`request.method == "GET" || !request.path.startsWith("/admin/")`, "GET", "/admin./x?_method=PUT", nil, false},
 	} {
 		r := request(raw)
-		r.Method = c.method
+		if r.Method = c.method; c.method == http.MethodConnect {
+			r.ProtoMajor = 2
+		}
 		maps.Copy(r.Header, c.header)
 		var err error
 		if r.URL, err = url.ParseRequestURI(c.target); err != nil {

@@ -24,7 +24,7 @@ func Readings(r *http.Request) (others []*http.Request, complete bool) {
 		others = append(others, at(r, path, r.URL.RawQuery))
 	}
 	switch end := strings.IndexAny(r.URL.Path, cuts); {
-	case len(others) > 1, end >= 0 && (len(others) > 0 || bare(r.URL.Path[:end]) != r.URL.Path[:end]):
+	case len(others) > 1, end >= 0 && (len(others) > 0 || bare(r.URL.Path[:end]) != r.URL.Path[:end] || isTwofold(&url.URL{Path: r.URL.Path[:end]})):
 		return nil, false
 	case end >= 0:
 		return cut(r, end), true
@@ -32,17 +32,36 @@ func Readings(r *http.Request) (others []*http.Request, complete bool) {
 	return others, true
 }
 
+// WithQuery are the readings of a request for who reads the query by its names: Go finds
+// nothing in one with a broken pair, or in a pair with a semicolon, where backends find
+// what they can.
+func WithQuery(r *http.Request, others []*http.Request, complete bool) ([]*http.Request, bool) {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err == nil || !complete {
+		return others, complete
+	}
+	if len(others) > 0 {
+		return nil, false
+	}
+	pairs := url.Values{}
+	for pair := range strings.FieldsFuncSeq(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		pairs.Add(unescaped(name), unescaped(value))
+	}
+	return append(others, at(r, r.URL.Path, pairs.Encode())), true
+}
+
 // methodFields name another method than the request has. Rails, Symfony, Laravel and
 // others serve that one, most of them where the request is a POST, some with any.
 var methodFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 // otherMethod is the method that a request names beside its own, "" where it names none;
-// several: more than one, of which nobody can say which counts.
+// several: more than one, or a list of them, of which nobody can say which counts. What
+// stands behind an escaped ? or # is a query, too.
 func otherMethod(r *http.Request) (method string, several bool) {
 	note := func(named string) {
 		switch named = strings.ToUpper(strings.TrimSpace(named)); {
 		case named == "" || named == r.Method || named == method:
-		case method != "":
+		case method != "" || strings.Trim(named, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "":
 			several = true
 		default:
 			method = named
@@ -53,11 +72,13 @@ func otherMethod(r *http.Request) (method string, several bool) {
 			note(named)
 		}
 	}
-	for rest := r.URL.RawQuery; rest != ""; {
-		var pair string
-		pair, rest, _ = strings.Cut(rest, "&")
-		if name, named, _ := strings.Cut(pair, "="); unescaped(name) == "_method" {
-			note(unescaped(named))
+	for _, query := range [...]string{r.URL.RawQuery, behind(r.URL.Path)} {
+		for query != "" {
+			var pair string
+			pair, query, _ = strings.Cut(query, "&")
+			if name, named, _ := strings.Cut(pair, "="); isMethodName(unescaped(name)) {
+				note(unescaped(named))
+			}
 		}
 	}
 	return method, several
@@ -79,15 +100,45 @@ func Changing(r *http.Request) *http.Request {
 	}
 }
 
+// behind is what stands behind a place where some servers find the end of a path.
+func behind(path string) string {
+	if end := strings.IndexAny(path, cuts); end >= 0 {
+		return path[end+1:]
+	}
+	return ""
+}
+
+// isMethodName is whether a name of the query is _method, also to PHP: without blanks in
+// front, with a dot or a blank for _, and up to a zero byte.
+func isMethodName(name string) bool {
+	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00")
+	return name == "_method" || name == ".method"
+}
+
+// unescaped is a piece of a query as it is meant; a broken escape stays as it is.
 func unescaped(text string) string {
 	if !strings.ContainsAny(text, "%+") {
 		return text
 	}
-	plain, err := url.QueryUnescape(text)
-	if err != nil {
-		return text
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
 	}
-	return plain
+	var plain strings.Builder
+	for at := 0; at < len(text); at++ {
+		if at+3 <= len(text) {
+			if one, err := url.QueryUnescape(text[at : at+3]); err == nil && text[at] == '%' {
+				plain.WriteString(one)
+				at += 2
+				continue
+			}
+		}
+		if text[at] == '+' {
+			plain.WriteByte(' ')
+			continue
+		}
+		plain.WriteByte(text[at])
+	}
+	return plain.String()
 }
 
 // ends are what Windows takes off the end of a file's name.

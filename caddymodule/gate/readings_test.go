@@ -31,6 +31,11 @@ func TestReadingsOfARequest(t *testing.T) {
 		{"POST", "/x?%5Fmeth%6fd=%50UT", nil, []string{"PUT /x?%5Fmeth%6fd=%50UT"}},
 		{"POST", "/x?_method=PUT&_method=DELETE", nil, []string{unclear}},
 
+		{"POST", "/x", []string{"X-Http-Method-Override", "DELETE, x"}, []string{unclear}},
+		{"POST", "/x?.method=DELETE", nil, []string{"DELETE /x?.method=DELETE"}},
+		{"POST", "/x?+%20_method=DELETE", nil, []string{"DELETE /x?+%20_method=DELETE"}},
+		{"POST", "/x?_method%00%zz=DELETE", nil, []string{"DELETE /x?_method%00%zz=DELETE"}},
+
 		{"GET", "/admin./x", nil, []string{"GET /admin/x"}},
 		{"GET", "/x.php.%20.", nil, []string{"GET /x.php"}},
 		{"GET", "/admin%20/x?a", nil, []string{"GET /admin/x?a"}},
@@ -44,6 +49,9 @@ func TestReadingsOfARequest(t *testing.T) {
 		{"GET", "/a/%3F/../b", nil, []string{unclear}},
 		{"GET", "/a.%3Fb", nil, []string{unclear}},
 		{"GET", "/a%3F/b./c", nil, []string{unclear}},
+		{"GET", "/a%3F_method=DELETE", nil, []string{unclear}},
+		{"GET", "/a/7/..%3Fx", nil, []string{unclear}},
+		{"GET", "/a/.%23x", nil, []string{unclear}},
 		{"POST", "/a%3Fb", []string{"X-Http-Method", "PUT"}, []string{unclear}},
 		{"POST", "/a./b", []string{"X-Http-Method", "PUT"}, []string{unclear}},
 		{"get", "/", nil, []string{unclear}},
