@@ -106,6 +106,9 @@ func (s *State) deliver(ctx context.Context) {
 		if ctx.Err() == nil {
 			failing = s.lookedForNotices(failing, err)
 		}
+		if s.changes.KeysBehind() > signMost {
+			due = nil // they could not be signed here, which is no fault of the clients: another node has them
+		}
 		for _, e := range c.next(due, now) {
 			go func() {
 				e.failed = s.tell(ctx, s.senderTo(e.client, sender), e, now) != nil

@@ -85,6 +85,15 @@ func TestAddressOfMoreThanOnePlaceIsRefused(t *testing.T) {
 	}
 }
 
+// A template's last & and an escaped name are what pgx reads, too.
+func TestAddressMayEndWithAnAmpersand(t *testing.T) {
+	for _, text := range []string{"postgres://gatehouse@db/gatehouse?sslmode=require&", "postgres://gatehouse@db/gatehouse?search%5Fpath=x"} {
+		if _, err := ParseAddress(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // TestParameterThatNobodyHeedsIsRefused by its name: PostgreSQL's programs know it, or
 // pgx's pool, and the server would refuse it at the start alone.
 func TestParameterThatNobodyHeedsIsRefused(t *testing.T) {

@@ -51,9 +51,6 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	if err != nil || version >= s.target() {
 		return err
 	}
-	if err := s.mayUpgrade(ctx, db, version); err != nil {
-		return err
-	}
 	// A migration takes as long as it takes. What it waits for others does not: behind
 	// a statement that waits for a table everybody else waits too.
 	long := a.way.Load().open(2, map[string]string{
@@ -69,6 +66,9 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 		return fmt.Errorf("waiting for the upgrade by another process: %w", err)
 	}
 	if version, err = s.version(ctx, db); err != nil || version >= s.target() {
+		return err
+	}
+	if err := s.mayUpgrade(ctx, db, version); err != nil {
 		return err
 	}
 	return s.upgrade(ctx, long, version)

@@ -48,8 +48,11 @@ func whole(u *url.URL) error {
 	if u.RawQuery == "" {
 		return nil
 	}
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+	for pair := range strings.SplitSeq(strings.TrimSuffix(u.RawQuery, "&"), "&") {
 		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
 		if _, err := url.QueryUnescape(value); err != nil || !setting.MatchString(name) {
 			return errUnread
 		}
