@@ -160,15 +160,13 @@ func (d database) unserved(ctx context.Context, mend string) error {
 	if d.address == nil {
 		return nil
 	}
-	var hosts []string
-	for end := time.Now().Add(goneMost); ; time.Sleep(goneMost / 10) {
-		var err error
-		if hosts, err = d.address.Serving(ctx); err != nil || len(hosts) == 0 {
-			return err
-		}
-		if time.Now().After(end) {
-			break
-		}
+	hosts, err := d.address.Serving(ctx)
+	for end := time.Now().Add(goneMost); err == nil && len(hosts) > 0 && time.Now().Before(end); {
+		time.Sleep(goneMost / 10)
+		hosts, err = d.address.Serving(ctx)
+	}
+	if err != nil || len(hosts) == 0 {
+		return err
 	}
 	n := len(hosts)
 	hosts = slices.Compact(hosts)

@@ -15,6 +15,8 @@ type nodesBehind struct{}
 var (
 	behindSeconds = prometheus.NewDesc("gatehouse_store_behind_seconds",
 		"How long ago this node knew all that the other nodes of its database had revoked; below one second while it follows.", nil, nil)
+	keysBehindSeconds = prometheus.NewDesc("gatehouse_store_keys_behind_seconds",
+		"How long ago this node knew all the keys that the nodes of its database sign with; it signs nothing beyond a minute.", nil, nil)
 	aheadSeconds = prometheus.NewDesc("gatehouse_store_clock_ahead_seconds",
 		"How much the clock of the database is ahead of this node's. Tokens count by the database's.", nil, nil)
 )
@@ -22,25 +24,27 @@ var (
 // Describe implements prometheus.Collector.
 func (nodesBehind) Describe(all chan<- *prometheus.Desc) {
 	all <- behindSeconds
+	all <- keysBehindSeconds
 	all <- aheadSeconds
 }
 
 // Collect implements prometheus.Collector. While a reload changes the database
 // there are two; the one that is further behind counts.
 func (nodesBehind) Collect(all chan<- prometheus.Metric) {
-	var behind, ahead float64
+	var behind, keys, ahead time.Duration
 	found := false
 	states.Range(func(_, value any) bool {
 		if s, ok := value.(*shared); ok && s.state != nil {
-			if b, many := s.state.Behind(); many && (!found || b.Seconds() > behind) {
-				behind, ahead, found = b.Seconds(), s.state.Ahead().Seconds(), true
+			if b, many := s.state.Behind(); many && (!found || b > behind) {
+				behind, keys, ahead, found = b, s.state.KeysBehind(), s.state.Ahead(), true
 			}
 		}
 		return true
 	})
 	if found {
-		all <- prometheus.MustNewConstMetric(behindSeconds, prometheus.GaugeValue, behind)
-		all <- prometheus.MustNewConstMetric(aheadSeconds, prometheus.GaugeValue, ahead)
+		for desc, value := range map[*prometheus.Desc]time.Duration{behindSeconds: behind, keysBehindSeconds: keys, aheadSeconds: ahead} {
+			all <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value.Seconds())
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *State) deliver(ctx context.Context) {
 		if ctx.Err() == nil {
 			failing = s.lookedForNotices(failing, err)
 		}
-		if s.changes.KeysBehind() > signMost {
+		if s.KeysBehind() > signMost {
 			due = nil // they could not be signed here, which is no fault of the clients: another node has them
 		}
 		for _, e := range c.next(due, now) {
@@ -127,27 +127,32 @@ func (s *State) lookedForNotices(failing bool, err error) bool {
 	case err == nil && failing:
 		s.report(errDelivering)
 		return false
-	case err != nil && !failing && !s.known(err):
-		s.report(fmt.Errorf("delivering logout notices: %w", err))
-		return true
+	case err == nil || failing:
+		return failing
 	}
-	return failing
+	if err = fmt.Errorf("delivering logout notices: %w", err); s.changes.Explains(err) {
+		return false
+	}
+	s.report(err)
+	return true
 }
 
 // tell brings one client its notices, up to the first that does not arrive. It has a
 // time for all of them then, or a client with very many would be tried with each.
 func (s *State) tell(ctx context.Context, sender *http.Client, e errand, now time.Time) error {
+	began := time.Now()
 	err := s.turn(ctx, sender, e, now)
 	if err == nil || ctx.Err() != nil { // or the server stops: it is sent again after the next start
 		return err
 	}
 	if e.failures == 0 {
-		rest := s.rest(ctx, e, now)
+		// It may have hung for as long as it is to be left alone.
+		rest := s.rest(ctx, e, now.Add(time.Since(began).Truncate(time.Second)))
 		if !errors.Is(rest, store.ErrConflict) { // another node has failed, too
 			err = errors.Join(err, rest)
 		}
 	}
-	if !s.known(err) {
+	if !s.changes.Explains(err) {
 		s.report(err)
 	}
 	return err

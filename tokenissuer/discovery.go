@@ -93,7 +93,7 @@ func (i *Issuer) algorithms() []string {
 }
 
 // jwks is GET /oauth2/jwks (RFC 7517 §5).
-func (i *Issuer) jwks(r *request) error { return i.keySet(r, i.state.changes.KeysBehind()) }
+func (i *Issuer) jwks(r *request) error { return i.keySet(r, i.state.KeysBehind()) }
 
 // keySet publishes keys that were all there were so long ago. One that may lack a key
 // which signs by now is worse than none: whoever verifies puts it in the place of what he
@@ -132,7 +132,7 @@ func (i *Issuer) healthOfGates(r *request) error {
 	case !i.Current():
 		return errBehind
 	case !i.KnowsKeys():
-		return keysOf(i.state.changes.KeysBehind())
+		return keysOf(i.state.KeysBehind())
 	}
 	answer := struct {
 		Status string   `json:"status"`

@@ -175,7 +175,7 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 func (i *Issuer) Current() bool { return i.state.current(i.config.Staleness) }
 
 // KnowsKeys is false while other nodes may sign with keys that are not here.
-func (i *Issuer) KnowsKeys() bool { return i.config.Staleness.knowsKeys(i.state.changes.KeysBehind()) }
+func (i *Issuer) KnowsKeys() bool { return i.config.Staleness.knowsKeys(i.state.KeysBehind()) }
 
 // Now is the time by which tokens count: all nodes of one database agree on it.
 func (i *Issuer) Now() time.Time { return i.state.now() }
@@ -218,7 +218,7 @@ func (i *Issuer) read(ctx context.Context, raw string, now time.Time) (*token.Cl
 		}
 	}
 	if errors.Is(err, token.ErrUnknownKey) && !i.KnowsKeys() {
-		return nil, keysOf(i.state.changes.KeysBehind())
+		return nil, keysOf(i.state.KeysBehind())
 	}
 	if err != nil {
 		return nil, oauth.Wrap(oauth.InvalidToken, oauth.BadBearerToken, err)

@@ -86,8 +86,8 @@ func TestNodeKnowsTheKeysUntilOneThatItLacksMaySign(t *testing.T) {
 	}{
 		{0, false, true},
 		{4 * time.Minute, false, true},
-		{6 * time.Minute, false, false},
-		{6 * time.Minute, true, true},
+		{5 * time.Minute, false, false},
+		{5 * time.Minute, true, true},
 		{lead, false, false},
 	} {
 		if got := (Staleness{Serve: c.serve}).knowsKeys(c.behind); got != c.want {
@@ -109,8 +109,8 @@ func TestKeySetIsNotOlderThanKeysTakeToSign(t *testing.T) {
 		{0, false, http.StatusOK, "public, max-age=300"},
 		{4 * time.Minute, false, http.StatusOK, "public, max-age=300"},
 		{4 * time.Minute, true, http.StatusOK, "public, max-age=300"},
-		{6 * time.Minute, false, http.StatusServiceUnavailable, "no-store"},
-		{6 * time.Minute, true, http.StatusOK, "no-store"},
+		{5 * time.Minute, false, http.StatusServiceUnavailable, "no-store"},
+		{5 * time.Minute, true, http.StatusOK, "no-store"},
 	} {
 		i, err := New(Config{Issuer: "https://auth.example.com", Staleness: Staleness{Serve: c.serve}}, state)
 		if err != nil {

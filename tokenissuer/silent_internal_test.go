@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -64,6 +65,26 @@ func TestClientThatIsDownCostsNoMoreForWhatItIsOwed(t *testing.T) {
 	s.tellAll(t, sender, now.Add(2*time.Hour))
 	if n := arrived.Load(); n != owed {
 		t.Errorf("%d of %d arrived in the end", n, owed)
+	}
+}
+
+// TestClientThatHangsIsLeftAloneFromThen on: the time that it took is no part of its rest.
+func TestClientThatHangsIsLeftAloneFromThen(t *testing.T) {
+	t.Parallel()
+	const hangs = 2 * time.Second
+	shop := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	defer shop.Close()
+	s := openState(t, func(error) {})
+	now := time.Now().Add(time.Hour)
+	s.owe(t, now, "shop", shop.URL, "a", "b")
+	s.tellAll(t, &http.Client{Timeout: hangs}, now)
+	for after, want := range map[time.Duration]int{deliverEvery: 0, deliverEvery + hangs - time.Millisecond: 0, deliverEvery + 2*hangs: 1} {
+		if due, err := s.store.DueClients(t.Context(), now.Add(after)); err != nil || len(due) != want {
+			t.Errorf("%s after it was turned to, due %v, %v, want %d", after, due, err, want)
+		}
 	}
 }
 

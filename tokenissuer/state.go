@@ -160,6 +160,10 @@ func (s *State) Behind() (behind time.Duration, shared bool) {
 	return s.changes.Behind(), s.changes != nil
 }
 
+// KeysBehind is how long ago this node knew all the keys that the others sign with, 0
+// where it is alone.
+func (s *State) KeysBehind() time.Duration { return s.changes.KeysBehind() }
+
 // signMost is how far behind a node may be and sign: much less than a key is
 // published before it signs, and after it has retired.
 const signMost = time.Minute
@@ -167,7 +171,7 @@ const signMost = time.Minute
 // signing is the key that signs now. A node that cannot know what the others did to
 // the keys has none: what it signed might be verified by nobody.
 func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
-	return s.signingBehind(s.changes.KeysBehind(), signMost, algorithm, now)
+	return s.signingBehind(s.KeysBehind(), signMost, algorithm, now)
 }
 
 // vouchMost is signMost for a token of a minute: a key that has retired without our
@@ -176,7 +180,7 @@ func (s *State) signing(algorithm token.Algorithm, now time.Time) (*token.Key, e
 const vouchMost = client.MaxTokenLifetime - time.Hour
 
 func (s *State) vouching(algorithm token.Algorithm, now time.Time) (*token.Key, error) {
-	return s.signingBehind(s.changes.KeysBehind(), vouchMost, algorithm, now)
+	return s.signingBehind(s.KeysBehind(), vouchMost, algorithm, now)
 }
 
 func (s *State) signingBehind(behind, most time.Duration, algorithm token.Algorithm, now time.Time) (*token.Key, error) {
@@ -196,8 +200,10 @@ func keysOf(behind time.Duration) error {
 }
 
 // publishMost is how far behind the keys a node may be and publish them: what it hands
-// out is kept for documentAge, and a key that it lacks signs when lead is over.
-const publishMost = lead - documentAge
+// out is kept for documentAge, and a key that it lacks signs when lead is over. That begins
+// when the key is made, and it may take as long as signMost until it is stored and an
+// answer is on its way.
+const publishMost = lead - documentAge - signMost
 
 // knowsKeys says whether every key that others sign with is here, as far as they have
 // made it by the rules.
@@ -223,18 +229,18 @@ func (s *State) upkeep(ctx context.Context) {
 
 func (s *State) keepUp(ctx context.Context) {
 	now := s.now()
-	if err := s.rotate(ctx, now); err != nil && ctx.Err() == nil && !s.known(err) {
-		s.report(fmt.Errorf("rotating keys: %w", err))
-	}
-	if err := s.sweep(ctx, now); err != nil && ctx.Err() == nil && !s.known(err) {
-		s.report(fmt.Errorf("sweeping the store: %w", err))
-	}
+	s.tried(ctx, "rotating keys", s.rotate(ctx, now))
+	s.tried(ctx, "sweeping the store", s.sweep(ctx, now))
 }
 
-// known says whether err is of a database that does not answer, which those who follow
-// the other nodes tell of: once when it begins, and when it is over.
-func (s *State) known(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) && s.changes.Late()
+// tried tells of err, unless it says nothing new.
+func (s *State) tried(ctx context.Context, what string, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	if err = fmt.Errorf("%s: %w", what, err); !s.changes.Explains(err) {
+		s.report(err)
+	}
 }
 
 // aside does what an answer does not wait for. Who calls it still uses the state,
@@ -265,7 +271,7 @@ func (s *State) alive(ctx context.Context) error {
 		if behind := s.changes.Behind(); behind > silentMost {
 			return fmt.Errorf("%w: it last answered %s ago", store.ErrUnavailable, behind.Round(time.Second))
 		}
-		if behind := s.changes.KeysBehind(); behind > signMost {
+		if behind := s.KeysBehind(); behind > signMost {
 			return keysOf(behind)
 		}
 		return nil

@@ -76,8 +76,8 @@ func pause(t *testing.T) {
 		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusOK || !strings.Contains(a.body, "behind_seconds") {
 			t.Errorf("health after the pause: %d %s", a.status, a.body)
 		}
-		if !strings.Contains(n.metrics(), "gatehouse_store_behind_seconds 0.") {
-			t.Error("the metric is missing")
+		for _, metric := range []string{"gatehouse_store_behind_seconds 0.", "gatehouse_store_keys_behind_seconds 0."} {
+			eventually(t, metric, func() bool { return strings.Contains(n.metrics(), metric) })
 		}
 	}
 }

@@ -2,12 +2,9 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
 
 // keyring is how far the keys that all nodes sign with are known here. They are read
@@ -56,9 +53,10 @@ func (t *Tail) readKeys(ctx context.Context, read func(context.Context) error) {
 			return
 		}
 		if err != nil {
-			if !told && !(errors.Is(err, store.ErrUnavailable) && t.Late()) {
+			err = fmt.Errorf("the keys that other nodes have changed cannot be read: %w", err)
+			if !told && !t.Explains(err) {
 				told = true
-				t.report(fmt.Errorf("the keys that other nodes have changed cannot be read: %w", err))
+				t.report(err)
 			}
 			pause(ctx, lookEvery)
 			continue

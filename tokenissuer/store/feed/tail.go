@@ -38,7 +38,7 @@ type Tail struct {
 	asOf   atomic.Pointer[time.Time] // everything that was committed before is in effect here
 	theirs time.Time                 // the database's clock, of the last look; zero when all is read anew
 	ahead  atomic.Int64              // it less ours
-	lost   bool                      // the last look failed
+	outage outage
 
 	compared bool // the clocks were
 }
@@ -77,8 +77,7 @@ func since(began time.Time) time.Duration {
 	return max(now.Sub(began), now.Round(0).Sub(began.Round(0)))
 }
 
-// Late says whether the database does not answer the looks at it. They tell of that by
-// themselves, once: whoever else is not answered need not.
+// Late says whether the database does not answer the looks at it, or not in time.
 func (t *Tail) Late() bool { return t.Behind() > lateFrom }
 
 // Ahead is how much the database's clock is ahead of ours.
@@ -130,14 +129,18 @@ func pause(ctx context.Context, d time.Duration) {
 // follow reads what there is, and tells of the first failure and of the end.
 func (t *Tail) follow(ctx context.Context) {
 	err := t.catchUp(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	first, unsaid := t.outage.looked(err != nil)
 	switch {
-	case ctx.Err() != nil:
-	case err != nil && !t.lost:
-		t.lost = true
+	case first && err != nil:
 		t.report(fmt.Errorf("the changes of other nodes cannot be followed: %w", err))
-	case err == nil && t.lost:
-		t.lost = false
+	case first:
 		t.report(errFollowing)
+	}
+	for _, e := range unsaid {
+		t.report(e)
 	}
 }
 

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -21,27 +23,34 @@ func serve(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // Serving is where the processes are that serve from the database now, each by its
-// host as the server sees it: "" where it is a socket, or not ours to know.
+// host as the server sees it: "" where it is a socket, or not ours to know. A server that
+// is not there yet is waited for.
 func (a *Address) Serving(ctx context.Context) (hosts []string, err error) {
-	hosts, err = a.serving(ctx)
-	if err != nil {
+	db := a.way.Load().open(1, nil)
+	if err = answers(ctx, db); err == nil {
+		hosts, err = served(ctx, db)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, a.wrap(err)
 	}
 	return hosts, nil
 }
 
-func (a *Address) serving(ctx context.Context) ([]string, error) {
-	conn, err := pgx.ConnectConfig(ctx, a.way.Load().connection(nil))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, `
+func served(ctx context.Context, db *sql.DB) (hosts []string, err error) {
+	rows, err := db.QueryContext(ctx, `
 SELECT COALESCE(host(a.client_addr), '') FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 AND l.classid = $1::BIGINT::OID AND l.objid = `+schemaOID+` AND l.objsubid = 1 AND l.granted ORDER BY 1`, int64(serving))
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var host string
+		if err := rows.Scan(&host); err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, rows.Err()
 }

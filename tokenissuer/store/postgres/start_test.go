@@ -35,7 +35,11 @@ func TestServerThatStartsWithUsIsWaitedFor(t *testing.T) {
 	if _, err := opener(t, text)(soon); err == nil || !strings.Contains(err.Error(), "does not answer: ") || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a server that does not start: %v", err)
 	}
-	opened := make(chan error, 1)
+	address, err := postgres.ParseAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, seen := make(chan error, 1), make(chan error, 1)
 	go func() {
 		st, err := opener(t, text)(t.Context())
 		if err == nil {
@@ -43,10 +47,14 @@ func TestServerThatStartsWithUsIsWaitedFor(t *testing.T) {
 		}
 		opened <- err
 	}()
+	go func() { // an import asks this before it opens anything
+		_, err := address.Serving(t.Context())
+		seen <- err
+	}()
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-opened; err != nil {
+	if err := errors.Join(<-opened, <-seen); err != nil {
 		t.Errorf("a server that came a little later: %v", err)
 	}
 }
