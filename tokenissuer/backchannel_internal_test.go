@@ -3,6 +3,7 @@ package tokenissuer
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -54,7 +55,7 @@ func (s *State) tellAll(t *testing.T, sender *http.Client, now time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range newCourier().next(due, now) {
+	for _, e := range newCourier(0).next(due, now) {
 		_ = s.tell(t.Context(), sender, e, now) // failures are counted
 	}
 }
@@ -204,20 +205,29 @@ func TestFailedNoticeNamesClientAndHostAlone(t *testing.T) {
 	}
 }
 
+// turns are the clients whose turn it is then, each with one letter.
+func (c *courier) turns(due []store.DueClient, at time.Time) (clients string) {
+	for _, e := range c.next(due, at) {
+		clients += e.client
+	}
+	return clients
+}
+
+// dueLetters are clients with so many failures.
+func dueLetters(clients string, failures int) (due []store.DueClient) {
+	for _, client := range clients {
+		due = append(due, store.DueClient{Client: string(client), Failures: failures})
+	}
+	return due
+}
+
+var errTook = silence{errors.New("answered 503")}
+
 // TestTurnsAreShared is the courier's choice alone: at most so many clients at
 // once, none twice, and who has just failed after those that wait.
 func TestTurnsAreShared(t *testing.T) {
-	var due []store.DueClient
-	for n := range deliverAside + 2 {
-		due = append(due, store.DueClient{Client: string(rune('a' + n))})
-	}
-	c, now := newCourier(), time.Now()
-	turns := func(at time.Time) (clients string) {
-		for _, e := range c.next(due, at) {
-			clients += e.client
-		}
-		return clients
-	}
+	due := dueLetters("abcdefghij", 0)
+	c, now := newCourier(0), time.Now()
 	for _, step := range []struct {
 		back   string
 		failed bool
@@ -233,10 +243,65 @@ func TestTurnsAreShared(t *testing.T) {
 		{"", false, 5 * time.Second, "a"},
 	} {
 		if step.back != "" {
-			c.returned(errand{client: step.back, failed: step.failed}, now)
+			e := errand{client: step.back}
+			if step.failed {
+				e.err = errTook
+			}
+			c.returned(e, now)
 		}
-		if got := turns(now.Add(step.after)); got != step.want {
+		if got := c.turns(due, now.Add(step.after)); got != step.want {
 			t.Errorf("%+v: %q", step, got)
+		}
+	}
+}
+
+// TestSilentClientsLeaveRoom for those that take what they are told, however many there are.
+func TestSilentClientsLeaveRoom(t *testing.T) {
+	c, now := newCourier(0), time.Now()
+	if got := c.turns(dueLetters("abcdefgh", 3), now); got != "abcd" {
+		t.Errorf("silent clients alone: %q", got)
+	}
+	if got := c.turns(append(dueLetters("vwxyz", 0), dueLetters("efgh", 1)...), now); got != "vwxy" {
+		t.Errorf("beside those that are well: %q", got)
+	}
+	c.returned(errand{client: "a", failures: 3, err: errTook}, now)
+	if got := c.turns(dueLetters("aefgh", 3), now); got != "e" {
+		t.Errorf("when one of them has failed again: %q", got)
+	}
+}
+
+// TestWhoFailedHereIsLeftToOtherNodes for a look of theirs: it may be this machine that
+// reaches nobody. A failure of the store is none of the client's.
+func TestWhoFailedHereIsLeftToOtherNodes(t *testing.T) {
+	c, now := newCourier(deliverEvery), time.Now()
+	fails := func(err error, rests time.Duration) {
+		t.Helper()
+		now = now.Add(rests)
+		if rests > 0 && c.turns(dueLetters("a", 0), now.Add(-time.Millisecond)) != "" {
+			t.Errorf("it has a turn in less than %s after the failure", rests)
+		}
+		if got := c.turns(dueLetters("a", 0), now); got != "a" {
+			t.Errorf("%s after the failure: %q", rests, got)
+		}
+		c.returned(errand{client: "a", err: err}, now)
+	}
+	fails(errTook, 0)
+	fails(errTook, 10*time.Second)
+	fails(store.ErrUnavailable, 25*time.Second)
+	fails(errTook, 5*time.Second)
+	fails(nil, 65*time.Second)
+	fails(errTook, 0)
+	fails(nil, 10*time.Second)
+}
+
+// TestNodeWithOldKeysLeavesNoticesToOthers: it could not sign them.
+func TestNodeWithOldKeysLeavesNoticesToOthers(t *testing.T) {
+	s := openState(t, func(err error) { t.Error(err) })
+	now := time.Now().Add(time.Hour)
+	s.owe(t, now, "shop", "https://shop.example.com/", "a")
+	for behind, want := range map[time.Duration]int{0: 1, signMost: 1, signMost + time.Second: 0} {
+		if due, err := s.dueClients(t.Context(), now, behind); err != nil || len(due) != want {
+			t.Errorf("%s behind the keys: %v, %v", behind, due, err)
 		}
 	}
 }

@@ -17,8 +17,8 @@ import (
 const (
 	deliverFor   = 24 * time.Hour // after that the client's own session has ended, too
 	deliverEvery = 5 * time.Second
-	deliverMost  = 20 // of one client in a row
-	deliverAside = 8  // clients side by side
+	deliverMost  = 20                     // of one client in a row
+	deliverLook  = 100 * time.Millisecond // how soon it may be looked again for who is due
 	deliverIn    = 5 * time.Second
 
 	// restMost is how long a client that takes nothing is left alone: so much later it
@@ -34,60 +34,14 @@ func (s *State) wake() {
 	}
 }
 
-// courier brings logout notices to several clients side by side, and to each of
-// them one after the other, in the order they fall due: a client that hangs
-// delays its own alone.
-type courier struct {
-	busy    map[string]bool      // who is being told
-	resting map[string]time.Time // who has just failed here, and until when others go first, whatever the store says
-	back    chan errand
-}
-
-// errand is one client's turn.
-type errand struct {
-	client   string
-	failures int // since it took something
-	failed   bool
-}
-
-func newCourier() *courier {
-	return &courier{busy: map[string]bool{}, resting: map[string]time.Time{}, back: make(chan errand)}
-}
-
-// next chooses whose turn it is.
-func (c *courier) next(due []store.DueClient, now time.Time) []errand {
-	for client, until := range c.resting {
-		if !now.Before(until) {
-			delete(c.resting, client)
-		}
-	}
-	var turns []errand
-	for _, d := range due {
-		if _, rests := c.resting[d.Client]; rests || c.busy[d.Client] || len(c.busy) == deliverAside {
-			continue
-		}
-		c.busy[d.Client] = true
-		turns = append(turns, errand{client: d.Client, failures: d.Failures})
-	}
-	return turns
-}
-
-// returned takes an errand off. Whoever has many notices and does not answer
-// must not have a turn again before those that wait.
-func (c *courier) returned(e errand, now time.Time) {
-	delete(c.busy, e.client)
-	if e.failed {
-		c.resting[e.client] = now.Add(deliverEvery)
-	}
-}
-
 // deliver sends what is due, again and again.
 func (s *State) deliver(ctx context.Context) {
 	sender := newSender(nil)
 	defer sender.CloseIdleConnections()
-	c := newCourier()
+	c := newCourier(s.others())
 	tick := time.NewTicker(deliverEvery)
 	defer tick.Stop()
+	var looked time.Time
 	failing := false
 	for {
 		select {
@@ -101,21 +55,42 @@ func (s *State) deliver(ctx context.Context) {
 		case e := <-c.back:
 			c.returned(e, s.now())
 		}
+		c.gather(ctx, deliverLook-time.Since(looked), s.now)
+		if c.full() {
+			continue
+		}
+		looked = time.Now()
 		now := s.now()
-		due, err := s.store.DueClients(ctx, now)
+		due, err := s.dueClients(ctx, now, s.KeysBehind())
 		if ctx.Err() == nil {
 			failing = s.lookedForNotices(failing, err)
 		}
-		if s.KeysBehind() > signMost {
-			due = nil // they could not be signed here, which is no fault of the clients: another node has them
-		}
 		for _, e := range c.next(due, now) {
 			go func() {
-				e.failed = s.tell(ctx, s.senderTo(e.client, sender), e, now) != nil
+				e.err = s.tell(ctx, s.senderTo(e.client, sender), e, now)
 				c.back <- e
 			}()
 		}
 	}
+}
+
+// others is for how long a node leaves to the others whom it did not reach: so long that
+// each has looked.
+func (s *State) others() time.Duration {
+	if s.changes == nil {
+		return 0
+	}
+	return deliverEvery
+}
+
+// dueClients lists who is to be told. A node whose keys are too old signs no notices,
+// which is no fault of the clients: another node has them.
+func (s *State) dueClients(ctx context.Context, now time.Time, behind time.Duration) ([]store.DueClient, error) {
+	due, err := s.store.DueClients(ctx, now)
+	if behind > signMost {
+		due = nil
+	}
+	return due, err
 }
 
 var errDelivering = fmt.Errorf("logout notices are delivered %w", feed.ErrOver)
@@ -145,7 +120,7 @@ func (s *State) tell(ctx context.Context, sender *http.Client, e errand, now tim
 	if err == nil || ctx.Err() != nil { // or the server stops: it is sent again after the next start
 		return err
 	}
-	if e.failures == 0 {
+	if isSilent(err) && e.failures == 0 {
 		// It may have hung for as long as it is to be left alone.
 		rest := s.rest(ctx, e, now.Add(time.Since(began).Truncate(time.Second)))
 		if !errors.Is(rest, store.ErrConflict) { // another node has failed, too
@@ -218,8 +193,18 @@ func backOff(tries int) time.Duration {
 	return min(time.Hour, deliverEvery<<min(2*tries, 20))
 }
 
-// send posts a signed logout token (§2.5). Errors name the host and nothing else
-// of the address, whose query may hold a key.
+// silence is of a client that did not take a notice. All else that fails is not its fault.
+type silence struct{ error }
+
+func (s silence) Unwrap() error { return s.error }
+
+func isSilent(err error) bool {
+	_, silent := errors.AsType[silence](err)
+	return silent
+}
+
+// send posts a signed logout token (§2.5). Errors of the client's are a silence; they name
+// the host and nothing else of the address, whose query may hold a key.
 func (s *State) send(ctx context.Context, sender *http.Client, d store.Delivery, now time.Time) error {
 	raw, err := s.notice(d, now)
 	if err != nil {
@@ -227,7 +212,7 @@ func (s *State) send(ctx context.Context, sender *http.Client, d store.Delivery,
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URI, strings.NewReader(url.Values{"logout_token": {raw}}.Encode()))
 	if err != nil {
-		return errors.New("its address cannot be read")
+		return silence{errors.New("its address cannot be read")}
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res, err := sender.Do(r)
@@ -235,7 +220,7 @@ func (s *State) send(ctx context.Context, sender *http.Client, d store.Delivery,
 		if whole, ok := errors.AsType[*url.Error](err); ok {
 			err = whole.Err
 		}
-		return fmt.Errorf("%s: %w", r.URL.Host, err)
+		return silence{fmt.Errorf("%s: %w", r.URL.Host, err)}
 	}
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 4096)) // read to keep the connection
@@ -244,5 +229,5 @@ func (s *State) send(ctx context.Context, sender *http.Client, d store.Delivery,
 	if res.StatusCode/100 == 2 || res.StatusCode == http.StatusBadRequest {
 		return nil
 	}
-	return fmt.Errorf("%s answered %d", r.URL.Host, res.StatusCode)
+	return silence{fmt.Errorf("%s answered %d", r.URL.Host, res.StatusCode)}
 }

@@ -88,6 +88,44 @@ func TestClientThatHangsIsLeftAloneFromThen(t *testing.T) {
 	}
 }
 
+// TestClientsThatHangTakeNoPlaceOfOthers, however many they are and however long they have
+// been owed what they do not take.
+func TestClientsThatHangTakeNoPlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	hanging, heard := make(chan struct{}, 99), make(chan string, 1)
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		hanging <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer hangs.Close()
+	well := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- sessionOf(r) }))
+	defer well.Close()
+	s := openState(t, func(error) {})
+	now := time.Now()
+	for n := range 3 * deliverAside {
+		client := fmt.Sprint("hangs", n)
+		s.owe(t, now.Add(-time.Hour), client, hangs.URL, "a", "b", "c")
+		if err := s.store.Apply(t.Context(), now, store.RestClient{Client: client, Until: now.Add(-time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wake()
+	for range silentAside {
+		<-hanging
+	}
+	s.owe(t, now, "well", well.URL, "d")
+	s.wake()
+	select {
+	case got := <-heard:
+		if got != "d" {
+			t.Errorf("told of session %s", got)
+		}
+	case <-time.After(deliverIn - time.Second):
+		t.Error("it waits for clients that hang")
+	}
+}
+
 // TestOneNodeTriesWhoWasSilent: the others find that it has the client to itself.
 func TestOneNodeTriesWhoWasSilent(t *testing.T) {
 	var tries atomic.Int32
@@ -107,7 +145,7 @@ func TestOneNodeTriesWhoWasSilent(t *testing.T) {
 		t.Fatalf("due %v, %v", due, err)
 	}
 	for range 2 { // as two nodes that looked at the same moment
-		_ = s.tell(t.Context(), sender, newCourier().next(due, now)[0], now)
+		_ = s.tell(t.Context(), sender, newCourier(0).next(due, now)[0], now)
 	}
 	if tries.Load() != 2 {
 		t.Errorf("%d tries, want the first and one more", tries.Load())

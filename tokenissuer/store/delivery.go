@@ -92,16 +92,17 @@ WITH RECURSIVE known (client) AS (
 	UNION ALL
 	SELECT (SELECT MIN(d.client) FROM deliveries d WHERE d.client > k.client) FROM known k WHERE k.client IS NOT NULL)
 SELECT client, failures FROM (
-	SELECT k.client, COALESCE(s.failures, 0) AS failures, (
+	SELECT k.client, COALESCE(s.failures, 0) AS failures, COALESCE(s.until, 0) AS until, (
 		SELECT d.next FROM deliveries d
 		WHERE (d.client, d.next) >= (k.client, 0) AND (d.client, d.next) <= (k.client, $1) AND d.expires + 0 > $1
 		ORDER BY d.client, d.next LIMIT 1) AS next
 	FROM known k LEFT JOIN silent_clients s ON s.client = k.client
 	WHERE k.client IS NOT NULL AND (s.until IS NULL OR s.until <= $1)) AS due
-WHERE next IS NOT NULL ORDER BY next, client`)
+WHERE next IS NOT NULL ORDER BY failures > 0, CASE WHEN until > next THEN until ELSE next END, client`)
 
 // DueClients lists the clients for whom a message's time has come, who has waited for
-// it longest first. Those that rest are not among them.
+// it longest first; behind them those that did not take something, whose rest was over
+// first before the others. Those that rest are not among them.
 func (s *Store) DueClients(ctx context.Context, now time.Time) ([]DueClient, error) {
 	return all(ctx, s, "deliveries", selectDueClients, func(row scanner) (c DueClient, err error) {
 		err = row.Scan(&c.Client, &c.Failures)

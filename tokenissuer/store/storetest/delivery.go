@@ -57,7 +57,7 @@ func deliveriesDue(f *fixture) {
 }
 
 // silentClientRests, with all that is due for it and whatever comes, until its time is
-// over; others go on, and of many that try it again one does.
+// over; others go on and come first, and of many that try it again one does.
 func silentClientRests(f *fixture) {
 	put := func(client string, n int) {
 		f.Helper()
@@ -77,7 +77,7 @@ func silentClientRests(f *fixture) {
 	f.oneWinner(func(int) []store.Write { return []store.Write{store.RestClient{Client: "dead", Until: until}} })
 	put("dead", 30)
 	due(until.Add(-time.Millisecond), store.DueClient{Client: "well"})
-	due(until, store.DueClient{Client: "dead", Failures: 1}, store.DueClient{Client: "well"})
+	due(until, store.DueClient{Client: "well"}, store.DueClient{Client: "dead", Failures: 1})
 	f.conflict("it has failed before", until, store.RestClient{Client: "dead", Until: until})
 
 	again := until.Add(time.Minute)
@@ -85,7 +85,12 @@ func silentClientRests(f *fixture) {
 		return []store.Write{store.RestClient{Client: "dead", Failures: 1, Until: again}}
 	})
 	due(until, store.DueClient{Client: "well"})
-	due(again, store.DueClient{Client: "dead", Failures: 2}, store.DueClient{Client: "well"})
+	due(again, store.DueClient{Client: "well"}, store.DueClient{Client: "dead", Failures: 2})
+
+	put("away", 0) // it rests for less long, and so it comes first: all have their turn
+	f.apply(now, store.RestClient{Client: "away", Until: until})
+	due(again, store.DueClient{Client: "well"}, store.DueClient{Client: "away", Failures: 1}, store.DueClient{Client: "dead", Failures: 2})
+	f.apply(now, store.RemoveDelivery{ID: "away0"}, store.HearClient{Client: "away"})
 	f.same("due for who is back", len(must(f.DueDeliveries(f.Context(), again, "dead", 20))(f)), 20)
 
 	f.apply(again, store.HearClient{Client: "dead"}, store.HearClient{Client: "unknown"})
