@@ -30,10 +30,10 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	if g.asksQuery {
 		others, complete = gate.WithQuery(r, others, complete)
 	}
-	if g.asBefore && (len(others) > 0 || !complete || wasTwofold(r)) {
+	if g.asBefore && (len(others) > 0 || !complete || gate.HasOddHost(r) || wasTwofold(r)) {
 		return false, true, nil
 	}
-	for _, u := range others {
+	for _, u := range gate.WithHost(r, others) {
 		if matched, err = g.matchesAs(u, r); matched || err != nil {
 			return matched, false, err
 		}
@@ -51,7 +51,8 @@ func (g *Gate) matchesAs(u, r *http.Request) (bool, error) {
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	method, _ := repl.GetString("http.request.method")
 	path, _ := repl.GetString("http.request.uri.path")
-	if method != u.Method || path != u.URL.Path {
+	host, _ := repl.GetString("http.request.hostport")
+	if method != u.Method || path != u.URL.Path || host != u.Host {
 		return true, nil
 	}
 	return g.matchers.AnyMatchWithError(r)
@@ -95,5 +96,5 @@ func wasTwofold(r *http.Request) bool {
 		return false
 	}
 	others, complete := gate.Readings(&original)
-	return len(others) > 0 || !complete
+	return len(others) > 0 || !complete || gate.HasOddHost(&original)
 }

@@ -51,12 +51,7 @@ func hasSmallLetters(method string) bool {
 	return false
 }
 
-func isDotted(host string) bool {
-	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
-		host = host[:colon]
-	}
-	return strings.HasSuffix(host, ".")
-}
+func isDotted(host string) bool { return strings.HasSuffix(withoutPort(host), ".") }
 
 // isPlainHost says that a host is cut from its port at one place only, and has no
 // character that somebody takes for another. None at all is none for everybody.

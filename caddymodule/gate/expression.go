@@ -252,13 +252,7 @@ func refusedBy(holds bool, cause error) error {
 }
 
 // Host is the host that a request is for, in lower case and without a port.
-func Host(r *http.Request) string {
-	host := r.Host
-	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
-		host = host[:colon]
-	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
+func Host(r *http.Request) string { return strings.TrimSuffix(plainHost(r.Host), ".") }
 
 // distinct sorts, and drops what stands twice.
 func distinct(names []string) []string {
