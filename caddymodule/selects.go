@@ -52,7 +52,7 @@ func (g *Gate) matchesAs(u, r *http.Request) (bool, error) {
 	method, _ := repl.GetString("http.request.method")
 	path, _ := repl.GetString("http.request.uri.path")
 	host, _ := repl.GetString("http.request.hostport")
-	if method != u.Method || path != u.URL.Path || host != u.Host {
+	if method != u.Method || path != u.URL.Path || host != u.Host && gate.HasOddHost(&was) {
 		return true, nil
 	}
 	return g.matchers.AnyMatchWithError(r)
