@@ -66,7 +66,7 @@ var places = map[string]place{
 	},
 
 	"caddymodule/gate":        {ours: []string{"tokenissuer/token", "tokenissuer/oauth", "caddymodule/gate/remote"}},
-	"caddymodule/gate/login":  {ours: []string{"tokenissuer/token", "tokenissuer/oauth", "caddymodule/gate/remote"}},
+	"caddymodule/gate/login":  {ours: []string{"tokenissuer/token", "tokenissuer/oauth", "caddymodule/gate", "caddymodule/gate/remote"}},
 	"caddymodule/gate/remote": {ours: []string{"tokenissuer/token", "tokenissuer/oauth"}},
 	"caddymodule": {
 		ours: []string{

@@ -285,3 +285,44 @@ func TestSignInLeadsToNoOtherSite(t *testing.T) {
 		t.Errorf("untouched: %v", a)
 	}
 }
+
+// F05: a sign-in ends with a request that the site's own page has begun, so nobody comes
+// back to an address of somebody else's making that the backend reads as more than reading.
+func TestSignInLeadsToNoOtherMethod(t *testing.T) {
+	w := newWorld(t)
+	var asked []string
+	w.backend(func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.RequestURI()) })
+	one := strings.NewReplacer("auth.example.com", "app.example.com")
+	w.load(one.Replace(loginGlobal), `
+http://app.example.com {
+	token_issuer
+	token_gate {
+		login
+	}
+	reverse_proxy unix/$DIR/backend
+}`)
+	w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
+	for _, target := range []string{"/x?_method=DELETE", "/x?a=b&%5FMETHOD=delete", "/x%3F_method=DELETE", "/x?a;_method=PUT", "/x?X-HTTP-Method-Override=DELETE", "/x?_method=GET&_method=PUT"} {
+		a := w.visitor().visit("https://app.example.com"+target, "Sec-Fetch-Site: cross-site")
+		if a.status != http.StatusUnauthorized || a.header.Get("Location") != "" || a.header.Get("WWW-Authenticate") == "" || !strings.Contains(a.body, "Please sign in first") {
+			t.Errorf("%s: %v", target, a)
+		}
+		if !strings.Contains(w.logged(), `"reason":"address_read_as_another_method"`) {
+			t.Errorf("%s: nobody is told why", target)
+		}
+		for _, door := range []string{"/.gatehouse/login?return=", "/.gatehouse/login?as=other&return="} {
+			_, way := w.visitor().signIn("https://app.example.com"+door+url.QueryEscape(target), "alice")
+			if last := way[len(way)-1]; last != "https://app.example.com/" {
+				t.Errorf("%s: by %q", target, way)
+			}
+		}
+	}
+	for _, target := range asked {
+		if target != "/" {
+			t.Errorf("the backend was asked for %s", target)
+		}
+	}
+	if _, way := w.visitor().signIn("https://app.example.com/x?_method=get", "alice"); way[len(way)-1] != "https://app.example.com/x?_method=get" {
+		t.Errorf("an address that names its own method: %q", way)
+	}
+}

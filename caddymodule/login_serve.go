@@ -206,12 +206,16 @@ func (g *Gate) turn(w http.ResponseWriter, r *http.Request, run *running, p *pas
 	}
 	original := originalOf(r)
 	to := login.Return(original.URL.RequestURI())
-	switch refusal.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case refusal.Status == http.StatusUnauthorized && login.Changes(original.URL):
+		g.refused(r, refusal, "refused")
+		w.Header().Set("WWW-Authenticate", refusal.Challenge+g.pointer(r))
+		g.signedIn(r, g.login.Remain(w, original))
+	case refusal.Status == http.StatusUnauthorized:
 		g.refused(r, refusal, "sent_to_sign_in")
 		outcome := g.login.Begin(w, original, p.cookies(), login.Wish{Gate: g.number, To: to}, run.now())
 		g.signedIn(r, outcome)
-	case http.StatusForbidden:
+	case refusal.Status == http.StatusForbidden:
 		g.refused(r, refusal, "refused")
 		w.Header().Set("WWW-Authenticate", refusal.Challenge)
 		g.login.Forbidden(w, original, to, string(refusal.Reason))

@@ -3,6 +3,7 @@ package gate
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -73,9 +74,7 @@ func otherMethod(r *http.Request) (method string, several bool) {
 		}
 	}
 	for _, query := range [...]string{r.URL.RawQuery, behind(r.URL.Path)} {
-		for query != "" {
-			var pair string
-			pair, query, _ = strings.Cut(query, "&")
+		for pair := range strings.FieldsFuncSeq(query, isBetweenPairs) {
 			if name, named, _ := strings.Cut(pair, "="); isMethodName(unescaped(name)) {
 				note(unescaped(named))
 			}
@@ -108,11 +107,16 @@ func behind(path string) string {
 	return ""
 }
 
+// isBetweenPairs is of what parts a query: old servers took a semicolon for it, too.
+func isBetweenPairs(c rune) bool { return c == '&' || c == ';' }
+
 // isMethodName is whether a name of the query is _method, also to PHP: without blanks in
-// front, with a dot or a blank for _, and up to a zero byte.
+// front, with a dot or a blank for _, and up to a zero byte; or one of the fields, which
+// ASP.NET takes from there.
 func isMethodName(name string) bool {
 	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00")
-	return name == "_method" || name == ".method"
+	return strings.EqualFold(name, "_method") || strings.EqualFold(name, ".method") ||
+		slices.ContainsFunc(methodFields, func(field string) bool { return strings.EqualFold(name, field) })
 }
 
 // unescaped is a piece of a query as it is meant; a broken escape stays as it is.

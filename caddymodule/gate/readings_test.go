@@ -36,6 +36,12 @@ func TestReadingsOfARequest(t *testing.T) {
 		{"POST", "/x?+%20_method=DELETE", nil, []string{"DELETE /x?+%20_method=DELETE"}},
 		{"POST", "/x?_method%00%zz=DELETE", nil, []string{"DELETE /x?_method%00%zz=DELETE"}},
 
+		{"POST", "/x?a;_method=DELETE;b", nil, []string{"DELETE /x?a;_method=DELETE;b"}},
+		{"POST", "/x?_METHOD=DELETE", nil, []string{"DELETE /x?_METHOD=DELETE"}},
+		{"POST", "/x?X-HTTP-Method-Override=DELETE", nil, []string{"DELETE /x?X-HTTP-Method-Override=DELETE"}},
+		{"POST", "/x?x-http-method=PUT", nil, []string{"PUT /x?x-http-method=PUT"}},
+		{"POST", "/x?x-http-method=PUT;_method=DELETE", nil, []string{unclear}},
+
 		{"GET", "/admin./x", nil, []string{"GET /admin/x"}},
 		{"GET", "/x.php.%20.", nil, []string{"GET /x.php"}},
 		{"GET", "/admin%20/x?a", nil, []string{"GET /admin/x?a"}},

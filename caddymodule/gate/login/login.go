@@ -76,6 +76,7 @@ const (
 	Unremembered oauth.Reason = "sign_out_not_remembered"
 	WrongMethod  oauth.Reason = "method_not_allowed"
 	Unknown      oauth.Reason = "unknown_address"
+	Changing     oauth.Reason = "address_read_as_another_method"
 )
 
 // Outcome is what became of a sign-in, for the log.

@@ -99,6 +99,12 @@ func (l *Login) Forbidden(w http.ResponseWriter, r *http.Request, to, reason str
 	l.show(w, r, http.StatusForbidden, view{Name: "forbidden", Link: begin(to) + "&as=other", Other: logoutPath, Reason: reason})
 }
 
+// Remain tells a person who is not signed in, at an address that Changes, that nobody is
+// sent to sign in for it.
+func (l *Login) Remain(w http.ResponseWriter, r *http.Request) Outcome {
+	return l.page(w, r, http.StatusUnauthorized, "changing", "/", Outcome{Reason: Changing})
+}
+
 // begin is the address that begins a sign-in.
 func begin(to string) string { return startPath + "?return=" + url.QueryEscape(to) }
 

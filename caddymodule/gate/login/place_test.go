@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// F05: open redirects.
+// F05: open redirects, and back to what another site would have done.
 func TestReturnStaysOnTheSite(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
@@ -43,6 +43,9 @@ func TestReturnStaysOnTheSite(t *testing.T) {
 		"/%09/evil.example":             "/%09/evil.example",
 		"/?return=https://evil.example": "/?return=https://evil.example",
 		"/.gatehouses":                  "/.gatehouses",
+		"/a?_method=DELETE":             "/",
+		"/a?_method=GET&b":              "/a?_method=GET&b",
+		"/a%3F_method=DELETE":           "/",
 	} {
 		if got := Return(target); got != want {
 			t.Errorf("%q: %q, want %q", target, got, want)

@@ -19,7 +19,7 @@ func TestPagesSayTheSameInEveryLanguage(t *testing.T) {
 			}
 		}
 	}
-	for _, page := range []string{"cookies", "foreign", "stale", "denied", "loop", "unfit", "unavailable", "forbidden", "logout", "leaving", "bye", "unknown"} {
+	for _, page := range []string{"cookies", "foreign", "stale", "denied", "loop", "unfit", "unavailable", "forbidden", "changing", "logout", "leaving", "bye", "unknown"} {
 		for _, part := range []string{".title", ".text", ".button"} {
 			if languages[0][page+part] == "" {
 				t.Errorf("%s has no%s", page, part)
