@@ -93,8 +93,15 @@ func (g *Gate) agree(w http.ResponseWriter, r *http.Request, p *passage, next ca
 	h.Set("Cache-Control", "no-store")
 	if g.more {
 		p.to, p.answered = w, false
-		if err := next.ServeHTTP(nowhere{}, r); p.answered {
+		between := unheard{header: http.Header{}}
+		err := next.ServeHTTP(&between, r)
+		if p.answered {
 			return err
+		}
+		if no := between.objects(err); no != 0 {
+			p.untell(h)
+			p.answered = true
+			return g.objected(w, r, no, between.header["Www-Authenticate"])
 		}
 	}
 	p.answered = true

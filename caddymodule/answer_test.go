@@ -350,7 +350,7 @@ func TestGatesInsideOthersAnswer(t *testing.T) {
 			header X-User-Id {claim.sub}
 		}
 	}
-	respond "nobody hears this" 403`,
+	respond "nobody hears this"`,
 		"before": `
 	route {
 		route /orders/* {
@@ -469,7 +469,7 @@ http:// {
 				t.Errorf("%s %s: a yes that is not whole, or what is left of one: %v", name, c.path, a.header)
 			}
 		}
-		if x := w.explained(http.MethodGet, "http://shop.example.com/public/x", ""); x.Next != toProxy {
+		if x := w.explained(http.MethodGet, "http://shop.example.com/public/x", ""); !strings.HasPrefix(x.Next, toProxy) {
 			t.Errorf("%s: explained: %+v", name, x)
 		}
 	}

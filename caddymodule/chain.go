@@ -9,8 +9,8 @@ import (
 type chain struct {
 	server  *caddyhttp.Server
 	gates   []*Gate
-	invoked bool // some of them by `invoke`, of which their places say nothing
-	backend bool // something stands there that must not get a question
+	invoked bool   // some of them by `invoke`, of which their places say nothing
+	backend string // what stands there and must not get a question; "" for nothing
 }
 
 // mostInvoked is how deep routes invoke each other; Caddy has no bound.
@@ -32,20 +32,56 @@ func (c *chain) walk(routes caddyhttp.RouteList, depth int) {
 					c.walk(caddyhttp.RouteList{*named}, depth+1)
 				}
 			case caddy.Module:
-				name := h.CaddyModule().ID.Name()
-				c.backend = c.backend || answers(h) && name != "static_response" && name != "error"
+				if c.backend == "" && !leavesBe(h) {
+					c.backend = h.CaddyModule().ID.Name()
+				}
 			}
 		}
 	}
 }
 
+// leavesBe reports whether a handler hands a question on, or does nothing with it but
+// answer: whoever else gets one takes it for a request of the caller's, and does what it
+// asks. Of a plug-in nobody knows.
+func leavesBe(h caddy.Module) bool {
+	switch h.CaddyModule().ID.Name() {
+	case "authentication", "copy_response", "copy_response_headers", "encode", "error", "headers", "intercept", "log_append", "map",
+		"push", "request_body", "rewrite", "static_response", "templates", "token_issuer", "tracing", "vars":
+		return true
+	case "file_server", "reverse_proxy":
+		return !answers(h)
+	}
+	return false
+}
+
 // joinAnswers has each gate that answers hand on where another one may stand behind it,
 // as far as nothing else gets the question then, and tells of the others. Every handler is
 // provisioned.
-func (a *App) joinAnswers() {
+func (a *App) joinAnswers() error {
 	if len(a.gates) == 0 || a.gates[0].spot.app == nil {
-		return
+		return nil
 	}
+	chains := a.chains()
+	backends := map[*Gate]string{} // a gate in a named route stands in several chains
+	for _, c := range chains {
+		for _, g := range c.gates {
+			backends[g] = orElse(backends[g], c.backend)
+		}
+	}
+	for _, c := range chains {
+		for i, g := range c.gates {
+			if g.more && backends[g] != "" {
+				return placed("token_gate: answer: this gate hands a question on to the next one, and "+backends[g]+
+					", which stands on the same site, would get it too and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
+			}
+			c.join(g, c.gates[i+1:], backends[g])
+		}
+	}
+	return nil
+}
+
+// chains are those of every site.
+func (a *App) chains() (all []chain) {
 	for _, server := range a.gates[0].spot.app.Servers {
 		for from := 0; from < len(server.Routes); {
 			to := from + 1 // a site that is alone, without a host, is not wrapped: its routes are the server's
@@ -54,21 +90,20 @@ func (a *App) joinAnswers() {
 			}
 			c := chain{server: server}
 			c.walk(server.Routes[from:to], 0)
-			for i, g := range c.gates {
-				c.join(g, c.gates[i+1:])
-			}
+			all = append(all, c)
 			from = to
 		}
 	}
+	return all
 }
 
-func (c *chain) join(g *Gate, behind []*Gate) {
+func (c *chain) join(g *Gate, behind []*Gate, backend string) {
 	for _, later := range behind {
 		switch {
 		case later == g || g.more || !c.invoked && !g.spot.leadsTo(later.spot):
-		case c.backend:
+		case backend != "":
 			g.logger.Warn("token_gate: answer: where a question gets to this gate and to the one at "+orElse(later.At, "its line")+
-				", this one answers it alone, for what stands on the same site must not get it; put each into a `handle` of its own, or both beside each other", zapAt(g.At))
+				", this one answers it alone, for "+backend+" on the same site must not get it; put each into a `handle` of its own, or both beside each other", zapAt(g.At))
 			return
 		default:
 			g.more = true

@@ -93,7 +93,9 @@ func (a *App) Start() error {
 	}
 	a.joined = s
 	s.remember(a.memory())
-	a.warnOfSites()
+	if err := a.lookAround(); err != nil {
+		return err
+	}
 	run := &running{shared: s}
 	if a.issuing {
 		if run.issuer, err = tokenissuer.New(a.resolved, s.state); err != nil {
@@ -166,7 +168,9 @@ func (a *App) Cleanup() error {
 	if a.served || len(a.gates) > 0 || a.validated() {
 		// Only validated. Every app is provisioned, or somebody has provisioned our
 		// handlers: asking for the app that holds them provisions nothing.
-		a.warnOfSites()
+		if err := a.lookAround(); err != nil {
+			a.logger.Error(err.Error())
+		}
 	}
 	a.remotes.leave()
 	if a.joined == nil {

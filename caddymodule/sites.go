@@ -148,13 +148,20 @@ func (s *sites) near(host string) string {
 	return didYouMean(host, slices.DeleteFunc(slices.Clone(s.hosts), func(h string) bool { return editDistance(h, host) > 2 }))
 }
 
-// warnOfSites says what the sites leave undone. Caddy has provisioned every handler
-// before it starts the first app, or before it gives up what it only validates.
-func (a *App) warnOfSites() {
+// lookAround joins what stands on one site, refuses what cannot be joined and says what
+// the sites leave undone. Caddy has provisioned every handler before it starts the first
+// app, or before it gives up what it only validates.
+func (a *App) lookAround() error {
 	if a.looked {
-		return
+		return nil
 	}
 	a.looked = true
+	err := a.joinAnswers()
+	a.warnOfSites()
+	return err
+}
+
+func (a *App) warnOfSites() {
 	module, err := a.ctx.AppIfConfigured("http")
 	switch {
 	case errors.Is(err, caddy.ErrNotConfigured): // no site at all
@@ -172,7 +179,6 @@ func (a *App) warnOfSites() {
 	for at, name := range s.idle {
 		a.logger.Warn("token_gate: answer: this gate tells the proxy that asks and hands nothing on, so no request gets to "+name+" behind it; take `answer` out, or give the address at which the proxy asks a site or a `handle` of its own", zapAt(at))
 	}
-	a.joinAnswers()
 	a.warnOfNames()
 	a.warnOfSharedCookies()
 	a.warnOfCookies()

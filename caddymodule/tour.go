@@ -102,9 +102,10 @@ func (t *tour) handler(h caddyhttp.MiddlewareHandler) bool {
 	case caddy.Module:
 		name := h.CaddyModule().ID.Name()
 		if answers(h) {
-			if t.end != toProxy { // which hears nobody but gates
-				t.end = name
+			if t.end == toProxy { // which hears of a yes from gates alone
+				name = toProxy + ", unless " + name + " says no"
 			}
+			t.end = name
 			return true
 		}
 		if !slices.Contains(harmless, name) {

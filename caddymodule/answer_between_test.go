@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Whoever stands between two gates that answer, and refuses, has refused: a question that
+// does not get to the second gate is no yes of the first one's.
+func TestNoBetweenGatesThatAnswerCounts(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/check" || r.Header.Get("X-Let-Me") == "" {
+			rw.WriteHeader(http.StatusForbidden)
+		}
+	})
+	w.load(trustsSocket, `
+http://app.example.com {
+	token_issuer
+}
+http:// {
+	handle_errors {
+		respond "a page" 200
+	}
+	route {
+		token_gate {
+			answer request
+			header X-User-Id {claim.sub}
+		}
+		error /blocked* 403
+		error /gone* 410
+		respond /closed* 404
+		redir /moved* /elsewhere
+		respond /fine* "nobody reads this"
+		basic_auth /basic* {
+			ann $2a$04$zVQY5xvF/BjOWHqo.1Gzt.R6mjQqOWqQzvCuEQ5ToH2YzYPqyHrnq
+		}
+		forward_auth /checked* unix/$DIR/backend {
+			uri /check
+		}
+		token_gate /admin/* {
+			answer request
+			scope openid
+		}
+		error /behind* 403
+	}
+}`)
+	bearer := "Authorization: Bearer " + w.token()
+	for path, want := range map[string]int{
+		"/orders/7": 200, "/fine": 200, "/admin/x": 403, "/blocked": 403, "/gone": 410, "/closed": 404, "/moved": 403, "/basic": 401, "/checked": 403, "/behind": 200,
+	} {
+		a := w.asks("http://shop.example.com"+path, bearer, "X-Auth-Subject: admin")
+		said := a.header["Authorization"] != nil && a.header.Get("X-User-Id") == "shop"
+		if a.status != want || a.body != "" || said != (want == http.StatusOK) || !said && (a.header["Authorization"] != nil || a.header["X-User-Id"] != nil) {
+			t.Errorf("%s: %v", path, a)
+		}
+		if asks := a.header.Get("WWW-Authenticate"); path == "/basic" && !strings.HasPrefix(asks, "Basic ") {
+			t.Errorf("%s: how to sign in: %q", path, asks)
+		}
+		if a := w.asks("http://shop.example.com"+path, bearer+"x"); a.status != http.StatusUnauthorized {
+			t.Errorf("%s with a bad token: %v", path, a)
+		}
+	}
+	for path, want := range map[string]string{"/orders/7": toProxy, "/blocked": toProxy + ", unless error says no", "/closed": toProxy + ", unless static_response says no"} {
+		if x := w.explained(http.MethodGet, "http://shop.example.com"+path, strings.TrimPrefix(bearer, "Authorization: Bearer ")); x.Next != want {
+			t.Errorf("%s: explained: %s", path, x.Next)
+		}
+	}
+	if a := w.asks("http://shop.example.com/checked", bearer, "X-Let-Me: in"); a.status != http.StatusOK {
+		t.Errorf("what somebody else asks about and gets a yes for: %v", a)
+	}
+}
+
+// A question carries the caller's own method and token. Whatever acts upon requests does
+// what it asks, so no gate hands one on where that stands.
+func TestNothingActsUponAQuestion(t *testing.T) {
+	const gates = "token_gate {\n answer request\n }\n $1\n token_gate /admin/* {\n answer request\n scope openid\n }\n $2\n"
+	for what, c := range map[string]struct{ between, behind, want string }{
+		"a backend between":    {"reverse_proxy /x/* unix/$DIR/backend", "", "reverse_proxy, which stands on the same site, would get it too"},
+		"files between":        {"file_server /x/*", "", "file_server, which stands"},
+		"a backend beside":     {"handle /y/* {\n reverse_proxy unix/$DIR/backend\n }", "", "reverse_proxy, which stands"},
+		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
+		"what hands on":        {"header X-A b\n vars c d\n encode gzip", "respond no 404", ""},
+	} {
+		site := "http://auth.example.com {\n token_issuer\n}\n&(x) {\n reverse_proxy unix/$DIR/backend\n}\nhttp:// {\n route {\n " +
+			strings.NewReplacer("$1", c.between, "$2", c.behind).Replace(gates) + " }\n}"
+		w := newWorld(t) // Caddy leaves a socket behind where a start fails
+		w.backend(nil)
+		err := caddy.Load(w.caddyfile(trustsSocket, site), true)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), ", at Caddyfile:")) {
+			t.Errorf("%s: %v", what, err)
+		}
+		w.write("log", "")
+		if err := w.validate(trustsSocket, site); err != nil || strings.Contains(w.logged(), "on the same site, would get it too") != (c.want != "") {
+			t.Errorf("%s: validate: %v, %s", what, err, w.logged())
+		}
+	}
+}
