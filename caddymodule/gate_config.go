@@ -43,7 +43,7 @@ func (g *Gate) compile() (gate.Config, error) {
 	g.embedded = v.Embedded != "off"
 	g.from, g.signIn = v.tokenFrom(), v.signIn
 	g.resourceName, g.title = v.Resource, v.ResourceName
-	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Optional: g.Optional, Shadow: g.Shadow, MaxAge: maxAge}
+	c := gate.Config{Audiences: v.Audience, Scopes: v.Scope, Except: v.Except, Peer: peerOf, Sent: sentTo, Optional: g.Optional, Shadow: g.Shadow, MaxAge: maxAge}
 	c.Forward, c.ForwardAudience = howToForward[v.Forward], v.ForwardAudience
 	if v.Expression != "" {
 		if c.Expression, err = gate.NewExpression(v.Expression); err != nil {

@@ -30,6 +30,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	if g.asksQuery {
 		others, complete = gate.WithQuery(r, others, complete)
 	}
+	others, complete = gate.WithDestination(r, sentTo, others, complete)
 	if g.asBefore && (len(others) > 0 || !complete || gate.HasOddHost(r) || wasTwofold(r)) {
 		return false, true, nil
 	}

@@ -22,14 +22,11 @@ var ErrSilent = errSilent
 // CrossSite is the reason of a refusal for ErrCrossSite.
 const CrossSite oauth.Reason = "request_of_another_site"
 
-// Excepts reports whether nothing is asked of a request.
-func (g *Gate) Excepts(r *http.Request) bool { return g.except.match(r.URL) }
-
 // CheckCookie is Check for a token that a cookie has brought. cause, where there
 // is one, is why there is none; an oauth.ErrNoToken says that nothing came.
 func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Time) (*Pass, error) {
 	switch {
-	case g.except.match(r.URL):
+	case g.Excepts(r):
 		return excepted, nil
 	case cause == nil:
 		pass, err := g.admit(r, raw, now, nil)

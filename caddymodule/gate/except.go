@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -28,6 +29,24 @@ func newExceptions(patterns []string) (exceptions, error) {
 		}
 	}
 	return e, nil
+}
+
+// Excepts reports whether nothing is asked of a request.
+func (g *Gate) Excepts(r *http.Request) bool {
+	exact, folder := g.excepted(r)
+	return exact != "" || folder != ""
+}
+
+// excepted is what lets a request through: both are "" where its other path, if it has one,
+// is not let through.
+func (g *Gate) excepted(r *http.Request) (exact, folder string) {
+	if exact, folder = g.except.which(r.URL); exact == "" && folder == "" {
+		return "", ""
+	}
+	if to, named := destination(r, g.policy.sent); !named || to != nil && !g.except.match(to) {
+		return "", ""
+	}
+	return exact, folder
 }
 
 // match lets through only a path that nobody behind can read in another way.

@@ -67,7 +67,7 @@ func (g *Gate) explain(r *http.Request, raw string, missing error, now time.Time
 	x.Cached = missing == nil && len(raw) <= token.MaxSize && g.cache.known(token.Sum(raw))
 	pass, err := check()
 	x.Pass, x.Refusal = pass, refusalOf(pass, err)
-	switch exact, folder := g.except.which(r.URL); {
+	switch exact, folder := g.excepted(r); {
 	case exact != "":
 		x.rule("except", exact, true, "nothing is asked")
 		return x
@@ -173,7 +173,7 @@ func (x *Explanation) ofPolicy(p *policy, e *entry, r *http.Request, now time.Ti
 	}
 	if p.expression != nil {
 		says := "yes"
-		err := e.judge(p.expression, r, p.peer, now)
+		err := e.judge(p, r, now)
 		if err != nil {
 			says = err.Error()
 		}

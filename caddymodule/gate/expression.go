@@ -124,7 +124,7 @@ func (e *Expression) Claims() []string { return e.claims }
 type facts struct {
 	claims *token.Claims
 	r      *http.Request
-	peer   func(*http.Request) string
+	of     *policy
 	now    time.Time
 }
 
@@ -142,7 +142,7 @@ func (f *facts) ResolveName(name string) (any, bool) {
 	case "request.path":
 		return types.String(f.r.URL.Path), true
 	case "request.client_ip":
-		return types.String(f.peer(f.r)), true
+		return types.String(f.of.peer(f.r)), true
 	}
 	return nil, false
 }
@@ -163,6 +163,7 @@ var (
 	errTwoReadings = errors.New("the path has more than one reading")
 	errTwoMethods  = errors.New("the method has small letters, which some read as another one, or others are named beside it")
 	errTwoHosts    = errors.New("the host has more than one reading")
+	errDestination = errors.New("the path in Destination is another host's, or has more than one reading")
 )
 
 // holds answers no to whatever cannot be answered: a claim that is not there, a
@@ -195,9 +196,17 @@ func (e *Expression) holdsOtherwise(f *facts) (bool, error) {
 		}
 	}
 	if e.path {
-		if path := bare(f.r.URL.Path); path != f.r.URL.Path {
-			for _, r := range slices.Clone(readings) {
+		to, named := destination(f.r, f.of.sent)
+		if !named {
+			return false, errDestination
+		}
+		each := slices.Clone(readings)
+		for _, r := range each {
+			if path := bare(r.URL.Path); path != r.URL.Path {
 				readings = append(readings, at(r, path, r.URL.RawQuery))
+			}
+			if to != nil {
+				readings = append(readings, at(r, to.Path, r.URL.RawQuery))
 			}
 		}
 	}
@@ -227,13 +236,14 @@ type judgement struct {
 }
 
 // judge asks the expression, or remembers what it has said of this token.
-func (e *entry) judge(x *Expression, r *http.Request, peer func(*http.Request) string, now time.Time) error {
+func (e *entry) judge(p *policy, r *http.Request, now time.Time) error {
+	x := p.expression
 	if x.lasting {
 		if j := e.more().judged.Load(); j != nil && j.of == x {
 			return refusedBy(j.holds, j.cause)
 		}
 	}
-	holds, cause := x.holds(&facts{e.claims, r, peer, now})
+	holds, cause := x.holds(&facts{e.claims, r, p, now})
 	if !x.lasting {
 		return refusedBy(holds, cause)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -45,6 +46,9 @@ type Config struct {
 	// Peer is the address of the client, as an expression sees it and as strangers
 	// are told apart; default: the connection's.
 	Peer func(*http.Request) string
+
+	// Sent is the address of a request before anybody rewrote it; default: its own.
+	Sent func(*http.Request) *url.URL
 
 	// Except are paths that pass without a token and without identity: exact, or
 	// a folder with /* at the end.
@@ -179,7 +183,7 @@ func New(c Config, cache *Cache) (*Gate, error) {
 // Check lets a request pass or says why not; the error is a *Refusal. Strip
 // comes first.
 func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
-	if g.except.match(r.URL) {
+	if g.Excepts(r) {
 		return excepted, nil
 	}
 	raw, err := oauth.Bearer(r.Header)
@@ -195,7 +199,7 @@ func (g *Gate) Check(r *http.Request, now time.Time) (*Pass, error) {
 // Recheck asks a second gate on the same route about a request that another
 // one let pass, and took the token out of.
 func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, error) {
-	if earlier.raw == "" || g.except.match(r.URL) {
+	if earlier.raw == "" || g.Excepts(r) {
 		return g.Check(r, now)
 	}
 	return g.admit(r, earlier.raw, now, earlier)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -30,15 +31,19 @@ type policy struct {
 	expression *Expression
 	maxAge     time.Duration
 	peer       func(*http.Request) string
+	sent       func(*http.Request) *url.URL
 }
 
 func newPolicy(c Config) (policy, error) {
-	p := policy{scopes: slices.Clone(c.Scopes), expression: c.Expression, maxAge: c.MaxAge, peer: c.Peer}
+	p := policy{scopes: slices.Clone(c.Scopes), expression: c.Expression, maxAge: c.MaxAge, peer: c.Peer, sent: c.Sent}
 	if p.maxAge < 0 {
 		return p, errors.New("a sign-in cannot be younger than now")
 	}
 	if p.peer == nil {
 		p.peer = peerOf
+	}
+	if p.sent == nil {
+		p.sent = func(r *http.Request) *url.URL { return r.URL }
 	}
 	for _, s := range p.scopes {
 		if parsed, err := oauth.ParseScopes(s); err != nil || len(parsed) != 1 {
@@ -70,7 +75,7 @@ func (p *policy) allow(e *entry, r *http.Request, now time.Time) error {
 		}
 	}
 	if p.expression != nil {
-		if err := e.judge(p.expression, r, p.peer, now); err != nil {
+		if err := e.judge(p, r, now); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ func whyNoAnswer(text string) string {
 		errTwoReadings.Error(): errTwoReadings.Error(),
 		errTwoMethods.Error():  errTwoMethods.Error(),
 		errTwoHosts.Error():    errTwoHosts.Error(),
+		errDestination.Error(): errDestination.Error(),
 		"no such key":          "a claim that it asks for is absent",
 		"no such overload":     "it compares what is of two kinds",
 		"cost limit":           "it takes too much work",
