@@ -93,23 +93,23 @@ func (i *Issuer) algorithms() []string {
 }
 
 // jwks is GET /oauth2/jwks (RFC 7517 §5).
-func (i *Issuer) jwks(r *request) error { return i.keySet(r, i.state.KeysBehind()) }
+func (i *Issuer) jwks(r *request) error { return i.keySet(r, i.state.ages()) }
 
 // keySet publishes keys that were all there were so long ago. One that may lack a key
 // which signs by now is worse than none: whoever verifies puts it in the place of what he
 // has, and would keep what he has were he told to come again. Where a node is to go on
 // without the others there may be nobody else to ask: it says what it knows, and nobody on
 // the way may keep it.
-func (i *Issuer) keySet(r *request, behind time.Duration) error {
+func (i *Issuer) keySet(r *request, a ages) error {
 	set := i.state.ring().JWKS(r.now)
 	switch {
-	case behind <= publishMost:
+	case a.keys <= publishMost:
 		r.public(set)
 		return nil
-	case i.config.Staleness.Serve:
+	case i.config.Staleness.goesOn(a):
 		return r.json("application/json", json.RawMessage(set))
 	}
-	return keysOf(behind)
+	return keysOf(a.keys)
 }
 
 // health is GET /health: 200 while the store answers and, where nodes share it, this
@@ -125,21 +125,23 @@ func (i *Issuer) health(r *request) error {
 // All nodes have the same one: who sends nobody to a node without it has none left.
 // A server that is about to end says so while it still takes connections, so that a
 // load balancer has turned away before it takes none.
-func (i *Issuer) healthOfGates(r *request) error {
+func (i *Issuer) healthOfGates(r *request) error { return i.healthAt(r, i.state.ages()) }
+
+func (i *Issuer) healthAt(r *request, a ages) error {
 	switch {
 	case i.config.Leaving != nil && i.config.Leaving(r.Context()):
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.ShuttingDown)
-	case !i.Current():
+	case !i.config.Staleness.current(a):
 		return errBehind
-	case !i.KnowsKeys():
-		return keysOf(i.state.KeysBehind())
+	case !i.config.Staleness.goesOn(a):
+		return keysOf(a.keys)
 	}
 	answer := struct {
 		Status string   `json:"status"`
 		Behind *float64 `json:"behind_seconds,omitempty"`
 	}{Status: "ok"}
-	if behind, shared := i.state.Behind(); shared {
-		seconds := behind.Round(time.Millisecond).Seconds()
+	if i.state.changes != nil {
+		seconds := a.revoked.Round(time.Millisecond).Seconds()
 		answer.Behind = &seconds
 	}
 	return r.json("application/json", answer)

@@ -1,9 +1,6 @@
 package tokenissuer
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -74,63 +71,6 @@ func TestNodeThatCannotOpenANewKeyHearsOfRevocations(t *testing.T) {
 	}
 	until(t, "the keys are known", func() bool { return len(late.ring().List()) == 2 && late.changes.KeysBehind() < time.Since(made) })
 	told.await(t, "the keys that other nodes have changed cannot be read", "the keys that other nodes have changed are read again")
-}
-
-// What a node lacks may sign when it has been published for its time by the others, and
-// what a node published before is kept for a while.
-func TestNodeKnowsTheKeysUntilOneThatItLacksMaySign(t *testing.T) {
-	for _, c := range []struct {
-		behind time.Duration
-		serve  bool
-		want   bool
-	}{
-		{0, false, true},
-		{4 * time.Minute, false, true},
-		{5 * time.Minute, false, false},
-		{5 * time.Minute, true, true},
-		{lead, false, false},
-	} {
-		if got := (Staleness{Serve: c.serve}).knowsKeys(c.behind); got != c.want {
-			t.Errorf("%+v: %v", c, got)
-		}
-	}
-}
-
-// A key set is kept for a while: one that may lack a key which signs then is not to be had,
-// or not to be kept where a node is to go on alone.
-func TestKeySetIsNotOlderThanKeysTakeToSign(t *testing.T) {
-	state := openState(t, func(err error) { t.Error(err) })
-	for _, c := range []struct {
-		behind time.Duration
-		serve  bool
-		status int
-		keep   string
-	}{
-		{0, false, http.StatusOK, "public, max-age=300"},
-		{4 * time.Minute, false, http.StatusOK, "public, max-age=300"},
-		{4 * time.Minute, true, http.StatusOK, "public, max-age=300"},
-		{5 * time.Minute, false, http.StatusServiceUnavailable, "no-store"},
-		{5 * time.Minute, true, http.StatusOK, "no-store"},
-	} {
-		i, err := New(Config{Issuer: "https://auth.example.com", Staleness: Staleness{Serve: c.serve}}, state)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		r := &request{Request: httptest.NewRequest(http.MethodGet, "https://auth.example.com/oauth2/jwks", nil), w: w, now: state.now(), dialect: i.unnamed(oauth2)}
-		if err := i.keySet(r, c.behind); err != nil {
-			r.fail(err)
-		}
-		if got := w.Header().Get("Cache-Control"); w.Code != c.status || got != c.keep {
-			t.Errorf("%+v: %d, %s", c, w.Code, got)
-		}
-		if keys := strings.Contains(w.Body.String(), state.ring().List()[0].ID); keys != (c.status == http.StatusOK) {
-			t.Errorf("%+v: %s", c, w.Body)
-		}
-		if later := w.Header().Get("Retry-After") != ""; later != (c.status == http.StatusServiceUnavailable) {
-			t.Errorf("%+v: Retry-After %v", c, later)
-		}
-	}
 }
 
 // A node whose idea of the time is ahead has given out a token that says so, and its client

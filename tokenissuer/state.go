@@ -1,7 +1,6 @@
 package tokenissuer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,20 +139,6 @@ func (s *State) early() time.Duration {
 	return nodesDiffer
 }
 
-// Staleness is what a node does that does not hear of the others.
-type Staleness struct {
-	Most  time.Duration // behind them; 0: DefaultStaleness
-	Serve bool          // go on beyond it; default: answer 503
-}
-
-// DefaultStaleness is long enough for a database that changes places.
-const DefaultStaleness = 30 * time.Second
-
-// current says whether what others revoked is known well enough.
-func (s *State) current(t Staleness) bool {
-	return s.changes == nil || t.Serve || s.changes.Behind() <= cmp.Or(t.Most, DefaultStaleness)
-}
-
 // Behind is how long ago this node knew all that the others had done; shared is
 // false where it is alone.
 func (s *State) Behind() (behind time.Duration, shared bool) {
@@ -198,16 +183,6 @@ func (s *State) signingBehind(behind, most time.Duration, algorithm token.Algori
 func keysOf(behind time.Duration) error {
 	return fmt.Errorf("%w: the keys of all nodes were known here %s ago", store.ErrUnavailable, behind.Round(time.Second))
 }
-
-// publishMost is how far behind the keys a node may be and publish them: what it hands
-// out is kept for documentAge, and a key that it lacks signs when lead is over. That begins
-// when the key is made, and it may take as long as signMost until it is stored and an
-// answer is on its way.
-const publishMost = lead - documentAge - signMost
-
-// knowsKeys says whether every key that others sign with is here, as far as they have
-// made it by the rules.
-func (t Staleness) knowsKeys(behind time.Duration) bool { return t.Serve || behind <= publishMost }
 
 const upkeepEvery = time.Minute
 

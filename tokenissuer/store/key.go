@@ -93,7 +93,9 @@ func scanKey(row scanner) (Key, error) {
 	return k, err
 }
 
-var selectKeys = readsApart(`
+// By the connections of requests: who reads them may wait for the table, and the looks that
+// bring revocations must not wait behind him.
+var selectKeys = reads(`
 SELECT id, usage, algorithm, material, sealed, created, sign_from, retired, expires FROM keys ORDER BY n`)
 
 // Keys lists every key, in the order they were stored.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 )
@@ -108,4 +110,39 @@ func TestKeysThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 	<-reads
 	ended := time.Now()
 	b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(ended) })
+}
+
+// TestRevocationsDoNotWaitForTheTableOfKeys: who waits for it, while somebody compacts or
+// changes it, has none of the connections that revocations are read by.
+func TestRevocationsDoNotWaitForTheTableOfKeys(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	patient := postgrestest.With(postgrestest.With(url, "lock_timeout", "60000"), "statement_timeout", "60000")
+	a, b := startNode(t, url), startNode(t, patient)
+	b.reading(func(ctx context.Context) error {
+		_, err := b.st.Keys(ctx)
+		return err
+	})
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE keys IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Exec(t, url, `INSERT INTO changes (at, keys, revoked) VALUES (CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), 1, '[]')`)
+	waiter := func() string {
+		return postgrestest.Ask(t, url, `SELECT COALESCE(MAX(pid::TEXT), 'nobody') FROM pg_locks WHERE relation = 'keys'::regclass AND NOT granted`)
+	}
+	b.within(patience, "the keys are waited for", func() bool { return waiter() != "nobody" })
+	before := waiter()
+	for i := range 5 {
+		id := fmt.Sprintf("t%d", i)
+		a.revoke(id)
+		b.within(patience, id+" revoked", b.knows(id))
+	}
+	if after := waiter(); after != before {
+		t.Errorf("%s waited for the keys, and %s when the revocations were heard of", before, after)
+	}
 }
