@@ -28,8 +28,9 @@ type request struct {
 	held      bool // its address has failed too often: it has to prove something first
 	proven    bool // the client showed its secret
 	wait      time.Duration
-	byID      bool // the client showed nothing but its id
-	basic     bool // Authorization: Basic was used, so a 401 carries a challenge
+	waited    time.Duration // for its client's tokens to count, see afresh
+	byID      bool          // the client showed nothing but its id
+	basic     bool          // Authorization: Basic was used, so a 401 carries a challenge
 	allow     string
 }
 

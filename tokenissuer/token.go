@@ -97,6 +97,11 @@ func (i *Issuer) earn(r *request, g grant.Func, q grant.Request) (*minted, error
 		if a.Account != nil {
 			r.event.Account = a.Account.ID
 		}
+		// Before anything is used up, and while nothing is held.
+		if err := i.afresh(r, q.Client.ID); err != nil {
+			return nil, err
+		}
+		q.Now = r.now
 		answer, writes, err := i.mint(r, q.Client, a)
 		if err != nil {
 			return nil, err

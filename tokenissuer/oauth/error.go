@@ -96,6 +96,7 @@ const (
 	UnknownClient      Reason = "unknown_client"
 	UnknownPKCEClient  Reason = "unknown_pkce_client"
 	DisabledClient     Reason = "disabled_client"
+	RevokedClient      Reason = "revoked_client"
 	ForeignScript      Reason = "page_of_another_origin"
 	WrongSecret        Reason = "wrong_client_secret"
 	ClientMismatch     Reason = "client_mismatch"

@@ -80,6 +80,15 @@ func (r *Revocations) RevokedByClient(clientID string, issuedAt int64) bool {
 	return ok && issuedAt <= c.notBefore
 }
 
+// GoodFrom is when tokens of a client count that was revoked; zero where it was not.
+func (r *Revocations) GoodFrom(clientID string) time.Time {
+	c, ok := (*r.clients.Load())[clientID]
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(c.notBefore+1, 0)
+}
+
 // Generation changes whenever a revocation arrives: a decision made in an
 // older one must be asked for again. It changes after the revocation is in
 // effect.
