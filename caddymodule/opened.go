@@ -13,6 +13,15 @@ import (
 // countMost is how long a start takes to count the nodes beside it.
 const countMost = 2 * time.Second
 
+// saysWaits has a start write down whom it waits for: it may be minutes.
+func (d database) saysWaits() {
+	if d.address != nil {
+		d.address.Waits(func(who string) {
+			caddy.Log().Named("token_issuer").Info("store waits", zap.String("store", d.key()), zap.String("for", who))
+		})
+	}
+}
+
 // opened writes down what is served from: nodes of two databases look alike from
 // outside, and so does one with another environment than its service's. The address has
 // no password.

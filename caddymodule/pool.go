@@ -89,6 +89,7 @@ func open(ctx context.Context, where database, rules tokenissuer.KeyRules) (*sha
 	if s.key == "" {
 		return s, nil
 	}
+	where.saysWaits()
 	st, err := where.open(ctx)
 	if err != nil {
 		cache.Close()

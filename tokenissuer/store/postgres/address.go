@@ -24,6 +24,8 @@ type Address struct {
 	name string
 	way  atomic.Pointer[way]
 	pool atomic.Pointer[sql.DB] // of the store that is open, if one is
+
+	waits atomic.Pointer[func(who string)] // see Waits
 }
 
 // way is how to speak with a database. It may change: a password is replaced.

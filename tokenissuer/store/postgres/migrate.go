@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/pressly/goose/v3"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -51,8 +50,8 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	if err != nil || version >= s.target() {
 		return err
 	}
-	// A migration takes as long as it takes. What it waits for others does not: behind
-	// a statement that waits for a table everybody else waits too.
+	// A migration takes as long as it takes. What it waits for others does not, but for an
+	// index: behind a statement that waits for a table everybody else waits too.
 	long := a.way.Load().open(2, map[string]string{
 		"application_name": application + " upgrade", "statement_timeout": "0",
 	})
@@ -71,7 +70,7 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	if err := s.mayUpgrade(ctx, db, version); err != nil {
 		return err
 	}
-	return s.upgrade(ctx, long, version)
+	return s.upgrade(ctx, a, long, version)
 }
 
 // takeTurn asks for the lock until it has it. A statement that waits for it would be
@@ -134,21 +133,4 @@ FROM pg_class WHERE relnamespace = `+schemaOID+` AND relkind IN ('r', 'p')`, ver
 			store.ErrNewer, version, floor, s.target())
 	}
 	return version, nil
-}
-
-// upgrade brings the schema from version to target, each migration in a
-// transaction of its own.
-func (s schema) upgrade(ctx context.Context, db *sql.DB, version int64) error {
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, s.files,
-		goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		if e, waited := errors.AsType[*pgconn.PgError](err); waited && e.Code == "55P03" { // lock_not_available
-			err = fmt.Errorf("somebody has its tables for long, such as pg_dump or an export: start again when that is over: %w", err)
-		}
-		return fmt.Errorf("upgrading from schema %d to %d: %w", version, s.target(), err)
-	}
-	return nil
 }

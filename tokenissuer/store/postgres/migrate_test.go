@@ -159,7 +159,7 @@ CREATE TABLE departments (n BIGINT PRIMARY KEY);`)
 UPDATE schema_floor SET floor = `+fmt.Sprint(newer.target())+`;`)
 	db := parsed(t, text).open("")
 	defer func() { _ = db.Close() }()
-	if err := contracted.upgrade(t.Context(), db, newer.target()); err != nil {
+	if err := contracted.upgrade(t.Context(), parsed(t, text), db, newer.target()); err != nil {
 		t.Fatal(err)
 	}
 	_, err := open(t.Context(), parsed(t, text), current())
