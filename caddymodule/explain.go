@@ -158,7 +158,7 @@ func (m met) summary() gateSays {
 	}
 	s := gateSays{At: m.gate.At, Decision: "accepted", Notes: m.notes}
 	if m.anyway {
-		s.Notes = append([]string{"its matcher does not select this path and host, but a backend may read them in another way, so it is judged"}, s.Notes...)
+		s.Notes = append([]string{"its matcher does not select this path and host and what it reads by name, but a backend may read them in another way, so it is judged"}, s.Notes...)
 	}
 	switch refusal := m.says.Refusal; {
 	case m.says.Pass == nil:
@@ -241,7 +241,7 @@ func (x *explanation) decide(m met, now time.Time) {
 		x.At = i.At
 	}
 	if m.anyway {
-		x.Says += "; the gate's matcher does not select this path and host, but a backend may read them in another way"
+		x.Says += "; the gate's matcher does not select this path and host and what it reads by name, but a backend may read them in another way"
 	}
 	switch {
 	case m.says.Pass == nil:

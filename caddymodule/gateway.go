@@ -124,8 +124,9 @@ type Gate struct {
 	own                 *resource         // by the word `resource`
 	resourceName, title string            // the values of the two
 	matchers            caddyhttp.MatcherSets
-	asksQuery           bool // they read the query by its names
-	asBefore            bool // they read what a request was before, or what handlers have made of it
+	names               *gate.Names           // that they read; nil: none
+	nameless            caddyhttp.MatcherSets // without those that read names
+	asBefore            bool                  // they read what a request was before, or what handlers have made of it
 	embedded            bool
 	compiled            gate.Config
 	memory              int64      // CacheSize in bytes, 0 where it is not named
@@ -183,8 +184,11 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		if err := g.matchers.FromInterface(sets); err != nil {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
+		if err := g.provisionNames(sets); err != nil {
+			return placed("token_gate: matcher: "+err.Error(), g.At)
+		}
 	}
-	g.asBefore, g.asksQuery = readsBefore(g.MatcherSetsRaw), readsQuery(g.MatcherSetsRaw)
+	g.asBefore = readsBefore(g.MatcherSetsRaw)
 	if g.compiled, err = g.compile(); err != nil {
 		return err
 	}

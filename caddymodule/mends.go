@@ -43,7 +43,7 @@ func (m met) mend(refusal *gate.Refusal) string {
 	case failure != nil && failure.Result == remote.Refused:
 		return "the issuer was not asked, for too much is or its answers failed: ask again in a moment; where clients come by way of another proxy, name it in `trusted_proxies`, or they share the allowance of one address"
 	case m.anyway, m.unclear && refusal.Reason == oauth.NoBearerToken && len(m.gate.Except) > 0:
-		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, with no other one named beside it, and a host in small letters and digits without a dot at its end or a port; no matcher and no `except` counts for one that has two"
+		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, with no other one named beside it, a host in small letters and digits without a dot at its end or a port, and what the matcher reads by name (of the query, a header, a cookie) once and spelled as there; no matcher and no `except` counts for one that has two"
 	case refusal.Reason == gate.WrongAudience && c != nil && c.Foreign():
 		return "get a token for this audience, or add the token's to the word `audience` in its issuer's block"
 	case refusal.Reason == gate.MissingClaim && c != nil && c.Foreign():

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,25 +26,36 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		return matched, false, err
 	}
 	others, complete := gate.Readings(r)
-	if g.asksQuery {
-		others, complete = gate.WithQuery(r, others, complete)
-	}
 	others, complete = gate.WithDestination(r, sentTo, others, complete)
 	if g.asBefore && (len(others) > 0 || !complete || gate.HasOddHost(r) || wasTwofold(r)) {
 		return false, true, nil
 	}
-	for _, u := range gate.WithHost(r, others) {
-		if matched, err = g.matchesAs(u, r); matched || err != nil {
+	others = gate.WithHost(r, others)
+	for _, u := range others {
+		if matched, err = matchesAs(g.matchers, u, r); matched || err != nil {
 			return matched, false, err
 		}
 	}
-	return false, !complete, nil
+	if !complete {
+		return false, true, nil
+	}
+	if g.names == nil || !g.names.Unclear(r, others) && !(g.asBefore && wasUnclear(r, g.names)) {
+		return false, false, nil
+	}
+	anyway, err = g.nameless.AnyMatchWithError(r)
+	for _, u := range others {
+		if anyway || err != nil {
+			break
+		}
+		anyway, err = matchesAs(g.nameless, u, r)
+	}
+	return false, anyway, err
 }
 
 // matchesAs asks about another reading of a request, in its place for so long: matchers
 // read placeholders too, which know the request by its address. Where they know it by
 // another one, nobody can say no.
-func (g *Gate) matchesAs(u, r *http.Request) (bool, error) {
+func matchesAs(matchers caddyhttp.MatcherSets, u, r *http.Request) (bool, error) {
 	was := *r
 	*r = *u
 	defer func() { *r = was }()
@@ -56,7 +66,7 @@ func (g *Gate) matchesAs(u, r *http.Request) (bool, error) {
 	if method != u.Method || path != u.URL.Path || host != u.Host && gate.HasOddHost(&was) {
 		return true, nil
 	}
-	return g.matchers.AnyMatchWithError(r)
+	return matchers.AnyMatchWithError(r)
 }
 
 // readsBefore reports whether matchers read what a request was before it was rewritten,
@@ -72,30 +82,27 @@ func readsBefore(sets caddyhttp.RawMatcherSets) bool {
 	}) != ""
 }
 
-var queryOfCEL = regexp.MustCompile(`\bquery\s*\(`)
-
-// readsQuery reports whether matchers read the query by its names.
-func readsQuery(sets caddyhttp.RawMatcherSets) bool {
-	byName := func(name string, value any) string {
-		if name == "query" {
-			return name
-		}
-		for text := range texts(value) {
-			if strings.Contains(text, "http.request.uri.query") || queryOfCEL.MatchString(text) {
-				return text
-			}
-		}
-		return ""
-	}
-	return inMatchers(sets, func(name string, value any) string { return eachMatcher(name, value, byName) }) != ""
-}
-
 // wasTwofold reports whether a request had another reading as it came.
 func wasTwofold(r *http.Request) bool {
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok || original.URL == nil {
+	original := asItCame(r)
+	if original == nil {
 		return false
 	}
-	others, complete := gate.Readings(&original)
-	return len(others) > 0 || !complete || gate.HasOddHost(&original)
+	others, complete := gate.Readings(original)
+	return len(others) > 0 || !complete || gate.HasOddHost(original)
+}
+
+// wasUnclear is the same of names.
+func wasUnclear(r *http.Request, names *gate.Names) bool {
+	original := asItCame(r)
+	return original != nil && names.Unclear(original, nil)
+}
+
+// asItCame is a request before it was rewritten, nil where nobody knows.
+func asItCame(r *http.Request) *http.Request {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL == nil {
+		return nil
+	}
+	return &original
 }

@@ -40,7 +40,7 @@ type tour struct {
 type met struct {
 	gate    *Gate
 	outside bool // its matcher does not select the request
-	anyway  bool // nor does it here, but a backend may read the path or the host in another way
+	anyway  bool // nor does it here, but a backend may read the path, the host or a name in another way
 	unclear bool // the same of the path alone: no exception counts
 	says    *gate.Explanation
 	notes   []string

@@ -33,24 +33,6 @@ func Readings(r *http.Request) (others []*http.Request, complete bool) {
 	return others, true
 }
 
-// WithQuery are the readings of a request for who reads the query by its names: Go finds
-// nothing in one with a broken pair, or in a pair with a semicolon, where backends find
-// what they can.
-func WithQuery(r *http.Request, others []*http.Request, complete bool) ([]*http.Request, bool) {
-	if _, err := url.ParseQuery(r.URL.RawQuery); err == nil || !complete {
-		return others, complete
-	}
-	if len(others) > 0 {
-		return nil, false
-	}
-	pairs := url.Values{}
-	for pair := range strings.FieldsFuncSeq(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
-		name, value, _ := strings.Cut(pair, "=")
-		pairs.Add(unescaped(name), unescaped(value))
-	}
-	return append(others, at(r, r.URL.Path, pairs.Encode())), true
-}
-
 // methodFields name another method than the request has. Rails, Symfony, Laravel and
 // others serve that one, most of them where the request is a POST, some with any.
 var methodFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}

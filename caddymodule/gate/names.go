@@ -1,0 +1,64 @@
+package gate
+
+import (
+	"net/http"
+	"slices"
+)
+
+// Names are what a gate's matchers read of a request by name. Where what stands there is
+// another thing for who reads it next, a matcher's no counts for nothing.
+type Names struct {
+	Query   Wanted
+	Fields  Wanted // of headers, in their canonical form
+	Cookies Wanted
+
+	Lists []string // those of Fields of which a matcher looks at each line
+}
+
+// Wanted are names that somebody reads. All is of who reads them whole, or names them only
+// when he does.
+type Wanted struct {
+	All   bool
+	names []string
+	forms []string // of names, to who is least strict, in the same order
+}
+
+// Add notes a name.
+func (w *Wanted) Add(name string) {
+	if !slices.Contains(w.names, name) {
+		w.names, w.forms = append(w.names, name), append(w.forms, formOf(name))
+	}
+}
+
+// isNone says that nothing is read.
+func (w *Wanted) isNone() bool { return !w.All && len(w.names) == 0 }
+
+// find is which of the names a name is to who is least strict, -1 where it is none.
+func (w *Wanted) find(name string) int {
+	name = withoutBlanks(name)
+	for i, form := range w.forms {
+		if hasForm(name, form) {
+			return i
+		}
+	}
+	return -1
+}
+
+// IsNone says that nothing is read by name.
+func (n *Names) IsNone() bool { return n.Query.isNone() && n.Fields.isNone() && n.Cookies.isNone() }
+
+// Unclear reports whether one of the names may stand for something else in a request, or
+// in another reading of it, to a backend than to Caddy.
+func (n *Names) Unclear(r *http.Request, others []*http.Request) bool {
+	if n.Query.unclearQuery(r.URL.RawQuery) || n.unclearFields(r.Header) || n.Cookies.unclearCookies(r.Header["Cookie"]) {
+		return true
+	}
+	return slices.ContainsFunc(others, func(u *http.Request) bool {
+		return u.URL.RawQuery != r.URL.RawQuery && n.Query.unclearQuery(u.URL.RawQuery)
+	})
+}
+
+// isSpelled reports whether a name is sent as one of them.
+func (w *Wanted) isSpelled(sent string) bool {
+	return slices.ContainsFunc(w.names, func(name string) bool { return isSpelled(sent, name) })
+}

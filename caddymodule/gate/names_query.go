@@ -1,0 +1,126 @@
+package gate
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// mostPairs is how many pairs of a query PHP reads (max_input_vars). Go finds nothing at
+// all in one of more than 10,000, nor in more than 3,000 cookies.
+const mostPairs = 1000
+
+// unclearQuery reports whether a wanted name may be another thing to a backend: it stands
+// there twice or spelled in another way, or beside a broken pair, with which Caddy's
+// matcher finds nothing in the whole query. What no name is of is nobody's.
+func (w *Wanted) unclearQuery(query string) bool {
+	if query == "" || w.isNone() {
+		return false
+	}
+	if strings.Count(query, "&")+strings.Count(query, ";") >= mostPairs || w.All && isUnclearWhole(query) {
+		return true
+	}
+	var met met
+	found, broken := false, strings.Contains(query, "#") // at which some end it
+	for pair := range strings.SplitSeq(query, "&") {
+		broken = broken || isBroken(pair)
+		for part := range strings.FieldsFuncSeq(pair, isDivider) {
+			name, value, _ := strings.Cut(part, "=")
+			i := w.find(name)
+			if i < 0 {
+				continue
+			}
+			if met.again(i) || !w.isSpelled(name) || !isSameValue(value) {
+				return true
+			}
+			found = true
+		}
+		if found && broken {
+			return true
+		}
+	}
+	return false
+}
+
+// isDivider is of what some find the end of a pair at, beside &.
+func isDivider(c rune) bool { return c == ';' || c == '#' }
+
+// isBroken is of a pair that Go does not take.
+func isBroken(pair string) bool {
+	if strings.Contains(pair, ";") {
+		return true
+	}
+	for at := strings.IndexByte(pair, '%'); at >= 0; at = strings.IndexByte(pair, '%') {
+		if !isEscape(pair[at:]) {
+			return true
+		}
+		pair = pair[at+3:]
+	}
+	return false
+}
+
+// isUnclearWhole is of a query for who reads all of it, or names that nobody knows before:
+// nothing in it may be spelled otherwise than it is meant, and no name be there twice but
+// for what Rails and PHP read as a list.
+func isUnclearWhole(query string) bool {
+	if strings.Contains(query, "#") || isBroken(query) || hasNeedless(query) || strings.Contains(query, "%00") {
+		return true
+	}
+	var sums sums
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		switch open, isList := brackets(name); {
+		case open, withoutBlanks(name) != name, endsBlank(name):
+			return true
+		case pair != "" && !isList:
+			sums.add(name)
+		}
+	}
+	return sums.isTwice()
+}
+
+// isSameValue is of a value that has one reading.
+func isSameValue(value string) bool {
+	plain, err := url.QueryUnescape(value)
+	return err == nil && isTrimmed(plain)
+}
+
+// met are the names that were there, by their number. Beyond 1,024 two may share a place.
+type met [16]uint64
+
+func (m *met) again(i int) bool {
+	place, bit := &m[i/64%len(m)], uint64(1)<<(i%64)
+	was := *place&bit != 0
+	*place |= bit
+	return was
+}
+
+// sums are of names as the least strict reads them.
+type sums struct {
+	all  [mostPairs]uint64
+	size int
+}
+
+// add takes one in (FNV-1a). Two names of one sum are taken for the same, which asks for a
+// token and lets nobody by.
+func (s *sums) add(name string) {
+	sum := uint64(14695981039346656037)
+	for name != "" {
+		c, width := lenient(name)
+		sum = (sum ^ uint64(formOfByte(c))) * 1099511628211
+		name = name[width:]
+	}
+	s.all[s.size] = sum
+	s.size++
+}
+
+func (s *sums) isTwice() bool {
+	all := s.all[:s.size]
+	slices.Sort(all)
+	for i := 1; i < len(all); i++ {
+		if all[i] == all[i-1] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,155 @@
+package gate
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// formOf is a name as the least strict reads it: PHP takes the blanks in front off, all
+// behind a zero byte or a pair of brackets, and has _ for a dot, a blank and a lonely
+// bracket; ASP.NET does not know capitals.
+func formOf(name string) string {
+	name, _, _ = strings.Cut(strings.TrimLeft(name, blanks+"?"), "\x00")
+	if at := strings.IndexByte(name, '['); at > 0 && strings.IndexByte(name[at:], ']') > 0 {
+		name = name[:at]
+	}
+	form := []byte(name)
+	for i, c := range form {
+		form[i] = formOfByte(c)
+	}
+	return string(form)
+}
+
+const blanks = " \t\r\n\v\f"
+
+func isBlankByte(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
+
+func formOfByte(c byte) byte {
+	if c == '.' || c == '[' || isBlankByte(c) {
+		return '_'
+	}
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// hasForm reports whether a name, as it is sent, without blanks in front, is one to the
+// least strict.
+func hasForm(name, form string) bool {
+	for i := 0; name != ""; i++ {
+		c, width := lenient(name)
+		if i == len(form) {
+			return c == 0 || c == '[' || withoutBlanks(name) == ""
+		}
+		if formOfByte(c) != form[i] {
+			return false
+		}
+		name = name[width:]
+		if name == "" {
+			return i+1 == len(form)
+		}
+	}
+	return form == ""
+}
+
+// withoutBlanks is a name without the blanks in front of it, and without a second ? there.
+func withoutBlanks(name string) string {
+	for name != "" {
+		c, width := lenient(name)
+		if !isBlankByte(c) && c != '?' {
+			break
+		}
+		name = name[width:]
+	}
+	return name
+}
+
+func endsBlank(name string) bool {
+	for len(name) > 0 {
+		c, width := lenient(name)
+		if name = name[width:]; name == "" {
+			return isBlankByte(c)
+		}
+	}
+	return false
+}
+
+// brackets says whether one is open at the end of a name, and whether there are others.
+func brackets(name string) (open, isList bool) {
+	for name != "" {
+		c, width := lenient(name)
+		open = (open || c == '[') && c != ']'
+		isList = isList || c == ']'
+		name = name[width:]
+	}
+	return open, isList
+}
+
+// lenient is the next byte of a name, and how many it is written with. A broken escape
+// stands for itself; %u0061 is an a to IIS.
+func lenient(name string) (c byte, width int) {
+	switch {
+	case name[0] == '+':
+		return ' ', 1
+	case isEscape(name):
+		return unhex(name[1])<<4 | unhex(name[2]), 3
+	case len(name) >= 6 && name[0] == '%' && name[1]|0x20 == 'u' && name[2] == '0' && name[3] == '0' && isHex(name[4]) && isHex(name[5]):
+		return unhex(name[4])<<4 | unhex(name[5]), 6
+	}
+	return name[0], 1
+}
+
+func isEscape(text string) bool {
+	return len(text) >= 3 && text[0] == '%' && isHex(text[1]) && isHex(text[2])
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// isSpelled reports whether a name is sent as it is, but for escapes that it needs.
+func isSpelled(sent, name string) bool {
+	for sent != "" {
+		c, width := lenient(sent)
+		if name == "" || c != name[0] || isNeedless(c, width) {
+			return false
+		}
+		sent, name = sent[width:], name[1:]
+	}
+	return name == ""
+}
+
+// isNeedless is of an escape that nobody honest writes (RFC 3986 §2.3).
+func isNeedless(c byte, width int) bool {
+	return width > 3 || width == 3 && (foldedBytes[c] != '-' || strings.IndexByte("-._~", c) >= 0)
+}
+
+func hasNeedless(text string) bool {
+	for at := strings.IndexByte(text, '%'); at >= 0; at = strings.IndexByte(text, '%') {
+		c, width := lenient(text[at:])
+		if isNeedless(c, width) {
+			return true
+		}
+		text = text[at+width:]
+	}
+	return false
+}
+
+// isTrimmed says that a value is the same to who takes blanks off its ends, as Laravel
+// does, and to who ends it at a zero byte.
+func isTrimmed(value string) bool {
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
+	return value == "" || !isEdge(first) && !isEdge(last) && !strings.Contains(value, "\x00")
+}
+
+func isEdge(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' || '\u200b' <= r && r <= '\u200f'
+}

@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+)
+
+var (
+	queryRead = regexp.MustCompile(`\{http\.request\.uri\.query\.([^{}\\]*)\}`)
+	wholeRead = regexp.MustCompile(`http\.request\.(orig_)?uri(_escaped\b|\.query(_escaped)?\b|\.prefixed_query\b|[^._\w]|$)`)
+
+	// In a rule in CEL, names are literals, of which some are put together.
+	callsQuery = regexp.MustCompile(`\bquery\s*\(`)
+	literals   = regexp.MustCompile(`'([^']*)'|"([^"]*)"`)
+	puts       = regexp.MustCompile(`[+\\]|\bph\s*\(|\{[a-zA-Z][\w.-]+\}\s*:`)
+)
+
+// provisionNames notes what the gate's matchers read by name, and the others: what a path
+// or a host rules out is out, whatever a name may mean.
+func (g *Gate) provisionNames(sets any) error {
+	if g.names = namesOf(g.MatcherSetsRaw); g.names == nil {
+		return nil
+	}
+	all, _ := sets.([]map[string]any)
+	nameless := make([]map[string]any, len(all))
+	for i, set := range all {
+		nameless[i] = map[string]any{}
+		for name, matcher := range set {
+			if namesOf(caddyhttp.RawMatcherSets{{name: g.MatcherSetsRaw[i][name]}}) == nil {
+				nameless[i][name] = matcher
+			}
+		}
+	}
+	return g.nameless.FromInterface(nameless)
+}
+
+// namesOf are the names that matchers read, nil where they read none.
+func namesOf(sets caddyhttp.RawMatcherSets) *gate.Names {
+	n := &namesRead{Names: new(gate.Names)}
+	inMatchers(sets, func(outer string, value any) string {
+		return eachMatcher(outer, value, func(name string, value any) string {
+			n.add(name, value, outer == "not")
+			return ""
+		})
+	})
+	// What handlers have made of a request they may have made of any name.
+	if readsQuestion(sets) != "" {
+		n.Query.All, n.Fields.All = true, true
+	}
+	return n.done()
+}
+
+// namesRead gathers names.
+type namesRead struct {
+	*gate.Names
+
+	each, once []string // headers of which each line is looked at, and those of which not
+}
+
+func (n *namesRead) add(name string, value any, isNot bool) {
+	for _, field := range fieldsOf(name, value) {
+		n.Fields.Add(field)
+		if (name == "header" || name == "header_regexp") && !isNot {
+			n.each = append(n.each, field)
+		} else {
+			n.once = append(n.once, field)
+		}
+	}
+	if of, isMap := value.(map[string]any); isMap && name == "query" {
+		n.Query.All = n.Query.All || len(of) == 0
+		for key := range of {
+			n.Query.All = n.Query.All || strings.Contains(key, "{")
+			n.Query.Add(key)
+		}
+	}
+	for text := range texts(value) {
+		n.addText(text)
+		if isRule(name) {
+			n.addRule(text)
+		}
+	}
+}
+
+// addText looks for placeholders.
+func (n *namesRead) addText(text string) {
+	for _, found := range queryRead.FindAllStringSubmatch(text, -1) {
+		n.Query.Add(found[1])
+	}
+	for _, found := range fieldRead.FindAllStringSubmatch(text, -1) {
+		if found[1] == "cookie" {
+			n.Cookies.Add(found[2])
+		}
+	}
+	rest := fieldRead.ReplaceAllString(queryRead.ReplaceAllString(text, ""), "")
+	n.Query.All = n.Query.All || strings.Contains(rest, "http.request.uri.query.") || wholeRead.MatchString(rest)
+	n.Fields.All = n.Fields.All || strings.Contains(rest, "http.request.header.")
+	n.Cookies.All = n.Cookies.All || strings.Contains(rest, "http.request.cookie.")
+}
+
+// addRule looks for names in CEL.
+func (n *namesRead) addRule(rule string) {
+	together := puts.MatchString(rule)
+	if callsQuery.MatchString(rule) {
+		n.Query.All = n.Query.All || together
+		for _, found := range literals.FindAllStringSubmatch(rule, -1) {
+			n.Query.Add(found[1] + found[2])
+		}
+	}
+	n.Fields.All = n.Fields.All || together && (callsHeader.MatchString(rule) || callsRegexp.MatchString(rule))
+}
+
+func (n *namesRead) done() *gate.Names {
+	for _, field := range n.each {
+		if gate.IsList(field) && !slices.Contains(n.once, field) {
+			n.Lists = append(n.Lists, field)
+		}
+	}
+	if n.IsNone() {
+		return nil
+	}
+	return n.Names
+}

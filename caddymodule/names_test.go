@@ -1,0 +1,174 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// B14, B18: what a matcher reads by its name, and backends may read in another way than
+// Caddy does, does not get a request past its gate.
+func TestMatcherOfNamesSeesWhatABackendMayRead(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	@wiki {
+		path /wiki/*
+		query secret=1
+	}
+	token_gate @wiki
+	@user {
+		path /user
+		query user_id=1 tag[]=x
+	}
+	token_gate @user
+	@value {
+		path /value
+		expression {query.action} == "delete"
+	}
+	token_gate @value
+	@called {
+		path /called
+		expression query({'action': 'delete'})
+	}
+	token_gate @called
+	@view {
+		path /view
+		not query preview=1
+	}
+	token_gate @view
+	@whole {
+		path /whole
+		vars_regexp {query} (^|&)action=delete(&|$)
+	}
+	token_gate @whole
+	@tenant {
+		path /tenant
+		vars {header.X-Tenant} internal
+	}
+	token_gate @tenant
+	@others {
+		path /others
+		not header X-Preview 1
+	}
+	token_gate @others
+	@api {
+		path /api
+		header Accept application/json
+	}
+	token_gate @api
+	@role {
+		path /role
+		vars {cookie.role} admin
+	}
+	token_gate @role
+	@guest {
+		path /guest
+		not expression {cookie.Role} == "guest"
+	}
+	token_gate @guest
+	reverse_proxy unix/$DIR/backend
+}`)
+	many := strings.Repeat("&a", 10000)
+	for _, c := range []struct {
+		target string
+		lines  []string
+		judged bool
+	}{
+		{"/wiki/x?secret=1" + many, nil, true},
+		{"/wiki/x%3Fsecret=1" + many, nil, true},
+		{"/wiki/x%3Fsecret=1" + many + "?a=b", nil, true},
+		{"/wiki/x?a" + strings.Repeat("&a", 2000), nil, true},
+		{"/value?action=delete" + many, nil, true},
+		{"/called?action=delete" + many, nil, true},
+		{"/view?preview=1&preview=0", nil, true},
+		{"/view?preview=0&preview=1", nil, true},
+		{"/view?preview=1&Preview=0", nil, true},
+		{"/view?preview=1%20", nil, true},
+		{"/view?preview=1&%", nil, true},
+		{"/view%3Fpreview=0?preview=1", nil, true},
+		{"/wiki/x?+secret=1", nil, true},
+		{"/wiki/x?%20secret=1", nil, true},
+		{"/wiki/x?secret%00=1", nil, true},
+		{"/wiki/x?SECRET=1", nil, true},
+		{"/wiki/x?secret[]=1", nil, true},
+		{"/wiki/x?%u0073ecret=1", nil, true},
+		{"/wiki/x?a;secret=1", nil, true},
+		{"/wiki/x?secret=1;a", nil, true},
+		{"/wiki/x?secret=1&%", nil, true},
+		{"/wiki/x?secret=%201", nil, true},
+		{"/wiki/x%3F%20secret=1", nil, true},
+		{"/wiki/x%3Fa;secret=1", nil, true},
+		{"/wiki/x%3FSecret=1?a=b", nil, true},
+		{"/wiki/x%3Fsecret=1?secret=2", nil, true},
+		{"/user?user_id=1&tag%5B%5D=x", nil, true},
+		{"/user?user.id=1&tag%5B%5D=x", nil, true},
+		{"/user?user+id=1&tag%5B%5D=x", nil, true},
+		{"/user?user[id=1&tag%5B%5D=x", nil, true},
+		{"/value?action=delete&action=", nil, true},
+		{"/value?action=&action=delete", nil, true},
+		{"/value?ACTION=delete", nil, true},
+		{"/value?action=delete+", nil, true},
+		{"/called?+action=delete", nil, true},
+		{"/called?Action=delete", nil, true},
+		{"/whole?%61ction=delete", nil, true},
+		{"/whole?action=%64elete", nil, true},
+		{"/whole?a;action=delete", nil, true},
+		{"/whole?action=delete" + many, nil, true},
+		{"/tenant", []string{"X-Tenant: internal", "X-Tenant: x"}, true},
+		{"/tenant", []string{"X-Tenant: x", "X-Tenant: internal"}, true},
+		{"/tenant", []string{"X!Tenant: internal"}, true},
+		{"/tenant", []string{"X~Tenant: internal", "X-Tenant: x"}, true},
+		{"/others", []string{"X-Preview: 1", "X-Preview: 0"}, true},
+		{"/others", []string{"X-Preview: 1", "X'Preview: 0"}, true},
+		{"/role", []string{"Cookie: ROLE=user; role=admin"}, true},
+		{"/role", []string{"Cookie: ROLE=user"}, true},
+		{"/role", []string{"Cookie: role=user; role=admin"}, true},
+		{"/role", []string{"Cookie: role=%61dmin"}, true},
+		{"/role", []string{"Cookie: a=b,role=admin"}, true},
+		{"/role", []string{"Cookie: a=b role=admin"}, true},
+		{"/role", []string{`Cookie: role="admin`}, true},
+		{"/role", []string{"Cookie: role=admin" + strings.Repeat(";a=b", 3000)}, true},
+		{"/guest", []string{"Cookie: Role=guest; role=admin"}, true},
+		{"/guest", []string{`Cookie: a="b; Role=guest; c="`}, true},
+		{"/guest", []string{"Cookie: Role=guest", "Cookie: a=b"}, true},
+
+		{"/wiki/x", nil, false},
+		{"/else?secret=1&secret=2&action=1&Action=2&%", []string{"X-Tenant: a", "X-Tenant: b", "Cookie: role=a; ROLE=b"}, false},
+		{"/tenant", []string{"X_Tenant: internal"}, false}, // Caddy takes it out
+		{"/wiki/x?a=100%", nil, false},
+		{"/wiki/x?a=b;c=d", nil, false},
+		{"/wiki/x?a=1&a=2&A=3&b[]=c&b[]=d", nil, false},
+		{"/wiki/x?secret=2", nil, false},
+		{"/wiki/x?secrets=1&my.secret=1&_secret=1", nil, false},
+		{"/wiki/What%3F?action=edit", nil, false},
+		{"/wiki/Caf%C3%A9?q=caf%C3%A9+cr%C3%A8me+", nil, false},
+		{"/wiki/x?a" + strings.Repeat("&a", 900), nil, false},
+		{"/user?user_id=2&tag%5B%5D=x", nil, false},
+		{"/value?action=view&q=1&q=2", nil, false},
+		{"/value?q=100%", nil, false},
+		{"/called?action=caf%C3%A9", nil, false},
+		{"/view?preview=1", nil, false},
+		{"/view?preview=1&a=b&a=c", nil, false},
+		{"/whole?action=view&redirectTo=%2Fa%3Fb&tag[]=1&tag[]=2&q=a+b", nil, false},
+		{"/tenant", []string{"X-Tenant: x"}, false},
+		{"/tenant", []string{"X-Other: x", "X-Other: y", "Accept: a/b", "Accept: c/d"}, false},
+		{"/others", []string{"X-Preview: 1"}, false},
+		{"/api", []string{"Accept: text/html", "Accept: */*"}, false},
+		{"/api", []string{"Accept: text/html", "Accept: application/json"}, true},
+		{"/role", []string{"Cookie: role=user; a=%7B%22b%22%3A1%7D; a=2; A=3"}, false},
+		{"/role", []string{`Cookie: role=user; a="b, c"; d=Mon, 1 Jan`}, false},
+		{"/role", []string{"Cookie: a=b; my_role=admin; roles=admin"}, false},
+		{"/guest", []string{"Cookie: Role=guest; a=b"}, false},
+	} {
+		a := w.get(c.target, c.lines...)
+		if (a.status == http.StatusUnauthorized) != c.judged || !c.judged && a.status != http.StatusOK {
+			t.Errorf("%.80s %.80q: %d", c.target, c.lines, a.status)
+		}
+	}
+	if a := w.get("/view?preview=1&preview=0", "Authorization: Bearer "+w.token()); a.status != http.StatusOK {
+		t.Errorf("with a token: %v", a)
+	}
+}
