@@ -54,7 +54,10 @@ type Gate struct {
 	// the token. Who did earlier, and who no token tells it of, is to sign in again.
 	MaxAge string `json:"max_age,omitempty"`
 
-	// Paths let through without a token: exact, or with `/*` at the end.
+	// Paths let through without a token: exact, or with `/*` at the end. A name below
+	// may have blanks and letters of any script, but nothing that a backend may read in
+	// another way (see `match`); of COPY and MOVE the path in `Destination` has to be
+	// one of these, too.
 	Except []string `json:"except,omitempty"`
 
 	// Other issuers to trust besides the embedded one.

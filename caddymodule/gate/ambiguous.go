@@ -129,7 +129,7 @@ var ambiguousBytes = func() (table [256]bool) {
 // ASCII, or that it is a control character.
 func isWide(r rune) bool {
 	switch r {
-	case '\u037e', '\u2024', '\u2025', '\u2044', '\u2215', '\u2216', '\ufe52', '\ufe54', '\ufe68', '\ufe6a', '\uff05', '\uff0e', '\uff0f', '\uff1b', '\uff3c':
+	case '\u037e', '\u2024', '\u2025', '\u2044', '\u2215', '\u2216', '\ufe30', '\ufe52', '\ufe54', '\ufe68', '\ufe6a', '\uff05', '\uff0e', '\uff0f', '\uff1b', '\uff3c':
 		return true
 	}
 	return unicode.IsControl(r)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // exceptions are paths that pass without a token.
@@ -49,7 +51,8 @@ func (g *Gate) excepted(r *http.Request) (exact, folder string) {
 	return exact, folder
 }
 
-// match lets through only a path that nobody behind can read in another way.
+// match lets through only a path that nobody behind can read in another way: its name may
+// have blanks and letters of any script, the folder is written as it is in the word.
 func (e *exceptions) match(u *url.URL) bool {
 	exact, folder := e.which(u)
 	return exact != "" || folder != ""
@@ -60,26 +63,55 @@ func (e *exceptions) which(u *url.URL) (exact, folder string) {
 	if len(e.exact) == 0 && len(e.folders) == 0 {
 		return "", ""
 	}
-	if u.Opaque != "" || u.RawPath != "" && u.RawPath != u.Path || !isPlain(u.Path) {
+	sent := u.RawPath
+	switch {
+	case sent == "":
+		sent = u.Path
+	case sent != u.EscapedPath():
+		return "", ""
+	}
+	if Ambiguous(u) || hasVeiledDots(u.Path) {
 		return "", ""
 	}
 	for _, p := range e.exact {
-		if u.Path == p {
+		if sent == p {
 			return p, ""
 		}
 	}
 	for _, p := range e.folders {
-		if strings.HasPrefix(u.Path, p) {
+		if strings.HasPrefix(sent, p) { // who decodes nothing has to find the folder, too
 			return "", p
 		}
 	}
 	return "", ""
 }
 
-// isPlain says that a path has one reading: it begins with a slash, has no
-// empty, . or .. segment, and no character that a proxy or a backend decodes,
-// turns into a slash or cuts off: percent signs and all that needs them, \,
-// and ; with the parameters after it (/assets/..;/admin).
+// hasVeiledDots reports whether a path goes elsewhere for who leaves out blanks of other
+// scripts, characters without a width or a + that stands for a blank: a part is dots then, or
+// nothing. Beside two dots any letter beyond ASCII may be one that an old code page makes a
+// backslash of.
+func hasVeiledDots(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if strings.Trim(segment, ".") != "" && strings.Trim(segment, "+") != "" && strings.TrimFunc(segment, func(c rune) bool { return c == '.' || isVeil(c) }) == "" {
+			return true
+		}
+	}
+	if !strings.ContainsFunc(path, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return false
+	}
+	return strings.Contains(strings.Map(func(c rune) rune {
+		if isVeil(c) {
+			return -1
+		}
+		return c
+	}, path), "..")
+}
+
+func isVeil(c rune) bool { return c == '+' || unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) }
+
+// isPlain says that a path in a configuration is written as everybody reads it: it
+// begins with a slash, has no empty, . or .. segment, and no character that is escaped
+// or that ends a part.
 func isPlain(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false

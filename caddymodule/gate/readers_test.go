@@ -139,6 +139,12 @@ var (
 	narrow   = strings.NewReplacer("．", ".", "／", "/", "＼", `\`, "；", ";", "％", "%", "․", ".", "‥", "..", "\u037e", ";", "⁄", "/", "∕", "/")
 )
 
+// What becomes of letters in old code pages, and where those without a width are left out.
+var (
+	oldPages  = strings.NewReplacer("¥", "/", "₩", "/", "\u20e5", "/", "\u0338", "/")
+	widthless = strings.NewReplacer("\u200b", "", "\ufeff", "", "\u00ad", "", "\u00a0", "", "\u3000", "", "+", "", " ", "")
+)
+
 var pathSeeds = []string{
 	"/assets/a.js", "/assets/../admin/x", "/assets/%2e%2e/admin/x", "/assets/..%2fadmin/x", "/assets/%252e%252e/admin", `/assets/..\admin`, "/assets/..;/admin/x",
 	"/assets/..%00/admin", "/assets/..%c0%af/admin", "//admin/x", "/admin/x", "/ADMIN/x", "/a/%EF%BC%8E%EF%BC%8E/admin/x", "/x%2f..%2fadmin/x", "/%09admin/x", "/admin%09/x",
@@ -149,7 +155,7 @@ var pathSeeds = []string{
 // atoms are what paths that mislead are made of.
 var atoms = []string{
 	"/", "assets", "admin", "ADMIN", "..", ".", "%2e", "%2E", "%252e", "%2f", "%2F", "%252f", "%5c", `\`, "%255c", ";", "%3b", "%253b", "%25", "2e", "2f", "5c", "%", "a", "x",
-	"%00", "%09", "%0a", "%0d", "%7f", "%c0%ae", "%c0%af", "%ff", "%c2%85", "．", "%EF%BC%8F", "＼", "；", "；a=b", "=1", ",", ":", "@", "~", "%20", "+", "#", "%23", "%3f", ". ", ".%20", "%2e%20", "/..", "/./", "//",
+	"%00", "%09", "%0a", "%0d", "%7f", "%c0%ae", "%c0%af", "%ff", "%c2%85", "．", "%EF%BC%8F", "＼", "；", "；a=b", "=1", ",", ":", "@", "~", "%20", "+", "#", "%23", "%3f", ". ", ".%20", "%2e%20", "/..", "/./", "//", "¥", "%E2%82%A9", "%E2%80%8B", "%E3%80%80", "\u0338",
 }
 
 // compose spells a path of atoms, which a mutation of its text would hardly find.
@@ -177,6 +183,11 @@ func FuzzNobodyReadsAnExceptedPathElsewhere(f *testing.F) {
 				t.Errorf("%q passed without a token, and is %q to who reads it %s", target, read, name)
 			}
 		})
+		for _, veiled := range []*strings.Replacer{oldPages, widthless} {
+			if read := veiled.Replace(decodeOnce(u.EscapedPath())); !strings.HasPrefix(path.Clean(read)+"/", "/assets/") {
+				t.Errorf("%q passed without a token, and is %q to who knows fewer characters", target, read)
+			}
+		}
 	})
 }
 
