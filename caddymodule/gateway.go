@@ -128,7 +128,8 @@ type Gate struct {
 	resourceName, title string            // the values of the two
 	matchers            caddyhttp.MatcherSets
 	names               *gate.Names           // that they read; nil: none
-	nameless            caddyhttp.MatcherSets // without those that read names
+	sure                caddyhttp.MatcherSets // without those that read names, texts or what a request was before
+	asText              bool                  // they read the address as it was written
 	asBefore            bool                  // they read what a request was before, or what handlers have made of it
 	embedded            bool
 	compiled            gate.Config
@@ -187,11 +188,10 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		if err := g.matchers.FromInterface(sets); err != nil {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
-		if err := g.provisionNames(sets); err != nil {
+		if err := g.provisionReads(sets); err != nil {
 			return placed("token_gate: matcher: "+err.Error(), g.At)
 		}
 	}
-	g.asBefore = readsBefore(g.MatcherSetsRaw)
 	if g.compiled, err = g.compile(); err != nil {
 		return err
 	}
@@ -201,6 +201,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	}
 	if err := g.checkAnswer(); err != nil {
 		return err
+	}
+	for _, page := range g.pages() {
+		g.logger.Warn("token_gate: "+page+" does not match "+page+"/, which most backends answer alike, and which passes this gate unjudged; write `@name path "+page+" "+page+"/` and `token_gate @name`", zapAt(g.At))
 	}
 	for _, folder := range g.folders() {
 		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))

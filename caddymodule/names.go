@@ -20,23 +20,26 @@ var (
 	puts       = regexp.MustCompile(`[+\\]|\bph\s*\(|\{[a-zA-Z][\w.-]+\}\s*:`)
 )
 
-// provisionNames notes what the gate's matchers read by name, and the others: what a path
-// or a host rules out is out, whatever a name may mean.
-func (g *Gate) provisionNames(sets any) error {
-	if g.names = namesOf(g.MatcherSetsRaw); g.names == nil {
+// provisionReads notes what the gate's matchers read that a backend may read otherwise, and
+// the matchers that read nothing of it: what a path or a host rules out is out, whatever
+// the rest may mean.
+func (g *Gate) provisionReads(sets any) error {
+	g.names, g.asBefore, g.asText = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw), readsText(g.MatcherSetsRaw)
+	if g.names == nil && !g.asBefore && !g.asText {
 		return nil
 	}
 	all, _ := sets.([]map[string]any)
-	nameless := make([]map[string]any, len(all))
+	sure := make([]map[string]any, len(all))
 	for i, set := range all {
-		nameless[i] = map[string]any{}
+		sure[i] = map[string]any{}
 		for name, matcher := range set {
-			if namesOf(caddyhttp.RawMatcherSets{{name: g.MatcherSetsRaw[i][name]}}) == nil {
-				nameless[i][name] = matcher
+			alone := caddyhttp.RawMatcherSets{{name: g.MatcherSetsRaw[i][name]}}
+			if namesOf(alone) == nil && !readsBefore(alone) && !readsText(alone) {
+				sure[i][name] = matcher
 			}
 		}
 	}
-	return g.nameless.FromInterface(nameless)
+	return g.sure.FromInterface(sure)
 }
 
 // namesOf are the names that matchers read, nil where they read none.

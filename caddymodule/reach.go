@@ -46,6 +46,24 @@ func (g *Gate) folders() (open []string) {
 	return open
 }
 
+// pages are what this gate judges while it does not judge the same with a slash at the
+// end. A name with a dot in it is a file's, which has none.
+func (g *Gate) pages() (open []string) {
+	for _, set := range g.MatcherSetsRaw {
+		var paths []string
+		if json.Unmarshal(set["path"], &paths) != nil {
+			continue
+		}
+		for _, path := range paths {
+			covers := func(p string) bool { return meet(strings.ToLower(p), strings.ToLower(path)+"/") }
+			if isPlain(path) && !strings.HasSuffix(path, "/") && !slices.ContainsFunc(paths, covers) {
+				open = append(open, path)
+			}
+		}
+	}
+	return open
+}
+
 // isWithoutHead reports whether this gate judges GET and lets HEAD by, which backends
 // answer as GET, all but the body.
 func (g *Gate) isWithoutHead() bool {

@@ -33,6 +33,28 @@ func TestFolderWithoutItsOwnAddressIsSeen(t *testing.T) {
 	}
 }
 
+// /report leaves /report/ open, which is the same page for most backends.
+func TestPageWithoutItsSlashIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ matcher, open string }{
+		{`{"path":["/report"]}`, "/report"},
+		{`{"path":["/a","/B","/b/"]}`, "/a"},
+		{`{"path":["/a","/A/*","/b","/b*"]}`, ""},
+		{`{"path":["/a/"]}`, ""},
+		{`{"path":["/a.json","/{env.X}","/a/*"]}`, ""},
+		{`{"method":["GET"]}`, ""},
+	} {
+		var matcher caddy.ModuleMap
+		if err := json.Unmarshal([]byte(c.matcher), &matcher); err != nil {
+			t.Fatal(err)
+		}
+		g := &Gate{MatcherSetsRaw: []caddy.ModuleMap{matcher}}
+		if got := strings.Join(g.pages(), " "); got != c.open {
+			t.Errorf("%s: %q is open, want %q", c.matcher, got, c.open)
+		}
+	}
+}
+
 // A matcher and an exception that nobody can be sure about are left alone.
 func TestOnlyExceptionsThatCannotMatchAreOutOfReach(t *testing.T) {
 	t.Parallel()

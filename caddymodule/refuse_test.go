@@ -58,6 +58,16 @@ http://app.example.com {
 	token_gate @placeholder
 	@named vars {method} PURGE
 	token_gate @named
+	@text {
+		path /u/*
+		vars_regexp {uri} ^/u/.*(secret=1|hidden)
+	}
+	token_gate @text
+	@asked {
+		path /ask/*
+		expression {http.request.uri.query}.contains("secret=1")
+	}
+	token_gate @asked
 	reverse_proxy unix/$DIR/backend
 }`)
 	for target, judged := range map[string]bool{
@@ -66,6 +76,8 @@ http://app.example.com {
 		"/wiki/What%3Fsecret=1": true, "/wiki/What%3Fsecret=1?a=b": true, "/wiki/What%3Fa=b?secret=1": true,
 		"/wiki/x?secret=1&;": true, "/wiki/x?secret=1&%": true, "/wiki/x?a;secret=1": true, "/wiki/x?a=100%": false, "/wiki/x?a=b": false, "/x?a=100%": false,
 		"/report.": true, "/report%3Fx": true, "/reports": false,
+		"/u/hidden": true, "/u/%68idden": true, "/%75/hidden": true, "/u/x?%73ecret=1": true, "/u/x?a=b%2Cc": false, "/u/x?q=100%": true, "/u/x?q=1": false,
+		"/ask/x?secret=1": true, "/ask/x?secret=%31": true, "/ask/x?%73ecret=1": true, "/ask/x?a=%E4%BD%A0": false, "/ask/x": false, "/y/a%2Cb": false,
 		"/api/x": false, "/api/x?_method=DELETE": true, "/api/x?%5Fmethod=DELETE": true, "/api/x?.method=DELETE": true, "/api/x%3F_method=DELETE": true, "/x?_method=DELETE": false, "/x?_method=purge": true,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged || !judged && a.status != http.StatusOK {
@@ -100,6 +112,12 @@ http://app.example.com {
 		/admin closed
 		default open
 	}
+	map {uri} {place} {
+		~^/place/ closed
+		default open
+	}
+	@place vars {place} closed
+	token_gate @place
 	@original vars_regexp {http.request.orig_uri.path} ^/secret/
 	rewrite /secret/* /index.php
 	rewrite /public/* /index.php
@@ -110,9 +128,52 @@ http://app.example.com {
 }`)
 	for target, judged := range map[string]bool{
 		"/admin": true, "/admin%3Fx": true, "/admin.": true, "/other": false,
+		"/place/x": true, "/plac%65/x": true, "/places": false, "/secre%74/x": true,
 		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {
+			t.Errorf("%s: %d", target, a.status)
+		}
+	}
+}
+
+// Where the path is looked at as well, and no reading of it is the gate's, nobody is asked
+// for a token. Neither is anyone behind a handler that makes another request of the same.
+func TestVagueRequestsElsewhereAreNotJudged(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	tracing
+	map {query.x} {made} {
+		1 yes
+		default no
+	}
+	token_gate /admin/*
+	@both {
+		path /both/*
+		vars {made} yes
+	}
+	token_gate @both
+	@asked {
+		path /ask/*
+		expression {http.request.uri.query}.contains("secret=1")
+	}
+	token_gate @asked
+	@write {
+		path /api/*
+		vars {method} DELETE
+	}
+	token_gate @write
+	reverse_proxy unix/$DIR/backend
+}`)
+	for target, judged := range map[string]bool{
+		"/Warner_Bros.": false, "/wiki/What%3F": false, "/a%2Cb": false, "/%61b": false, "/q/x%3Fx=1": false, "/a?%61=b": false,
+		"/both/x": false, "/both/x?x=1": true, "/both/What%3F": true, "/b%6Fth/x": true, "/ask/x?%73ecret=1": true, "/ask/x?a=b": false,
+		"/admin./x": true, "/admin%3F/x": false, "/admin/x": true, "/api/x?_method=delete": true, "/api/x": false, "/api/x?_method=PUT": false,
+	} {
+		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged || !judged && a.status != http.StatusOK {
 			t.Errorf("%s: %d", target, a.status)
 		}
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,46 +28,53 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	}
 	others, complete := gate.Readings(r)
 	others, complete = gate.WithDestination(r, sentTo, others, complete)
-	if g.asBefore && (len(others) > 0 || !complete || gate.HasOddHost(r) || wasTwofold(r)) {
+	if g.asBefore && (!complete || wasTwofold(r)) {
 		return false, true, nil
 	}
-	others = gate.WithHost(r, others)
-	for _, u := range others {
-		if matched, err = matchesAs(g.matchers, u, r); matched || err != nil {
+	vague := g.isVague(r, others)
+	if others = gate.WithHost(r, others); !vague {
+		if matched, err = matchesOne(g.matchers, others, r); matched || err != nil {
 			return matched, false, err
 		}
 	}
 	if !complete {
 		return false, true, nil
 	}
-	if g.names == nil || !g.names.Unclear(r, others) && !(g.asBefore && wasUnclear(r, g.names)) {
+	if !vague && (g.names == nil || !g.names.Unclear(r, others) && !(g.asBefore && wasUnclear(r, g.names))) {
 		return false, false, nil
 	}
-	anyway, err = g.nameless.AnyMatchWithError(r)
-	for _, u := range others {
-		if anyway || err != nil {
-			break
-		}
-		anyway, err = matchesAs(g.nameless, u, r)
+	if anyway, err = g.sure.AnyMatchWithError(r); anyway || err != nil {
+		return false, anyway, err
 	}
+	anyway, err = matchesOne(g.sure, others, r)
 	return false, anyway, err
 }
 
-// matchesAs asks about another reading of a request, in its place for so long: matchers
-// read placeholders too, which know the request by its address. Where they know it by
-// another one, nobody can say no.
-func matchesAs(matchers caddyhttp.MatcherSets, u, r *http.Request) (bool, error) {
-	was := *r
-	*r = *u
-	defer func() { *r = was }()
-	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	method, _ := repl.GetString("http.request.method")
-	path, _ := repl.GetString("http.request.uri.path")
-	host, _ := repl.GetString("http.request.hostport")
-	if method != u.Method || path != u.URL.Path || host != u.Host && gate.HasOddHost(&was) {
-		return true, nil
+// isVague reports whether matchers read what is known of the request itself alone, and
+// there is another reading of it.
+func (g *Gate) isVague(r *http.Request, others []*http.Request) bool {
+	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r)) || (g.asBefore || g.asText) && gate.HasOddEscapes(r.URL)
+}
+
+// matchesOne asks about other readings of a request. Matchers read placeholders, too,
+// which are of the request that they were made for: so each has its own.
+func matchesOne(matchers caddyhttp.MatcherSets, others []*http.Request, r *http.Request) (bool, error) {
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	for _, u := range others {
+		as, repl := *u, caddy.NewReplacer()
+		if was, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			repl.Map(func(key string) (any, bool) { // what is of no request, or who has signed in
+				if strings.HasPrefix(key, "http.request.") {
+					return nil, false
+				}
+				return was.Get(key)
+			})
+		}
+		if matched, err := matchers.AnyMatchWithError(caddyhttp.PrepareRequest(&as, repl, nowhere{}, server)); matched || err != nil {
+			return matched, err
+		}
 	}
-	return matchers.AnyMatchWithError(r)
+	return false, nil
 }
 
 // readsBefore reports whether matchers read what a request was before it was rewritten,
@@ -82,14 +90,29 @@ func readsBefore(sets caddyhttp.RawMatcherSets) bool {
 	}) != ""
 }
 
-// wasTwofold reports whether a request had another reading as it came.
+// asTexts are the placeholders of what keeps its escapes.
+var asTexts = []string{"{http.request.uri}", "{http.request.uri_escaped}", "{http.request.uri.query}", "{http.request.uri.query_escaped}", "{http.request.uri.prefixed_query}"}
+
+// readsText reports whether matchers read an address, or its query, as it was written.
+func readsText(sets caddyhttp.RawMatcherSets) bool {
+	return inMatchers(sets, func(_ string, value any) string {
+		for text := range texts(value) {
+			if slices.ContainsFunc(asTexts, func(name string) bool { return strings.Contains(text, name) }) {
+				return text
+			}
+		}
+		return ""
+	}) != ""
+}
+
+// wasTwofold reports whether a request that was rewritten had another reading as it came.
 func wasTwofold(r *http.Request) bool {
 	original := asItCame(r)
 	if original == nil {
 		return false
 	}
 	others, complete := gate.Readings(original)
-	return len(others) > 0 || !complete || gate.HasOddHost(original)
+	return len(others) > 0 || !complete || gate.HasOddEscapes(original.URL)
 }
 
 // wasUnclear is the same of names.
@@ -98,10 +121,10 @@ func wasUnclear(r *http.Request, names *gate.Names) bool {
 	return original != nil && names.Unclear(original, nil)
 }
 
-// asItCame is a request before it was rewritten, nil where nobody knows.
+// asItCame is a request before it was rewritten, nil where it was not, or nobody knows.
 func asItCame(r *http.Request) *http.Request {
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok || original.URL == nil {
+	if !ok || original.URL == nil || original.Method == r.Method && *original.URL == *r.URL {
 		return nil
 	}
 	return &original

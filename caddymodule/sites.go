@@ -183,6 +183,7 @@ func (a *App) warnOfSites() {
 	a.warnOfSharedCookies()
 	a.warnOfCookies()
 	a.warnOfProxies()
+	a.warnOfRewrites()
 	a.warnOfWays()
 	a.warnOfGatesInFront()
 	a.warnOfIssuersBeside()

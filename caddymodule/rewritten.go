@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+// warnOfRewrites tells of gates that choose requests by a path which somebody has changed
+// before: backends often look at the one that the caller sent.
+func (a *App) warnOfRewrites() {
+	if len(a.gates) == 0 || a.gates[0].spot.app == nil {
+		return
+	}
+	told := map[*Gate]bool{}
+	for _, server := range a.gates[0].spot.app.Servers {
+		pastRewrites(server.Routes, "", func(g *Gate, by string) {
+			if !told[g] && g.readsPath() {
+				told[g] = true
+				g.logger.Warn("token_gate: this gate looks at the path as "+by+" before it has made it, and not as the caller sent it; "+
+					"where that one is meant, put both into a `route`, the gate first", zapAt(g.At))
+			}
+		})
+	}
+}
+
+// pastRewrites goes through routes with what has changed the path so far, "" for nothing, tells
+// of the gates behind it, and returns what has at their end.
+func pastRewrites(routes caddyhttp.RouteList, by string, meets func(*Gate, string)) string {
+	before := map[string]string{} // of several that exclude each other none is behind another
+	for _, route := range routes {
+		in := by
+		if was, seen := before[route.Group]; seen && route.Group != "" {
+			in = was
+		}
+		before[route.Group] = in
+		for _, h := range route.Handlers {
+			switch h := h.(type) {
+			case *Gate:
+				if in != "" {
+					meets(h, in)
+				}
+			case *caddyhttp.Subroute:
+				in = pastRewrites(h.Routes, in, meets)
+			case *rewrite.Rewrite:
+				in = orElse(rewriting(h), in)
+			}
+		}
+		if !route.Terminal {
+			by = orElse(by, in)
+		}
+	}
+	return by
+}
+
+// rewriting names what makes another path of a request's. A prefix that is taken off is
+// none: who writes `handle_path` has it in mind.
+func rewriting(h *rewrite.Rewrite) string {
+	switch {
+	case h.URI != "" && !strings.HasPrefix(h.URI, "?"):
+		return "the rewrite to " + h.URI
+	case len(h.URISubstring)+len(h.PathRegexp) > 0:
+		return "`uri` with replacements"
+	}
+	return ""
+}
+
+// readsPath reports whether it depends on the path what a gate does.
+func (g *Gate) readsPath() bool {
+	if len(g.Except) > 0 || strings.Contains(g.Expression, "path") {
+		return true
+	}
+	text, err := json.Marshal(g.MatcherSetsRaw)
+	return err != nil || strings.Contains(strings.ReplaceAll(string(text), "orig_uri.path", ""), "path")
+}
