@@ -12,7 +12,8 @@ import (
 
 var (
 	queryRead = regexp.MustCompile(`\{http\.request\.uri\.query\.([^{}\\]*)\}`)
-	wholeRead = regexp.MustCompile(`http\.request\.(orig_)?uri(_escaped\b|\.query(_escaped)?\b|\.prefixed_query\b|[^._\w]|$)`)
+	wholeRead = regexp.MustCompile(`http\.request\.(orig_)?uri\.(prefixed_)?query(_escaped)?\b`)
+	rawRead   = regexp.MustCompile(`http\.request\.(orig_)?uri(_escaped)?([^._\w]|$)`)
 
 	// In a rule in CEL, names are literals, of which some are put together.
 	callsQuery = regexp.MustCompile(`\bquery\s*\(`)
@@ -45,15 +46,9 @@ func (g *Gate) provisionReads(sets any) error {
 // namesOf are the names that matchers read, nil where they read none.
 func namesOf(sets caddyhttp.RawMatcherSets) *gate.Names {
 	n := &namesRead{Names: new(gate.Names)}
-	inMatchers(sets, func(outer string, value any) string {
-		return eachMatcher(outer, value, func(name string, value any) string {
-			n.add(name, value, outer == "not")
-			return ""
-		})
-	})
-	// What handlers have made of a request they may have made of any name.
-	if readsQuestion(sets) != "" {
-		n.Query.All, n.Fields.All = true, true
+	n.addSets(sets)
+	if readsQuestion(sets) != "" { // until it is known of what that is made
+		n.addAll()
 	}
 	return n.done()
 }
@@ -63,6 +58,19 @@ type namesRead struct {
 	*gate.Names
 
 	each, once []string // headers of which each line is looked at, and those of which not
+	regexp     bool     // what an expression has found is read,
+	gates      []*Gate  // which may be one of theirs
+}
+
+func (n *namesRead) addAll() { n.Query.All, n.Fields.All, n.Cookies.All = true, true, true }
+
+func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
+	inMatchers(sets, func(outer string, value any) string {
+		return eachMatcher(outer, value, func(name string, value any) string {
+			n.add(name, value, outer == "not")
+			return ""
+		})
+	})
 }
 
 func (n *namesRead) add(name string, value any, isNot bool) {
@@ -91,6 +99,7 @@ func (n *namesRead) add(name string, value any, isNot bool) {
 
 // addText looks for placeholders.
 func (n *namesRead) addText(text string) {
+	n.regexp = n.regexp || strings.Contains(text, "{http.regexp.")
 	for _, found := range queryRead.FindAllStringSubmatch(text, -1) {
 		n.Query.Add(found[1])
 	}
@@ -100,7 +109,8 @@ func (n *namesRead) addText(text string) {
 		}
 	}
 	rest := fieldRead.ReplaceAllString(queryRead.ReplaceAllString(text, ""), "")
-	n.Query.All = n.Query.All || strings.Contains(rest, "http.request.uri.query.") || wholeRead.MatchString(rest)
+	n.Query.All = n.Query.All || wholeRead.MatchString(rest)
+	n.Raw = n.Raw || rawRead.MatchString(rest)
 	n.Fields.All = n.Fields.All || strings.Contains(rest, "http.request.header.")
 	n.Cookies.All = n.Cookies.All || strings.Contains(rest, "http.request.cookie.")
 }

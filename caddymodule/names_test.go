@@ -1,9 +1,13 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // B14, B18: what a matcher reads by its name, and backends may read in another way than
@@ -44,6 +48,8 @@ http://app.example.com {
 		vars_regexp {query} (^|&)action=delete(&|$)
 	}
 	token_gate @whole
+	@uri vars_regexp {uri} ^/inner
+	token_gate @uri
 	@tenant {
 		path /tenant
 		vars {header.X-Tenant} internal
@@ -117,6 +123,7 @@ http://app.example.com {
 		{"/whole?action=%64elete", nil, true},
 		{"/whole?a;action=delete", nil, true},
 		{"/whole?action=delete" + many, nil, true},
+		{"/%69nner", nil, true},
 		{"/tenant", []string{"X-Tenant: internal", "X-Tenant: x"}, true},
 		{"/tenant", []string{"X-Tenant: x", "X-Tenant: internal"}, true},
 		{"/tenant", []string{"X!Tenant: internal"}, true},
@@ -170,5 +177,123 @@ http://app.example.com {
 	}
 	if a := w.get("/view?preview=1&preview=0", "Authorization: Bearer "+w.token()); a.status != http.StatusOK {
 		t.Errorf("with a token: %v", a)
+	}
+}
+
+// What handlers make of a name has its readings.
+func TestMatcherOfWhatIsMadeOfNamesCannotBeWalkedAround(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	map {query.action} {kind} {
+		delete closed
+		default open
+	}
+	map {cookie.role} {role} {
+		admin closed
+		default open
+	}
+	map {path} {part} {
+		/admin closed
+		default open
+	}
+	@tenant not header X-Tenant guest
+	vars @tenant tenant none
+	rewrite /old /new
+	@kind vars {kind} closed
+	token_gate @kind
+	@role vars {role} closed
+	token_gate @role
+	@part vars {part} closed
+	token_gate @part
+	@who {
+		path /who
+		vars tenant none
+	}
+	token_gate @who
+	@found {
+		path /found
+		header_regexp found X-Kind (.*)
+		header X-None *
+	}
+	token_gate @found
+	@used {
+		path /found
+		vars {re.found.1} closed
+	}
+	token_gate @used
+	@old {
+		path /new
+		vars_regexp {http.request.orig_uri.query} (^|&)secret=1(&|$)
+	}
+	token_gate @old
+	reverse_proxy unix/$DIR/backend
+}`)
+	for _, c := range []struct {
+		target string
+		lines  []string
+		judged bool
+	}{
+		{"/?action=delete&action=", nil, true},
+		{"/?Action=delete", nil, true},
+		{"/?action=delete" + strings.Repeat("&a", 10000), nil, true},
+		{"/", []string{"Cookie: role=user; ROLE=admin"}, true},
+		{"/", []string{"Cookie: role=user; role=admin"}, true},
+		{"/who", []string{"X-Tenant: guest", "X-Tenant: internal"}, true},
+		{"/old?secret=%31", nil, true},
+		{"/found", []string{"X-Kind: open", "X-Kind: closed"}, true},
+		{"/", nil, false},
+		{"/?a=100%&b=1&b=2&B=3", []string{"Cookie: a=1; a=2", "Accept: a/b", "Accept: c/d", "X-Other: a", "X-Other: b"}, false},
+		{"/?action=view", []string{"Cookie: role=user"}, false},
+		{"/who", []string{"X-Tenant: guest"}, false},
+		{"/old?secret=2", nil, false},
+		{"/found", []string{"X-Kind: open"}, false},
+	} {
+		a := w.get(c.target, c.lines...)
+		if (a.status == http.StatusUnauthorized) != c.judged || !c.judged && a.status != http.StatusOK {
+			t.Errorf("%.80s %q: %d", c.target, c.lines, a.status)
+		}
+	}
+}
+
+// What a matcher may read that is not written there, it reads as all names; a gate that
+// reads none looks for none.
+func TestNamesOfMatchers(t *testing.T) {
+	const none, some, all = "none", "some", "all"
+	for matcher, want := range map[string]string{
+		`"path":["/a"],"host":["a.example"],"method":["GET"]`:                          none,
+		`"not":[{"path":["/a"]}]`:                                                      none,
+		`"expression":"path('/a') && {http.request.method} == 'GET'"`:                  none,
+		`"vars":{"{http.request.uri.path}":["/query"]}`:                                none,
+		`"query":{"a":["1"]}`:                                                          some,
+		`"not":[{"not":[{"query":{"a":["1"]}}]}]`:                                      some,
+		`"expression":{"expr":"query({'a': '1'}) || header({'X-A': 'b'})","name":"x"}`: some,
+		`"path":["/{http.request.uri.query.a}"]`:                                       some,
+		`"query":{}`:                                                                   all,
+		`"query":{"{http.request.host}":["1"]}`:                                        all,
+		`"expression":"query({'a' + 'b': '1'})"`:                                       all,
+		`"expression":"query({'\\x61': '1'})"`:                                         all,
+		`"expression":"query({{http.request.host}: '1'})"`:                             all,
+		`"expression":"ph(req, 'http.request.uri.query.a') == '1'"`:                    all,
+		`"vars_regexp":{"{http.request.uri.query}":{"pattern":"a=1"}}`:                 all,
+		`"vars_regexp":{"{http.request.orig_uri.prefixed_query}":{"pattern":"a=1"}}`:   all,
+		`"vars":{"kind":["a"]}`:                                                        all,
+	} {
+		var set caddy.ModuleMap
+		if err := json.Unmarshal([]byte("{"+matcher+"}"), &set); err != nil {
+			t.Fatal(err)
+		}
+		got, n := some, namesOf(caddyhttp.RawMatcherSets{set})
+		switch {
+		case n == nil:
+			got = none
+		case n.Query.All:
+			got = all
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", matcher, got, want)
+		}
 	}
 }

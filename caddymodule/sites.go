@@ -156,6 +156,7 @@ func (a *App) lookAround() error {
 		return nil
 	}
 	a.looked = true
+	a.lookForMakers()
 	err := a.joinAnswers()
 	a.warnOfSites()
 	return err

@@ -13,6 +13,7 @@ type Names struct {
 	Cookies Wanted
 
 	Lists []string // those of Fields of which a matcher looks at each line
+	Raw   bool     // the address is read as it was sent
 }
 
 // Wanted are names that somebody reads. All is of who reads them whole, or names them only
@@ -45,11 +46,16 @@ func (w *Wanted) find(name string) int {
 }
 
 // IsNone says that nothing is read by name.
-func (n *Names) IsNone() bool { return n.Query.isNone() && n.Fields.isNone() && n.Cookies.isNone() }
+func (n *Names) IsNone() bool {
+	return n.Query.isNone() && n.Fields.isNone() && n.Cookies.isNone() && !n.Raw
+}
 
 // Unclear reports whether one of the names may stand for something else in a request, or
 // in another reading of it, to a backend than to Caddy.
 func (n *Names) Unclear(r *http.Request, others []*http.Request) bool {
+	if n.Raw && (hasNeedless(r.URL.RawPath) || hasNeedless(r.URL.RawQuery)) {
+		return true
+	}
 	if n.Query.unclearQuery(r.URL.RawQuery) || n.unclearFields(r.Header) || n.Cookies.unclearCookies(r.Header["Cookie"]) {
 		return true
 	}
