@@ -26,10 +26,15 @@ func (k *keyring) changed() {
 	}
 }
 
-// looked notes a look that began then and has left no change unread.
+// looked notes that a look which began then has left no change of them unread.
 func (k *keyring) looked(began time.Time) {
-	if k.read.Load() == k.due.Load() {
-		k.asOf.Store(&began)
+	if k.read.Load() != k.due.Load() {
+		return
+	}
+	for last := k.asOf.Load(); began.After(*last); last = k.asOf.Load() {
+		if k.asOf.CompareAndSwap(last, &began) {
+			return
+		}
 	}
 }
 
@@ -77,9 +82,12 @@ func (t *Tail) readChanged(ctx context.Context, read func(context.Context) error
 	if due == t.keys.read.Load() {
 		return nil
 	}
-	err := read(ctx)
-	if err == nil {
-		t.keys.read.Store(due)
+	if err := read(ctx); err != nil {
+		return err
 	}
-	return err
+	t.keys.read.Store(due)
+	// Not with the next look: after a long outage all nodes would say for half a second that
+	// they lack keys.
+	t.keys.looked(*t.asOf.Load())
+	return nil
 }

@@ -146,3 +146,31 @@ func TestRevocationsDoNotWaitForTheTableOfKeys(t *testing.T) {
 		t.Errorf("%s waited for the keys, and %s when the revocations were heard of", before, after)
 	}
 }
+
+// TestKeysThatWereReadAreAsYoungAsTheRevocations, and need no further look for it.
+func TestKeysThatWereReadAreAsYoungAsTheRevocations(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	a, b := startNode(t, url), startNode(t, url)
+	end := make(chan struct{})
+	b.reading(func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-end:
+		}
+		return ctx.Err()
+	})
+	a.makeKey("k")
+	made := time.Now()
+	b.within(patience, "a look after it", func() bool { return b.tail.Behind() < time.Since(made) && b.tail.KeysBehind() > time.Since(made) })
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE changes IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	close(end)
+	b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(made) })
+}

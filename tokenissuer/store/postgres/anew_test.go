@@ -106,13 +106,13 @@ func TestIndexWaitsForWhoReadsForLong(t *testing.T) {
 		}
 		started <- err
 	}()
-	if got, want := <-told, fmt.Sprintf("pid %d (report)", report.pid); got != want {
-		t.Errorf("it waits for %s, want %s", got, want)
-	}
 	select {
 	case err := <-started:
 		t.Fatalf("beside a transaction that may not see its index: %v", err)
-	default:
+	case got := <-told:
+		if want := fmt.Sprintf("pid %d (report)", report.pid); got != want {
+			t.Errorf("it waits for %s, want %s", got, want)
+		}
 	}
 	report.ends()
 	if err := <-started; err != nil {
@@ -151,7 +151,16 @@ func TestFirstStartWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	text := postgrestest.URL(t)
 	report := reading(t, text)
-	signIn(t, opened(t, parsed(t, text), current()), "a")
+	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	st, err := open(soon, parsed(t, text), current())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signIn(t, st, "a")
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
 	report.ends()
 	if got := postgrestest.Ask(t, text, unfinished); got != "0" {
 		t.Errorf("%s indexes are unfinished", got)
