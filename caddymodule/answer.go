@@ -123,9 +123,6 @@ func (g *Gate) original(r *http.Request, p *passage) (*http.Request, oauth.Reaso
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return nil, untrustedProxy, errors.New("who asks is not among trusted_proxies")
 	}
-	if p.oddly {
-		return nil, badOriginal, errOddly
-	}
 	if g.Answer == answerRequest {
 		return r, "", nil
 	}
@@ -135,8 +132,6 @@ func (g *Gate) original(r *http.Request, p *passage) (*http.Request, oauth.Reaso
 	}
 	return p.insteadOf(r, method, address), "", nil
 }
-
-var errOddly = errors.New("a field names another method, in a spelling that some backends take for X-HTTP-Method-Override; let the proxy take it out")
 
 // isAsked reports whether a request is a proxy's question, as far as nobody has looked
 // who sends it: to one about metadata, too, an answer of 200 is a yes.

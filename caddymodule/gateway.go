@@ -227,7 +227,6 @@ type passage struct {
 
 	// Of a request that another proxy asks about:
 	original *http.Request
-	oddly    bool                // it names another method in a way that its proxy may hand on, and we have taken out
 	identity http.Header         // what it is told
 	told     []string            // the headers of which it is told at all
 	to       http.ResponseWriter // where, once a gate has handed it on
@@ -313,7 +312,6 @@ func (g *Gate) passageOf(r *http.Request, run *running) *passage {
 	if run.keys != nil {
 		p.read(r)
 	}
-	p.oddly = g.Answer != "" && gate.NamesMethodOddly(r.Header)
 	g.strip(r, run)
 	caddyhttp.SetVar(r.Context(), passageVar, p)
 	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(p.placeholder)

@@ -44,26 +44,6 @@ func newStripper(names []string) (s stripper) {
 	return s
 }
 
-var foldedMethodFields = func() (all []string) {
-	for _, name := range methodFields {
-		all = append(all, fold(name))
-	}
-	return all
-}()
-
-// NamesMethodOddly reports whether a field names another method than the request has in
-// another spelling than the usual one, which Strip takes out.
-func NamesMethodOddly(h http.Header) bool {
-	for name := range h {
-		for i, folded := range foldedMethodFields {
-			if len(name) == len(folded) && name != methodFields[i] && sameFolded(name, folded) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // fold is how the backends that are laxest read a name: in any case, with every
 // character that is no letter and no digit for - (CGI environments, where all of
 // them become _; CVE-2025-64484).
