@@ -8,7 +8,6 @@ import (
 // B18: a host in capitals, or with a port, is the same site to Caddy and to a backend, and
 // another text to whatever compares it as it was sent.
 func TestMatcherSeesTheHostThatABackendServes(t *testing.T) {
-	t.Parallel()
 	for name, gate := range map[string]string{
 		"a header":      "@g header Host admin.example.com\n token_gate @g",
 		"CEL":           "@g expression {host} == \"admin.example.com\"\n token_gate @g",

@@ -42,8 +42,10 @@ func (m met) mend(refusal *gate.Refusal) string {
 	switch {
 	case failure != nil && failure.Result == remote.Refused:
 		return "the issuer was not asked, for too much is or its answers failed: ask again in a moment; where clients come by way of another proxy, name it in `trusted_proxies`, or they share the allowance of one address"
+	case m.anyway && m.gate.asBefore:
+		return oneReading + "; nor one of these at this gate, nor a Destination, or capitals in the host or the Content-Type: its matcher reads what handlers before it have made of the request, or what it was, which nobody knows of another reading; or match what the request has itself"
 	case m.anyway, m.unclear && refusal.Reason == oauth.NoBearerToken && len(m.gate.Except) > 0:
-		return "send a path that has one reading: without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, with no other one named beside it, a host in small letters and digits without a dot at its end or a port, and what the matcher reads by name (of the query, a header, a cookie) once and spelled as there; no matcher and no `except` counts for one that has two"
+		return oneReading + "; no matcher and no `except` counts for one that has two"
 	case refusal.Reason == gate.WrongAudience && c != nil && c.Foreign():
 		return "get a token for this audience, or add the token's to the word `audience` in its issuer's block"
 	case refusal.Reason == gate.MissingClaim && c != nil && c.Foreign():
@@ -53,3 +55,8 @@ func (m met) mend(refusal *gate.Refusal) string {
 	}
 	return mends[refusal.Reason]
 }
+
+// oneReading is what a request has that is judged by no more than what it says.
+const oneReading = "send a request that has one reading: a path without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, a host of letters and digits without a dot at its end, " +
+	"a Destination on this host whose path is excepted where the request's own is, and what the matcher reads by name (of the query, a header, a cookie) once and spelled as there; " +
+	"and not two of these at once: a dot or a blank at the end of a part of the path, an escaped ? or # in it, another method beside the request's own"

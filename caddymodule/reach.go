@@ -69,8 +69,13 @@ func (g *Gate) pages() (open []string) {
 func (g *Gate) isWithoutHead() bool {
 	return slices.ContainsFunc(g.MatcherSetsRaw, func(set caddy.ModuleMap) bool {
 		var methods []string
-		return json.Unmarshal(set["method"], &methods) == nil && slices.Contains(methods, "GET") && !slices.Contains(methods, "HEAD")
+		return json.Unmarshal(set["method"], &methods) == nil && hasMethod(methods, "GET") && !hasMethod(methods, "HEAD")
 	})
+}
+
+// hasMethod is of methods as they are written: Caddy takes them in any letters.
+func hasMethod(methods []string, method string) bool {
+	return slices.ContainsFunc(methods, func(m string) bool { return strings.EqualFold(m, method) })
 }
 
 // isPlain reports whether a path means its letters and nothing else: no

@@ -55,6 +55,23 @@ func TestPageWithoutItsSlashIsSeen(t *testing.T) {
 	}
 }
 
+// Caddy takes a method in small letters for the same.
+func TestGateForGetIsWithoutHeadInAnyLetters(t *testing.T) {
+	t.Parallel()
+	for matcher, without := range map[string]bool{
+		`{"method":["GET"]}`: true, `{"method":["get"]}`: true, `{"method":["Get","POST"]}`: true,
+		`{"method":["get","head"]}`: false, `{"method":["GET","HEAD"]}`: false, `{"method":["POST"]}`: false, `{"path":["/get"]}`: false,
+	} {
+		var set caddy.ModuleMap
+		if err := json.Unmarshal([]byte(matcher), &set); err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Gate{MatcherSetsRaw: []caddy.ModuleMap{set}}).isWithoutHead(); got != without {
+			t.Errorf("%s: %v", matcher, got)
+		}
+	}
+}
+
 // A matcher and an exception that nobody can be sure about are left alone.
 func TestOnlyExceptionsThatCannotMatchAreOutOfReach(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	if g.asBefore && (!complete || wasTwofold(r)) {
 		return false, true, nil
 	}
+	others = gate.WithMediaType(r, others)
 	vague := g.isVague(r, others)
 	if others = gate.WithHost(r, others); !vague {
 		if matched, err = matchesOne(g.matchers, others, r); matched || err != nil {

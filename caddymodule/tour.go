@@ -41,7 +41,7 @@ type met struct {
 	gate    *Gate
 	outside bool // its matcher does not select the request
 	anyway  bool // nor does it here, but a backend may read the path, the host or a name in another way
-	unclear bool // the same of the path alone: no exception counts
+	unclear bool // the same of the paths alone: no exception counts
 	says    *gate.Explanation
 	notes   []string
 }
@@ -161,7 +161,7 @@ func (t *tour) gate(g *Gate) bool {
 	if r == nil {
 		return t.unasked(g)
 	}
-	m := met{gate: g, unclear: gate.Ambiguous(r.URL)}
+	m := met{gate: g, unclear: gate.Ambiguous(r.URL) || len(r.Header["Destination"]) > 0}
 	if len(g.matchers) > 0 {
 		t.assume(g.matchers, r)
 		matched, anyway, err := g.matches(r)
