@@ -15,6 +15,7 @@ func TestMatcherSeesTheHostThatABackendServes(t *testing.T) {
 		"a placeholder": "@g vars {hostport} admin.example.com\n token_gate @g",
 		"not the open":  "@g not header Host open.example.com\n token_gate @g",
 		"a map":         "map {host} {guarded} {\n admin.example.com yes\n default no\n }\n @g vars {guarded} yes\n token_gate @g",
+		"a variable":    "@open host open.example.com\n vars @open open yes\n @g not vars open yes\n token_gate @g",
 		"a port of its": "@g vars {hostport} admin.example.com:8443 admin.example.com\n token_gate @g",
 		"and a method":  "@g {\n vars {hostport} admin.example.com\n not method GET\n }\n token_gate @g",
 	} {
@@ -31,7 +32,7 @@ func TestMatcherSeesTheHostThatABackendServes(t *testing.T) {
 					t.Errorf("%s: %d", host, got)
 				}
 			}
-			if name != "a map" { // which made something of the host before anybody could ask
+			if name != "a map" { // which has made something of the host before anybody could ask
 				if got := ask("admin.example.com:1234"); got != http.StatusUnauthorized {
 					t.Errorf("a port of the caller's: %d", got)
 				}
@@ -44,7 +45,7 @@ func TestMatcherSeesTheHostThatABackendServes(t *testing.T) {
 					t.Errorf("%s: %d", host, got)
 				}
 			}
-			if name != "not the open" && name != "a map" {
+			if name != "not the open" && name != "a map" && name != "a variable" {
 				if got := ask("OPEN.example.com:443"); got != http.StatusOK {
 					t.Errorf("nobody guards this one: %d", got)
 				}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,7 +72,11 @@ func matchesOne(matchers caddyhttp.MatcherSets, others []*http.Request, r *http.
 				return was.Get(key)
 			})
 		}
-		if matched, err := matchers.AnyMatchWithError(caddyhttp.PrepareRequest(&as, repl, nowhere{}, server)); matched || err != nil {
+		one := caddyhttp.PrepareRequest(&as, repl, nowhere{}, server)
+		if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+			maps.Copy(one.Context().Value(caddyhttp.VarsCtxKey).(map[string]any), vars)
+		}
+		if matched, err := matchers.AnyMatchWithError(one); matched || err != nil {
 			return matched, err
 		}
 	}
