@@ -25,6 +25,7 @@ var (
 // the matchers that read nothing of it: what a path or a host rules out is out, whatever
 // the rest may mean.
 func (g *Gate) provisionReads(sets any) error {
+	g.asHost = readsHost(g.MatcherSetsRaw)
 	g.names, g.asBefore, g.asText = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw), readsText(g.MatcherSetsRaw)
 	if g.names == nil && !g.asBefore && !g.asText {
 		return nil

@@ -34,7 +34,10 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	}
 	others = gate.WithMediaType(r, others)
 	vague := g.isVague(r, others)
-	if others = gate.WithHost(r, others); !vague {
+	if g.asHost {
+		others = gate.WithHost(r, others)
+	}
+	if !vague {
 		if matched, err = matchesOne(g.matchers, others, r); matched || err != nil {
 			return matched, false, err
 		}
