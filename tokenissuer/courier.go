@@ -123,8 +123,8 @@ func (s *State) tell(ctx context.Context, sender *http.Client, e errand, now tim
 	if isSilent(err) && e.failures == 0 {
 		// It may have hung for as long as it is to be left alone.
 		rest := s.rest(ctx, e, now.Add(time.Since(began).Truncate(time.Second)))
-		if !errors.Is(rest, store.ErrConflict) { // another node has failed, too
-			err = errors.Join(err, rest)
+		if rest != nil && !errors.Is(rest, store.ErrConflict) && !s.changes.Explains(rest) { // another node has failed, too
+			s.report(rest)
 		}
 	}
 	if !s.changes.Explains(err) {

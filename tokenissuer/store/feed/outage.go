@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
 )
@@ -13,11 +14,19 @@ type outage struct {
 	lock   sync.Mutex
 	lost   bool    // the last look failed, which was told of
 	unsaid []error // what others met while a look was late
+
+	said  []error // of those, the last that were told
+	until time.Time
 }
 
-// unsaidMost is how many errors wait for one look. Few work in the background, and each
-// goes on after the first.
-const unsaidMost = 8
+const (
+	// unsaidMost is how many errors wait for one look. Few work in the background, and each
+	// goes on after the first.
+	unsaidMost = 8
+
+	// saidAgain is how soon one of them is told again while the database stays slow.
+	saidAgain = time.Minute
+)
 
 // Explains says whether whoever met err, in the background, has nothing to tell: it is of
 // a database that does not answer, which the looks tell of by themselves, once when it
@@ -35,7 +44,8 @@ func (t *Tail) Explains(err error) bool {
 		return o.lost
 	}
 	same := func(e error) bool { return e.Error() == err.Error() }
-	if len(o.unsaid) < unsaidMost && !slices.ContainsFunc(o.unsaid, same) {
+	said := time.Now().Before(o.until) && slices.ContainsFunc(o.said, same)
+	if len(o.unsaid) < unsaidMost && !said && !slices.ContainsFunc(o.unsaid, same) {
 		o.unsaid = append(o.unsaid, err)
 	}
 	return true
@@ -47,8 +57,9 @@ func (o *outage) looked(lost bool) (first bool, unsaid []error) {
 	o.lock.Lock()
 	defer o.lock.Unlock()
 	first = o.lost != lost
-	if !lost {
+	if !lost && len(o.unsaid) > 0 {
 		unsaid = o.unsaid
+		o.said, o.until = unsaid, time.Now().Add(saidAgain)
 	}
 	o.lost, o.unsaid = lost, nil
 	return first, unsaid

@@ -70,5 +70,9 @@ func TestWhatASlowDatabaseAnsweredIsToldOf(t *testing.T) {
 		if _, again := late.outage.looked(false); again != nil {
 			t.Errorf("told twice: %v", again)
 		}
+		late.Explains(errSlow)
+		if _, again := late.outage.looked(false); (again != nil) != lost {
+			t.Errorf("lost %v: told again while it stays slow: %v", lost, again)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func open(ctx context.Context, a *Address, s schema) (*store.Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	a.pool.Store(db)
-	pools := store.Pools{Requests: db, Following: a.open(" following", stdlib.OptionAfterConnect(serve)), Copying: a.open(" copying")}
+	pools := store.Pools{Requests: db, Following: a.open(" following", stdlib.OptionAfterConnect(serve)), Copying: a.open(copying)}
 	size(pools.Following, followingMost)
 	size(pools.Copying, copyingMost)
 	pools.Copying.SetMaxIdleConns(0)
@@ -84,6 +84,9 @@ const (
 // one that listens: one is asked after the other, and a thousand nodes have them all.
 const followingMost = 1
 
+// copying is what the connection of copies is for.
+const copying = " copying"
+
 // copyingMost is how many copies of everything are made at once. Who reads one may be
 // slow, and must not have what requests wait for.
 const copyingMost = 1
@@ -96,6 +99,9 @@ func (a *Address) open(what string, further ...stdlib.OptionOpenDB) *sql.DB {
 		parameters := map[string]string{}
 		if what != "" {
 			parameters["application_name"] = application + what
+		}
+		if what == copying {
+			parameters["tcp_user_timeout"] = "0" // whoever reads a copy may pause, at a passphrase for one
 		}
 		*config = *a.way.Load().connection(parameters)
 		return nil
