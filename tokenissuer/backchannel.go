@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store"
-	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
 // logoutNotice is what a client is told when a person signs out (OpenID Connect
@@ -82,10 +81,7 @@ func (s *State) notice(d store.Delivery, now time.Time) (string, error) {
 	if err := json.Unmarshal([]byte(d.Body), &n); err != nil {
 		return "", err
 	}
-	s.keyLock.Lock()
-	algorithm := token.Algorithm(s.keyRules.Algorithm)
-	s.keyLock.Unlock()
-	key, err := s.signing(algorithm, now)
+	key, err := s.signing(*s.algorithm.Load(), now)
 	if err != nil {
 		return "", err
 	}

@@ -35,6 +35,8 @@ func (s *State) Configure(ctx context.Context, rules KeyRules) error {
 		s.keyRules = before
 		return err
 	}
+	algorithm := token.Algorithm(rules.Algorithm)
+	s.algorithm.Store(&algorithm)
 	return nil
 }
 

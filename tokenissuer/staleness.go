@@ -15,12 +15,14 @@ type Staleness struct {
 const DefaultStaleness = 30 * time.Second
 
 // ages are how long ago a node knew all that others revoked, and all the keys that they
-// sign with: both 0 where it is alone, and keys never less than revoked.
-type ages struct{ revoked, keys time.Duration }
+// sign with, and for how long it has known that it lacks some: all 0 where it is alone,
+// and keys never less than revoked.
+type ages struct{ revoked, keys, unread time.Duration }
 
 func (s *State) ages() ages {
-	keys := s.changes.KeysBehind() // first: what is read between must not make them the younger
-	return ages{revoked: min(s.changes.Behind(), keys), keys: keys}
+	unread, revoked := s.changes.KeysUnread(), s.changes.Behind() // first: a look between must not make the keys the older
+	keys := s.changes.KeysBehind()
+	return ages{revoked: min(revoked, keys), keys: keys, unread: unread}
 }
 
 // current says whether what others revoked is known well enough.
@@ -38,14 +40,14 @@ const publishMost = lead - documentAge - signMost
 // made it by the rules.
 func (t Staleness) knowsKeys(a ages) bool { return t.Serve || a.keys <= publishMost }
 
-// readMost is how much older than the revocations keys are that are read as soon as they
-// have changed: a look or two, and what a slow database takes to hand them out.
-const readMost = 10 * time.Second
+// readMost is how long keys that have changed may take to be read by a node that can, also
+// when a database is back and everybody wants something of it.
+const readMost = 30 * time.Second
 
-// goesOn says whether a node is to go on with the keys that it has. Where they are as old
-// as the revocations the database is away, mostly for all nodes, which make no keys then:
-// for how long that may be is the operator's to say. Where they are much older the others
-// have changed them, and this node alone cannot read them.
+// goesOn says whether a node is to go on with the keys that it has. Where nothing says that
+// they have changed the database is away, mostly for all nodes, which make no keys then:
+// for how long that may be is the operator's to say. Where they have changed long since,
+// this node alone cannot read them.
 func (t Staleness) goesOn(a ages) bool {
-	return t.knowsKeys(a) || t.current(a) && a.keys-a.revoked <= readMost
+	return t.knowsKeys(a) || t.current(a) && a.unread <= readMost
 }

@@ -23,21 +23,22 @@ func TestDatabaseThatIsAwayIsNotKeysThatCannotBeRead(t *testing.T) {
 		knows   bool // an unknown key is nobody's
 		set     string
 	}{
-		"nothing is the matter":                             {Staleness{}, ages{0, 0}, true, true, kept},
-		"the bound is an hour, away for four minutes":       {Staleness{Most: time.Hour}, ages{4 * time.Minute, 4 * time.Minute}, true, true, kept},
-		"the bound is an hour, away for ten minutes":        {Staleness{Most: time.Hour}, ages{10 * time.Minute, 10*time.Minute + away}, true, false, passed},
-		"the bound is an hour, away for the hour":           {Staleness{Most: time.Hour}, ages{time.Hour, time.Hour}, true, false, passed},
-		"the bound is an hour, away for longer":             {Staleness{Most: time.Hour}, ages{61 * time.Minute, 61 * time.Minute}, false, false, none},
-		"the bound is thirty seconds, away for so long":     {Staleness{}, ages{30 * time.Second, 30 * time.Second}, true, true, kept},
-		"the bound is thirty seconds, away for a minute":    {Staleness{}, ages{time.Minute, time.Minute}, false, true, kept},
-		"the bound is thirty seconds, away for ten minutes": {Staleness{}, ages{10 * time.Minute, 10 * time.Minute}, false, false, none},
-		"serve, away for a minute":                          {Staleness{Serve: true}, ages{time.Minute, time.Minute}, true, true, kept},
-		"serve, away for ten hours":                         {Staleness{Serve: true}, ages{10 * time.Hour, 10 * time.Hour}, true, true, passed},
-		"keys unread for four minutes":                      {Staleness{}, ages{0, 4 * time.Minute}, true, true, kept},
-		"keys unread for five minutes":                      {Staleness{}, ages{0, 5 * time.Minute}, false, false, none},
-		"the bound is an hour, keys unread for ten minutes": {Staleness{Most: time.Hour}, ages{time.Second, 10 * time.Minute}, false, false, none},
-		"keys unread, and then away":                        {Staleness{Most: time.Hour}, ages{10 * time.Minute, 11 * time.Minute}, false, false, none},
-		"serve, keys unread for ten minutes":                {Staleness{Serve: true}, ages{0, 10 * time.Minute}, true, true, passed},
+		"nothing is the matter":                             {Staleness{}, ages{0, 0, 0}, true, true, kept},
+		"the bound is an hour, away for four minutes":       {Staleness{Most: time.Hour}, ages{4 * time.Minute, 4 * time.Minute, 0}, true, true, kept},
+		"the bound is an hour, away for ten minutes":        {Staleness{Most: time.Hour}, ages{10 * time.Minute, 10*time.Minute + away, away}, true, false, passed},
+		"the bound is an hour, away for the hour":           {Staleness{Most: time.Hour}, ages{time.Hour, time.Hour, 0}, true, false, passed},
+		"the bound is an hour, away for longer":             {Staleness{Most: time.Hour}, ages{61 * time.Minute, 61 * time.Minute, 0}, false, false, none},
+		"the bound is thirty seconds, away for so long":     {Staleness{}, ages{30 * time.Second, 30 * time.Second, 0}, true, true, kept},
+		"the bound is thirty seconds, away for a minute":    {Staleness{}, ages{time.Minute, time.Minute, 0}, false, true, kept},
+		"the bound is thirty seconds, away for ten minutes": {Staleness{}, ages{10 * time.Minute, 10 * time.Minute, 0}, false, false, none},
+		"serve, away for a minute":                          {Staleness{Serve: true}, ages{time.Minute, time.Minute, 0}, true, true, kept},
+		"serve, away for ten hours":                         {Staleness{Serve: true}, ages{10 * time.Hour, 10 * time.Hour, 0}, true, true, passed},
+		"keys unread for four minutes":                      {Staleness{}, ages{0, 4 * time.Minute, 4 * time.Minute}, true, true, kept},
+		"keys unread for five minutes":                      {Staleness{}, ages{0, 5 * time.Minute, 5 * time.Minute}, false, false, none},
+		"the bound is an hour, keys unread for ten minutes": {Staleness{Most: time.Hour}, ages{time.Second, 10 * time.Minute, 10 * time.Minute}, false, false, none},
+		"keys unread, and then away":                        {Staleness{Most: time.Hour}, ages{10 * time.Minute, 11 * time.Minute, time.Minute}, false, false, none},
+		"back after an hour, the keys are being read":       {Staleness{Most: time.Hour}, ages{time.Second, time.Hour, 20 * time.Second}, true, false, passed},
+		"serve, keys unread for ten minutes":                {Staleness{Serve: true}, ages{0, 10 * time.Minute, 10 * time.Minute}, true, true, passed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, err := New(Config{Issuer: "https://auth.example.com", Staleness: c.rule}, state)

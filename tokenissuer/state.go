@@ -31,7 +31,9 @@ type State struct {
 	login    []byte // seals what gates hand to browsers
 	keyLock  sync.Mutex
 	keyRules KeyRules
-	yielded  string // the id of another node's key that was told of
+
+	algorithm atomic.Pointer[token.Algorithm] // of the rules, for who must not wait while keys are made
+	yielded   string                          // the id of another node's key that was told of
 
 	senders    atomic.Pointer[senders] // of the issuer that delivers; see Deliver
 	notices    chan struct{}           // somebody signed out: there may be something to deliver

@@ -13,12 +13,16 @@ import (
 type keyring struct {
 	due   atomic.Int64 // how often they were found to have changed
 	read  atomic.Int64 // up to which of those times they were read
+	since atomic.Pointer[time.Time] // when the first of those that were not read was found
 	asOf  atomic.Pointer[time.Time]
 	found chan struct{} // that they have changed
 }
 
-// changed notes that they are to be read.
-func (k *keyring) changed() {
+// changed notes that they are to be read, as was found then.
+func (k *keyring) changed(then time.Time) {
+	if k.read.Load() == k.due.Load() {
+		k.since.Store(&then)
+	}
 	k.due.Add(1)
 	select {
 	case k.found <- struct{}{}:
@@ -45,6 +49,15 @@ func (t *Tail) KeysBehind() time.Duration {
 		return 0
 	}
 	return since(*t.keys.asOf.Load())
+}
+
+// KeysUnread is for how much of the time that is known here the keys were known to have
+// changed, and were not read. It is 0 without others.
+func (t *Tail) KeysUnread() time.Duration {
+	if t == nil || t.keys.read.Load() == t.keys.due.Load() {
+		return 0
+	}
+	return max(0, t.asOf.Load().Sub(*t.keys.since.Load()))
 }
 
 var errKeysRead = fmt.Errorf("the keys that other nodes have changed are read %w", ErrOver)

@@ -69,6 +69,7 @@ func TestRevocationsDoNotWaitForKeys(t *testing.T) {
 			if behind := b.tail.KeysBehind(); behind < time.Since(made) {
 				t.Errorf("keys that were made %s ago are not known, and it is %s behind them", time.Since(made), behind)
 			}
+			b.within(patience, "it is known for how long", func() bool { return b.tail.KeysUnread() > time.Since(revoked)/2 })
 			if n := b.toldOf("cannot be followed"); n != 0 {
 				t.Errorf("the revocations are said %d times not to be followed", n)
 			}
@@ -79,7 +80,7 @@ func TestRevocationsDoNotWaitForKeys(t *testing.T) {
 			}
 			close(end)
 			ended := time.Now()
-			b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(ended) })
+			b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(ended) && b.tail.KeysUnread() == 0 })
 			for _, told := range []string{"cannot be read: it is sealed", "are read again"} {
 				b.within(patience, "it is told", func() bool { return b.toldOf(told) == failed })
 			}

@@ -199,7 +199,7 @@ func (t *Tail) look(ctx context.Context) (more bool, err error) {
 	for _, c := range changes {
 		t.store.Hear(now, c.Revoked)
 		if c.Keys {
-			t.keys.changed()
+			t.keys.changed(began)
 		}
 	}
 	if !t.theirs.IsZero() && theirs.Sub(t.theirs) > store.AwayMost {
@@ -235,7 +235,7 @@ func (t *Tail) anew(ctx context.Context) error {
 	if err := t.store.Revocations(ctx, now, func(revoked []store.Revocation) { t.store.Hear(now, revoked) }); err != nil {
 		return err
 	}
-	t.keys.changed()
+	t.keys.changed(time.Now())
 	t.cursor, t.theirs = cursor, time.Time{}
 	return nil
 }
