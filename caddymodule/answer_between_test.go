@@ -79,11 +79,13 @@ http:// {
 func TestNothingActsUponAQuestion(t *testing.T) {
 	const gates = "token_gate {\n answer request\n }\n $1\n token_gate /admin/* {\n answer request\n scope openid\n }\n $2\n"
 	for what, c := range map[string]struct{ between, behind, want string }{
-		"a backend between":    {"reverse_proxy /x/* unix/$DIR/backend", "", "reverse_proxy, which stands on the same site, would get it too"},
+		"a backend between":    {"reverse_proxy /x/* unix/$DIR/backend", "", "reverse_proxy, which stands behind it, too, would get it"},
 		"files between":        {"file_server /x/*", "", "file_server, which stands"},
 		"a backend beside":     {"handle /y/* {\n reverse_proxy unix/$DIR/backend\n }", "", "reverse_proxy, which stands"},
 		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
-		"what hands on":        {"header X-A b\n vars c d\n encode gzip", "respond no 404", ""},
+		"a backend with pages": {"reverse_proxy /x/* unix/$DIR/backend {\n @e status 500\n handle_response @e {\n respond oops\n }\n }", "", "reverse_proxy, which stands"},
+		"what hands on":        {"header X-A b\n vars c d\n encode gzip\n forward_auth unix/$DIR/backend {\n uri /check\n }", "respond no 404", ""},
+		"behind both":          {"", "reverse_proxy unix/$DIR/backend", ""},
 	} {
 		site := "http://auth.example.com {\n token_issuer\n}\n&(x) {\n reverse_proxy unix/$DIR/backend\n}\nhttp:// {\n route {\n " +
 			strings.NewReplacer("$1", c.between, "$2", c.behind).Replace(gates) + " }\n}"
@@ -94,8 +96,25 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		w.write("log", "")
-		if err := w.validate(trustsSocket, site); err != nil || strings.Contains(w.logged(), "on the same site, would get it too") != (c.want != "") {
+		if err := w.validate(trustsSocket, site); err != nil || strings.Contains(w.logged(), "which stands behind it, too, would get it") != (c.want != "") {
 			t.Errorf("%s: validate: %v, %s", what, err, w.logged())
+		}
+	}
+}
+
+// What no question gets to is no reason to refuse anything.
+func TestBackendThatGetsNoQuestionIsLeftAlone(t *testing.T) {
+	const two = "route {\n token_gate {\n answer\n }\n token_gate /admin/* {\n answer\n scope openid\n }\n }"
+	for what, site := range map[string]string{
+		"in another handle":     "handle /verify {\n " + two + "\n }\n handle {\n reverse_proxy unix/$DIR/backend\n }",
+		"in the handle before":  "handle /static/* {\n file_server\n }\n handle {\n " + two + "\n }",
+		"in front of both":      "route {\n reverse_proxy /ui/* unix/$DIR/backend\n " + two + "\n }",
+		"on a site of the same": "@ui path /ui/*\n handle @ui {\n reverse_proxy unix/$DIR/backend\n }\n handle {\n " + two + "\n }",
+	} {
+		w := newWorld(t)
+		w.backend(nil)
+		if err := caddy.Load(w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n}"), true); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

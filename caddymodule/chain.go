@@ -1,8 +1,13 @@
 package caddymodule
 
 import (
+	"net/http"
+	"slices"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // chain is the gates that answer on one route of a server, in their order.
@@ -44,14 +49,18 @@ func (c *chain) walk(routes caddyhttp.RouteList, depth int) {
 // answer: whoever else gets one takes it for a request of the caller's, and does what it
 // asks. Of a plug-in nobody knows.
 func leavesBe(h caddy.Module) bool {
-	switch h.CaddyModule().ID.Name() {
-	case "authentication", "copy_response", "copy_response_headers", "encode", "error", "headers", "intercept", "log_append", "map",
-		"push", "request_body", "rewrite", "static_response", "templates", "token_issuer", "tracing", "vars":
-		return true
-	case "file_server", "reverse_proxy":
-		return !answers(h)
+	switch h := h.(type) {
+	case *reverseproxy.Handler: // what forward_auth makes asks with GET, and hands on
+		return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet
+	case *fileserver.FileServer:
+		return h.PassThru
 	}
-	return false
+	return slices.Contains(bystanders, h.CaddyModule().ID.Name())
+}
+
+var bystanders = []string{
+	"authentication", "copy_response", "copy_response_headers", "encode", "error", "headers", "intercept", "log_append", "map", "metrics",
+	"push", "request_body", "rewrite", "static_response", "templates", "timeouts", "token_issuer", "tracing", "vars",
 }
 
 // joinAnswers has each gate that answers hand on where another one may stand behind it,
@@ -60,6 +69,14 @@ func leavesBe(h caddy.Module) bool {
 func (a *App) joinAnswers() error {
 	if len(a.gates) == 0 || a.gates[0].spot.app == nil {
 		return nil
+	}
+	for _, server := range a.gates[0].spot.app.Servers {
+		e := exposure{server: server, behind: map[*Gate]string{}}
+		e.past(server.Routes, nil, 0)
+		for g, name := range e.behind {
+			return placed("token_gate: answer: this gate hands a question on to the next one, and "+name+
+				", which stands behind it, too, would get it and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
+		}
 	}
 	chains := a.chains()
 	backends := map[*Gate]string{} // a gate in a named route stands in several chains
@@ -70,10 +87,6 @@ func (a *App) joinAnswers() error {
 	}
 	for _, c := range chains {
 		for i, g := range c.gates {
-			if g.more && backends[g] != "" {
-				return placed("token_gate: answer: this gate hands a question on to the next one, and "+backends[g]+
-					", which stands on the same site, would get it too and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
-			}
 			c.join(g, c.gates[i+1:], backends[g])
 		}
 	}

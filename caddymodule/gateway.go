@@ -129,7 +129,6 @@ type Gate struct {
 	matchers            caddyhttp.MatcherSets
 	names               *gate.Names           // that they read; nil: none
 	sure                caddyhttp.MatcherSets // without those that read names, texts or what a request was before
-	asText              bool                  // they read the address as it was written
 	asHost              bool                  // they may read the host as it was sent
 	asBefore            bool                  // they read what a request was before, or what handlers have made of it
 	embedded            bool

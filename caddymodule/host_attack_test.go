@@ -68,3 +68,14 @@ func (w *world) getFrom(t *testing.T, host, target string) int {
 	}
 	return a.status
 }
+
+// A matcher that fails on another reading has not said no to it, and the request is none
+// that Caddy fails at.
+func TestMatcherThatFailsOnAReadingJudges(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(oneIssuer, "\nhttp://app.example.com {\n token_issuer\n }\nhttp://*.example.com {\n @g expression int({port}) == 9\n token_gate @g\n reverse_proxy unix/$DIR/backend\n}")
+	if got := w.getFrom(t, "open.example.com:8443", "/"); got != http.StatusUnauthorized {
+		t.Errorf("%d", got)
+	}
+}

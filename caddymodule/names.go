@@ -26,8 +26,8 @@ var (
 // the rest may mean.
 func (g *Gate) provisionReads(sets any) error {
 	g.asHost = readsHost(g.MatcherSetsRaw)
-	g.names, g.asBefore, g.asText = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw), readsText(g.MatcherSetsRaw)
-	if g.names == nil && !g.asBefore && !g.asText {
+	g.names, g.asBefore = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw)
+	if g.names == nil && !g.asBefore {
 		return nil
 	}
 	all, _ := sets.([]map[string]any)
@@ -36,7 +36,7 @@ func (g *Gate) provisionReads(sets any) error {
 		sure[i] = map[string]any{}
 		for name, matcher := range set {
 			alone := caddyhttp.RawMatcherSets{{name: g.MatcherSetsRaw[i][name]}}
-			if namesOf(alone) == nil && !readsBefore(alone) && !readsText(alone) {
+			if namesOf(alone) == nil && !readsBefore(alone) {
 				sure[i][name] = matcher
 			}
 		}

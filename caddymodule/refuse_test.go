@@ -76,7 +76,7 @@ http://app.example.com {
 		"/wiki/What%3Fsecret=1": true, "/wiki/What%3Fsecret=1?a=b": true, "/wiki/What%3Fa=b?secret=1": true,
 		"/wiki/x?secret=1&;": true, "/wiki/x?secret=1&%": true, "/wiki/x?a;secret=1": true, "/wiki/x?a=100%": false, "/wiki/x?a=b": false, "/x?a=100%": false,
 		"/report.": true, "/report%3Fx": true, "/reports": false,
-		"/u/hidden": true, "/u/%68idden": true, "/%75/hidden": true, "/u/x?%73ecret=1": true, "/u/x?a=b%2Cc": false, "/u/x?q=100%": false, "/u/x?q=1": false,
+		"/u/hidden": true, "/u/%68idden": true, "/%75/hidden": true, "/u/x?%73ecret=1": true, "/u/x?a=b%2Cc": false, "/u/Foo_(bar)": false, "/u/it's.png": false, "/u/%e4%bd%a0": false, "/u/x?q=%7Ex": false, "/u/x?q=100%": false, "/u/x?q=1": false,
 		"/ask/x?secret=1": true, "/ask/x?secret=%31": true, "/ask/x?%73ecret=1": true, "/ask/x?a=%E4%BD%A0": false, "/ask/x": false, "/y/a%2Cb": false,
 		"/api/x": false, "/api/x?_method=DELETE": true, "/api/x?%5Fmethod=DELETE": true, "/api/x?.method=DELETE": true, "/api/x%3F_method=DELETE": true, "/x?_method=DELETE": false, "/x?_method=purge": true,
 	} {

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,8 +37,9 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		others = gate.WithHost(r, others)
 	}
 	if !vague {
+		// A matcher that cannot say it of a reading does not say no.
 		if matched, err = matchesOne(g.matchers, others, r); matched || err != nil {
-			return matched, false, err
+			return matched, err != nil, nil
 		}
 	}
 	if !complete {
@@ -58,7 +58,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 // isVague reports whether matchers read what is known of the request itself alone, and
 // there is another reading of it.
 func (g *Gate) isVague(r *http.Request, others []*http.Request) bool {
-	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r)) || (g.asBefore || g.asText) && gate.HasOddEscapes(r.URL)
+	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r) || gate.HasOddEscapes(r.URL))
 }
 
 // matchesOne asks about other readings of a request. Matchers read placeholders, too,
@@ -92,21 +92,6 @@ func readsBefore(sets caddyhttp.RawMatcherSets) bool {
 	return readsQuestion(sets) != "" || inMatchers(sets, func(_ string, value any) string {
 		for text := range texts(value) {
 			if strings.Contains(text, "{http.request.orig_") {
-				return text
-			}
-		}
-		return ""
-	}) != ""
-}
-
-// asTexts are the placeholders of what keeps its escapes.
-var asTexts = []string{"{http.request.uri}", "{http.request.uri_escaped}", "{http.request.uri.query}", "{http.request.uri.query_escaped}", "{http.request.uri.prefixed_query}"}
-
-// readsText reports whether matchers read an address, or its query, as it was written.
-func readsText(sets caddyhttp.RawMatcherSets) bool {
-	return inMatchers(sets, func(_ string, value any) string {
-		for text := range texts(value) {
-			if slices.ContainsFunc(asTexts, func(name string) bool { return strings.Contains(text, name) }) {
 				return text
 			}
 		}

@@ -53,7 +53,7 @@ func (n *Names) IsNone() bool {
 // Unclear reports whether one of the names may stand for something else in a request, or
 // in another reading of it, to a backend than to Caddy.
 func (n *Names) Unclear(r *http.Request, others []*http.Request) bool {
-	if n.Raw && (hasNeedless(r.URL.RawPath) || hasNeedless(r.URL.RawQuery)) {
+	if n.Raw && HasOddEscapes(r.URL) {
 		return true
 	}
 	if n.Query.unclearQuery(r.URL.RawQuery) || n.unclearFields(r.Header) || n.Cookies.unclearCookies(r.Header["Cookie"]) {

@@ -126,9 +126,9 @@ func isSpelled(sent, name string) bool {
 	return name == ""
 }
 
-// isNeedless is of an escape that nobody honest writes (RFC 3986 §2.3).
+// isNeedless is of an escape that nobody honest writes (RFC 3986 §2.3): of ~ forms have one.
 func isNeedless(c byte, width int) bool {
-	return width > 3 || width == 3 && (foldedBytes[c] != '-' || strings.IndexByte("-._~", c) >= 0)
+	return width > 3 || width == 3 && (foldedBytes[c] != '-' || strings.IndexByte("-._", c) >= 0)
 }
 
 func hasNeedless(text string) bool {

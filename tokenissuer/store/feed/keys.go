@@ -11,8 +11,8 @@ import (
 // apart from the looks that bring revocations: who reads them may have to wait for
 // somebody who makes one, or cannot open one.
 type keyring struct {
-	due   atomic.Int64 // how often they were found to have changed
-	read  atomic.Int64 // up to which of those times they were read
+	due   atomic.Int64              // how often they were found to have changed
+	read  atomic.Int64              // up to which of those times they were read
 	since atomic.Pointer[time.Time] // when the first of those that were not read was found
 	asOf  atomic.Pointer[time.Time]
 	found chan struct{} // that they have changed
