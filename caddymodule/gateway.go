@@ -129,6 +129,7 @@ type Gate struct {
 	matchers            caddyhttp.MatcherSets
 	names               *gate.Names           // that they read; nil: none
 	sure                caddyhttp.MatcherSets // without those that read names, texts or what a request was before
+	asBody              bool                  // they read the body
 	asHost              bool                  // they may read the host as it was sent
 	asBefore            bool                  // they read what a request was before, or what handlers have made of it
 	embedded            bool

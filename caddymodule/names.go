@@ -19,13 +19,22 @@ var (
 	callsQuery = regexp.MustCompile(`\bquery\s*\(`)
 	literals   = regexp.MustCompile(`'([^']*)'|"([^"]*)"`)
 	puts       = regexp.MustCompile(`[+\\]|\bph\s*\(|\{[a-zA-Z][\w.-]+\}\s*:`)
+
+	// Calls that name a header as it is, whatever stands in the pattern, or the values.
+	namesHeader = regexp.MustCompile(`\bheader_regexp\s*\(\s*(?:` + nameInCEL + `\s*,\s*)?` + nameInCEL + `\s*,\s*` + textInCEL + `\s*\)` +
+		`|\bheader\s*\(\s*\{\s*` + nameInCEL + `\s*:\s*` + textInCEL + `\s*\}\s*\)`)
+)
+
+const (
+	nameInCEL = `(?:'[\w-]+'|"[\w-]+")`
+	textInCEL = `(?:r'[^']*'|r"[^"]*"|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")`
 )
 
 // provisionReads notes what the gate's matchers read that a backend may read otherwise, and
 // the matchers that read nothing of it: what a path or a host rules out is out, whatever
 // the rest may mean.
 func (g *Gate) provisionReads(sets any) error {
-	g.asHost = readsHost(g.MatcherSetsRaw)
+	g.asHost, g.asBody = readsHost(g.MatcherSetsRaw), readsBody(g.MatcherSetsRaw)
 	g.names, g.asBefore = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw)
 	if g.names == nil && !g.asBefore {
 		return nil
@@ -85,9 +94,13 @@ func (n *namesRead) add(name string, value any, isNot bool) {
 	}
 	if of, isMap := value.(map[string]any); isMap && name == "query" {
 		n.Query.All = n.Query.All || len(of) == 0
-		for key := range of {
+		for key, value := range of {
 			n.Query.All = n.Query.All || strings.Contains(key, "{")
-			n.Query.Add(key)
+			if sought := slices.Collect(texts(value)); isNot || slices.ContainsFunc(sought, hasPlaceholder) {
+				n.Query.Add(key)
+			} else {
+				n.Query.AddSought(key, sought)
+			}
 		}
 	}
 	for text := range texts(value) {
@@ -118,6 +131,7 @@ func (n *namesRead) addText(text string) {
 
 // addRule looks for names in CEL.
 func (n *namesRead) addRule(rule string) {
+	rule = namesHeader.ReplaceAllLiteralString(rule, "")
 	together := puts.MatchString(rule)
 	if callsQuery.MatchString(rule) {
 		n.Query.All = n.Query.All || together

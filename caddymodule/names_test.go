@@ -297,3 +297,30 @@ func TestNamesOfMatchers(t *testing.T) {
 		}
 	}
 }
+
+// A header that is named as it is, is that one alone, whatever is looked for in it.
+func TestHeadersThatRulesName(t *testing.T) {
+	for rule, all := range map[string]bool{
+		`header_regexp('User-Agent', '^evil\\.bot')`:                                            false,
+		`header_regexp("User-Agent", "^evil\\.(bot|x)+")`:                                       false,
+		`header_regexp('found', 'User-Agent', r'\d+')`:                                          false,
+		`!header_regexp('User-Agent', 'it\'s') && {http.request.uri.path}.startsWith('/a'+'b')`: false,
+		`header({'X-A': 'a\\b'}) || header_regexp('X-B', 'a+')`:                                 false,
+		`header_regexp('User-' + 'Agent', 'x')`:                                                 true,
+		`header_regexp('User\\x2dAgent', 'x')`:                                                  true,
+		`header_regexp('X-A', 'x') && header_regexp('X-' + 'B', 'x')`:                           true,
+		`header_regexp('X-A', 'x' + 'y')`:                                                       true,
+		`header({{http.request.host}: 'x'})`:                                                    true,
+		`header({'X-' + 'A': 'x'})`:                                                             true,
+		`header_regexp('X-A', r'a\', header({'X-' + 'A': 'x'}))`:                                true,
+	} {
+		expression, err := json.Marshal(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := namesOf(caddyhttp.RawMatcherSets{caddy.ModuleMap{"expression": expression}})
+		if n == nil || n.Fields.All != all {
+			t.Errorf("%s: %+v", rule, n)
+		}
+	}
+}

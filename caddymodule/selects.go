@@ -14,6 +14,9 @@ import (
 // selects reports whether a request is to be judged.
 func (g *Gate) selects(r *http.Request) (bool, error) {
 	matched, anyway, err := g.matches(r)
+	if g.asBody {
+		keepBody(r)
+	}
 	return matched || anyway, err
 }
 
@@ -68,8 +71,8 @@ func matchesOne(matchers caddyhttp.MatcherSets, others []*http.Request, r *http.
 	for _, u := range others {
 		as, repl := *u, caddy.NewReplacer()
 		if was, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-			repl.Map(func(key string) (any, bool) { // what is of no request, or who has signed in
-				if strings.HasPrefix(key, "http.request.") {
+			repl.Map(func(key string) (any, bool) { // what is of no request, or who has signed in; and the one body
+				if strings.HasPrefix(key, "http.request.") && !strings.HasPrefix(key, "http.request.body") {
 					return nil, false
 				}
 				return was.Get(key)

@@ -22,13 +22,30 @@ type Wanted struct {
 	All   bool
 	names []string
 	forms []string // of names, to who is least strict, in the same order
+
+	// sought is what matchers look for in each value of a name; nil: somebody reads one alone.
+	sought [][]string
 }
 
-// Add notes a name.
-func (w *Wanted) Add(name string) {
-	if !slices.Contains(w.names, name) {
-		w.names, w.forms = append(w.names, name), append(w.forms, formOf(name))
+// Add notes a name of which one value is read.
+func (w *Wanted) Add(name string) { w.sought[w.place(name)] = nil }
+
+// AddSought notes a name of which a matcher looks at each value, for any of these: it is
+// right where it finds none.
+func (w *Wanted) AddSought(name string, values []string) {
+	isNew := !slices.Contains(w.names, name)
+	if i := w.place(name); isNew || w.sought[i] != nil {
+		w.sought[i] = append(w.sought[i], values...)
 	}
+}
+
+// place is where a name stands.
+func (w *Wanted) place(name string) int {
+	if i := slices.Index(w.names, name); i >= 0 {
+		return i
+	}
+	w.names, w.forms, w.sought = append(w.names, name), append(w.forms, formOf(name)), append(w.sought, nil)
+	return len(w.names) - 1
 }
 
 // isNone says that nothing is read.

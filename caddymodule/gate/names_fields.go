@@ -19,11 +19,8 @@ func (n *Names) unclearFields(h http.Header) bool {
 		if slices.ContainsFunc(n.Fields.names, func(name string) bool { return name != field && isSameToCGI(field, name) }) {
 			return true
 		}
-		if n.Fields.All && !isPlainField(field) && hasTwin(h, field) {
-			return true
-		}
 	}
-	return false
+	return n.Fields.All && hasTwinFields(h)
 }
 
 // isOne is of a wanted header that is one value.
@@ -34,13 +31,45 @@ func (n *Names) isOne(field string) bool {
 	return n.Fields.All && !IsList(field)
 }
 
-func hasTwin(h http.Header, field string) bool {
-	for other := range h {
-		if other != field && isSameToCGI(other, field) {
+// mostOddFields is how many fields beyond letters, digits and - are compared with the
+// rest. Nobody honest sends a dozen.
+const mostOddFields = 200
+
+// hasTwinFields is of headers, of any name, that are one to CGI.
+func hasTwinFields(h http.Header) bool {
+	var odd [mostOddFields]uint64
+	size := 0
+	for field := range h {
+		if isPlainField(field) {
+			continue
+		}
+		if size == mostOddFields {
+			return true
+		}
+		odd[size] = sumToCGI(field)
+		size++
+	}
+	sums := odd[:size]
+	if isTwice(sums) {
+		return true
+	}
+	if size == 0 {
+		return false
+	}
+	for field := range h { // two plain ones that are the same are one already
+		if _, found := slices.BinarySearch(sums, sumToCGI(field)); found && isPlainField(field) {
 			return true
 		}
 	}
 	return false
+}
+
+func sumToCGI(field string) uint64 {
+	sum := emptySum
+	for i := range len(field) {
+		sum = sumWith(sum, foldedBytes[field[i]])
+	}
+	return sum
 }
 
 // lists are the headers of which several lines are one list (RFC 9110 §5.3), in what

@@ -20,7 +20,7 @@ func (w *Wanted) unclearQuery(query string) bool {
 	if strings.Count(query, "&")+strings.Count(query, ";") >= mostPairs || w.All && isUnclearWhole(query) {
 		return true
 	}
-	var met met
+	var met, joined met
 	found, broken := false, strings.Contains(query, "#") // at which some end it
 	for pair := range strings.SplitSeq(query, "&") {
 		broken = broken || isBroken(pair)
@@ -30,7 +30,10 @@ func (w *Wanted) unclearQuery(query string) bool {
 			if i < 0 {
 				continue
 			}
-			if met.again(i) || !w.isSpelled(name) || !isSameValue(value) {
+			if !w.isSpelled(name) || !isSameValue(value) {
+				return true
+			}
+			if met.again(i) && (w.isOne(i) || !joined.again(i) && w.mayBeSought(i, query)) {
 				return true
 			}
 			found = true
@@ -41,6 +44,28 @@ func (w *Wanted) unclearQuery(query string) bool {
 	}
 	return false
 }
+
+// isOne is of a name of which one value is read, or that shares its place in met.
+func (w *Wanted) isOne(i int) bool { return w.sought[i] == nil || i >= 64*len(met{}) }
+
+// mayBeSought reports whether the values of a name, which are none of those that its
+// matchers look for, may be one when they are put together: ASP.NET does so with commas.
+func (w *Wanted) mayBeSought(i int, query string) bool {
+	return slices.ContainsFunc(w.sought[i], func(sought string) bool {
+		for part := range strings.FieldsFuncSeq(query, endsPair) {
+			name, value, _ := strings.Cut(part, "=")
+			if w.find(name) != i {
+				continue
+			}
+			if plain, err := url.QueryUnescape(value); isSpelled(name, w.names[i]) && err == nil && !strings.Contains(sought, plain) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func endsPair(c rune) bool { return c == '&' || isDivider(c) }
 
 // isDivider is of what some find the end of a pair at, beside &.
 func isDivider(c rune) bool { return c == ';' || c == '#' }
@@ -104,21 +129,27 @@ type sums struct {
 // add takes one in (FNV-1a). Two names of one sum are taken for the same, which asks for a
 // token and lets nobody by.
 func (s *sums) add(name string) {
-	sum := uint64(14695981039346656037)
+	sum := emptySum
 	for name != "" {
 		c, width := lenient(name)
-		sum = (sum ^ uint64(formOfByte(c))) * 1099511628211
+		sum = sumWith(sum, formOfByte(c))
 		name = name[width:]
 	}
 	s.all[s.size] = sum
 	s.size++
 }
 
-func (s *sums) isTwice() bool {
-	all := s.all[:s.size]
-	slices.Sort(all)
-	for i := 1; i < len(all); i++ {
-		if all[i] == all[i-1] {
+func (s *sums) isTwice() bool { return isTwice(s.all[:s.size]) }
+
+const emptySum uint64 = 14695981039346656037
+
+func sumWith(sum uint64, c byte) uint64 { return (sum ^ uint64(c)) * 1099511628211 }
+
+// isTwice sorts sums, and reports whether one of them is there again.
+func isTwice(sums []uint64) bool {
+	slices.Sort(sums)
+	for i := 1; i < len(sums); i++ {
+		if sums[i] == sums[i-1] {
 			return true
 		}
 	}

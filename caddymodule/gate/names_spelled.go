@@ -7,16 +7,23 @@ import (
 )
 
 // formOf is a name as the least strict reads it: PHP takes the blanks in front off, all
-// behind a zero byte or a pair of brackets, and has _ for a dot, a blank and a lonely
+// behind a zero byte or an empty pair of brackets, and has _ for a dot, a blank and a lonely
 // bracket; ASP.NET does not know capitals.
 func formOf(name string) string {
 	name, _, _ = strings.Cut(strings.TrimLeft(name, blanks+"?"), "\x00")
-	if at := strings.IndexByte(name, '['); at > 0 && strings.IndexByte(name[at:], ']') > 0 {
-		name = name[:at]
-	}
-	form := []byte(name)
-	for i, c := range form {
-		form[i] = formOfByte(c)
+	name, _, _ = strings.Cut(name, "[]")
+	at := strings.IndexByte(name, '[')
+	nested := at > 0 && strings.IndexByte(name[at:], ']') > 0
+	form := make([]byte, 0, len(name))
+	for _, c := range []byte(name) {
+		switch {
+		case !nested:
+			form = append(form, formOfByte(c))
+		case c == '[':
+			form = append(form, c)
+		case c != ']':
+			form = append(form, formOfByte(c))
+		}
 	}
 	return string(form)
 }
@@ -36,22 +43,24 @@ func formOfByte(c byte) byte {
 }
 
 // hasForm reports whether a name, as it is sent, without blanks in front, is one to the
-// least strict.
+// least strict. A bracket that parts a name is closed or not, and there twice or in front
+// (Rack 2), or is a dot (qs, Spring); before it all of what it parts may stand alone.
 func hasForm(name, form string) bool {
-	for i := 0; name != ""; i++ {
+	i, nested := 0, strings.IndexByte(form, '[') > 0
+	for name != "" {
 		c, width := lenient(name)
-		if i == len(form) {
-			return c == 0 || c == '[' || withoutBlanks(name) == ""
-		}
-		if formOfByte(c) != form[i] {
+		switch {
+		case i == len(form):
+			return c == 0 || c == '[' || c == ']' || withoutBlanks(name) == ""
+		case i == 0 && c == '[' && form[0] != '_', nested && c == ']', nested && c == '[' && i > 0 && form[i-1] == '[':
+		case form[i] == '[' && (c == '[' || c == '.'), form[i] == formOfByte(c):
+			i++
+		default:
 			return false
 		}
 		name = name[width:]
-		if name == "" {
-			return i+1 == len(form)
-		}
 	}
-	return form == ""
+	return i == len(form) || form[i] == '['
 }
 
 // withoutBlanks is a name without the blanks in front of it, and without a second ? there.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,6 +103,42 @@ func TestHeadersOfOneNameToCGIAreUnclear(t *testing.T) {
 	}
 }
 
+// Where every header is read, those that are one to CGI are unclear, and so are hundreds that
+// might be: a stranger sends as many as a server takes.
+func TestHeadersOfAnyNameAreComparedOnce(t *testing.T) {
+	var n gate.Names
+	n.Fields.All = true
+	fields := func(count int, odd bool, others ...string) http.Header {
+		h := http.Header{}
+		for i := range count {
+			h[map[bool]string{true: "A!", false: "A-"}[odd]+strconv.Itoa(i)] = []string{"x"}
+		}
+		for _, other := range others {
+			h[other] = []string{"x"}
+		}
+		return h
+	}
+	for what, c := range map[string]struct {
+		h    http.Header
+		want bool
+	}{
+		"none":                {fields(0, false), false},
+		"plain ones":          {fields(5000, false), false},
+		"odd ones":            {fields(200, true, "B-1", "C-1"), false},
+		"too many":            {fields(201, true), true},
+		"very many":           {fields(100_000, true), true},
+		"odd beside odd":      {fields(100, true, "A~99"), true},
+		"odd beside plain":    {fields(100, true, "A-99"), true},
+		"among many":          {fields(5000, false, "A!17"), true},
+		"in another letter":   {fields(10, false, "X-Tenant", "x!tenant"), true},
+		"the begin of a name": {fields(10, false, "X-Tenant", "X!tenants"), false},
+	} {
+		if got := n.Unclear(&http.Request{URL: new(url.URL), Header: c.h}, nil); got != c.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
 // What an ordinary request brings costs no memory, and 1 MB of pairs little of it: a
 // stranger sends them.
 func TestNamesCostNoMemory(t *testing.T) {
@@ -118,11 +155,12 @@ func TestNamesCostNoMemory(t *testing.T) {
 	}
 	pairs := strings.Repeat("&aaaa%20", 1<<17)
 	for what, r := range map[string]*http.Request{
-		"ordinary":   ordinary,
-		"many pairs": {URL: &url.URL{Path: "/a", RawQuery: "%" + pairs}},
-		"one pair":   {URL: &url.URL{Path: "/a", RawQuery: "a" + strings.Repeat("%20", 1<<18)}},
-		"blanks":     {URL: &url.URL{Path: "/a", RawQuery: strings.Repeat("+", 1<<20) + "=x"}},
-		"a cookie":   {URL: &url.URL{Path: "/a"}, Header: http.Header{"Cookie": {strings.Repeat("a,", 1<<19)}}},
+		"ordinary":    ordinary,
+		"many pairs":  {URL: &url.URL{Path: "/a", RawQuery: "%" + pairs}},
+		"one pair":    {URL: &url.URL{Path: "/a", RawQuery: "a" + strings.Repeat("%20", 1<<18)}},
+		"blanks":      {URL: &url.URL{Path: "/a", RawQuery: strings.Repeat("+", 1<<20) + "=x"}},
+		"odd headers": {URL: &url.URL{Path: "/a"}, Header: http.Header{"A!1": {"a"}, "A!2": {"a"}, "A-3": {"a"}}},
+		"a cookie":    {URL: &url.URL{Path: "/a"}, Header: http.Header{"Cookie": {strings.Repeat("a,", 1<<19)}}},
 	} {
 		for _, names := range []*gate.Names{&n, &all} {
 			if most := testing.AllocsPerRun(5, func() { names.Unclear(r, nil) }); most != 0 {
