@@ -55,6 +55,22 @@ http://app.example.com {
 		vars {header.X-Tenant} internal
 	}
 	token_gate @tenant
+	@joined {
+		path /joined
+		query tag=secret tag=a,b
+	}
+	token_gate @joined
+	@both {
+		path /both
+		query tag=secret
+		not query tag=public
+	}
+	token_gate @both
+	@nested {
+		path /nested
+		query filter[status]=x
+	}
+	token_gate @nested
 	@others {
 		path /others
 		not header X-Preview 1
@@ -109,7 +125,34 @@ http://app.example.com {
 		{"/wiki/x%3Fa;secret=1", nil, true},
 		{"/wiki/x%3FSecret=1?a=b", nil, true},
 		{"/wiki/x%3Fsecret=1?secret=2", nil, true},
+		{"/wiki/x?secret=2&secret=1", nil, true},
+		{"/wiki/x?secret=2&Secret=1", nil, true},
+		{"/wiki/x?secret=2&Secret=3", nil, true},
+		{"/wiki/x?secret=2&secret=+1", nil, true},
+		{"/wiki/x?secret=2&secret=3;secret=1", nil, true},
+		{"/wiki/x?secret=2&secret=3&%", nil, true},
+		{"/joined?tag=a&tag=b", nil, true},
+		{"/joined?tag=%61&tag=b", nil, true},
+		{"/joined?tag=&tag=secret", nil, true},
+		{"/joined?tag=sec&tag=ret", nil, true},
+		{"/joined?tag[]=a&tag[]=secret", nil, true},
+		{"/both?tag=secret&tag=public", nil, true},
+		{"/both?tag=a&tag=b", nil, true}, // one of its matchers does not want another
+		{"/nested?filter[status]=x", nil, true},
+		{"/nested?filter%5Bstatus%5D=x", nil, true},
+		{"/nested?filter[STATUS]=x", nil, true},
+		{"/nested?filter[status=x", nil, true},
+		{"/nested?filter[status]a=x", nil, true},
+		{"/nested?filter[status][]=x", nil, true},
+		{"/nested?filter[[status]=x", nil, true},
+		{"/nested?[filter][status]=x", nil, true},
+		{"/nested?filter.status=x", nil, true},
+		{"/nested?filter[type]=y&+filter[status]=x", nil, true},
+		{"/nested?filter=x", nil, true},
+		{"/value?[action]=delete", nil, true},
+		{"/value?action]=delete", nil, true},
 		{"/user?user_id=1&tag%5B%5D=x", nil, true},
+		{"/user?user_id=1&tag[0]=x", nil, true},
 		{"/user?user.id=1&tag%5B%5D=x", nil, true},
 		{"/user?user+id=1&tag%5B%5D=x", nil, true},
 		{"/user?user[id=1&tag%5B%5D=x", nil, true},
@@ -149,6 +192,14 @@ http://app.example.com {
 		{"/wiki/x?a=b;c=d", nil, false},
 		{"/wiki/x?a=1&a=2&A=3&b[]=c&b[]=d", nil, false},
 		{"/wiki/x?secret=2", nil, false},
+		{"/wiki/x?secret=2&secret=3", nil, false},
+		{"/wiki/x?secret=2&secret=3&secret=3", nil, false},
+		{"/joined?tag=a&tag=c", nil, false},
+		{"/joined?tag=caf%C3%A9&tag=a+b&sort=x", nil, false},
+		{"/user?user_id=1&tag[]=y&tag[]=z", nil, false},
+		{"/nested?filter[type]=y", nil, false},
+		{"/nested?filter[type]=y&filter[status]=z&filter[status_at]=x&filter_status=x", nil, false},
+		{"/nested?filter%5Btype%5D=y&filter%5Bname%5D=x", nil, false},
 		{"/wiki/x?secrets=1&my.secret=1&_secret=1", nil, false},
 		{"/wiki/What%3F?action=edit", nil, false},
 		{"/wiki/Caf%C3%A9?q=caf%C3%A9+cr%C3%A8me+", nil, false},
