@@ -10,30 +10,49 @@ import (
 )
 
 // lookForMakers finds the names of which handlers make what the matchers of a gate read,
-// such as a `map` of {query.kind}. Every handler is provisioned.
+// such as a `map` of {query.kind}. Every handler is provisioned, and looked into once.
 func (a *App) lookForMakers() {
+	var makers, ofGates *namesRead
 	for _, g := range a.gates {
 		if g.spot.app == nil || readsQuestion(g.MatcherSetsRaw) == "" {
 			continue
 		}
+		if makers == nil {
+			makers, ofGates = makersOf(g.spot.app)
+		}
 		n := &namesRead{Names: new(gate.Names)}
 		n.addSets(g.MatcherSetsRaw)
-		for _, server := range g.spot.app.Servers {
-			n.walk(server.Routes)
-			for _, named := range server.NamedRoutes {
-				n.walk(caddyhttp.RouteList{*named})
-			}
-			if server.Errors != nil {
-				n.walk(server.Errors.Routes)
-			}
-		}
-		for _, other := range n.gates {
-			if n.regexp {
-				n.addSets(other.MatcherSetsRaw)
-			}
+		n.join(makers)
+		if n.regexp {
+			n.join(ofGates)
 		}
 		g.names = n.done()
 	}
+}
+
+// makersOf are the names of all that makes something, and those that gates read.
+func makersOf(site *caddyhttp.App) (n, ofGates *namesRead) {
+	n, ofGates = &namesRead{Names: new(gate.Names)}, &namesRead{Names: new(gate.Names)}
+	for _, server := range site.Servers {
+		n.walk(server.Routes)
+		for _, named := range server.NamedRoutes {
+			n.walk(caddyhttp.RouteList{*named})
+		}
+		if server.Errors != nil {
+			n.walk(server.Errors.Routes)
+		}
+	}
+	for _, g := range n.gates {
+		ofGates.addSets(g.MatcherSetsRaw)
+	}
+	return n, ofGates
+}
+
+// join takes what another has gathered.
+func (n *namesRead) join(other *namesRead) {
+	n.AddAll(other.Names)
+	n.each, n.once = append(n.each, other.each...), append(n.once, other.once...)
+	n.regexp = n.regexp || other.regexp
 }
 
 func (n *namesRead) walk(routes caddyhttp.RouteList) {

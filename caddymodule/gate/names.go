@@ -48,6 +48,17 @@ func (w *Wanted) place(name string) int {
 	return len(w.names) - 1
 }
 
+func (w *Wanted) addAll(other *Wanted) {
+	w.All = w.All || other.All
+	for i, name := range other.names {
+		if sought := other.sought[i]; sought != nil {
+			w.AddSought(name, sought)
+		} else {
+			w.Add(name)
+		}
+	}
+}
+
 // isNone says that nothing is read.
 func (w *Wanted) isNone() bool { return !w.All && len(w.names) == 0 }
 
@@ -60,6 +71,14 @@ func (w *Wanted) find(name string) int {
 		}
 	}
 	return -1
+}
+
+// AddAll notes what others read as well.
+func (n *Names) AddAll(other *Names) {
+	n.Query.addAll(&other.Query)
+	n.Fields.addAll(&other.Fields)
+	n.Cookies.addAll(&other.Cookies)
+	n.Raw = n.Raw || other.Raw
 }
 
 // IsNone says that nothing is read by name.
