@@ -181,13 +181,18 @@ func TestWaitForARevokedClientLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRevoking(t, openState(t, func(err error) { t.Error(err) }))
 	form := r.signedIn()
-	for _, what := range []string{"code", "refresh token"} {
-		r.refuse("wiki", time.Second)
-		soon, cancel := context.WithTimeout(r.Context(), 50*time.Millisecond)
-		if _, err := r.asked(soon, "wiki", form); err == nil || oauth.AsError(err).Code != oauth.TemporarilyUnavailable {
-			r.Errorf("a %s, and gone before the time: %v", what, err)
+	for _, name := range []string{"authorization_code", "refresh_token"} {
+		r.refuse("wiki", 2*time.Second)
+		proves := r.grants[name]
+		waiting, gone := context.WithCancel(r.Context())
+		r.grants[name] = func(ctx context.Context, q grant.Request) (*grant.Authorization, error) {
+			defer gone() // what it shows was looked at: it has to wait
+			return proves(ctx, q)
 		}
-		cancel()
+		if _, err := r.asked(waiting, "wiki", form); err == nil || oauth.AsError(err).Code != oauth.TemporarilyUnavailable {
+			r.Errorf("%s, and gone before the time: %v", name, err)
+		}
+		r.grants[name] = proves
 		m := r.earns("wiki", form)
 		if m == nil {
 			return
@@ -214,7 +219,7 @@ func TestClientThatIsRevokedAgainAndAgain(t *testing.T) {
 	later("crawler", 59*time.Minute)
 
 	done, stopped := make(chan struct{}), make(chan struct{})
-	r.refuse("robot", time.Second)
+	r.refuse("robot", 2*time.Second)
 	go func() {
 		defer close(stopped)
 		for {
@@ -222,7 +227,7 @@ func TestClientThatIsRevokedAgainAndAgain(t *testing.T) {
 			case <-done:
 				return
 			case <-time.After(200 * time.Millisecond):
-				r.refuse("robot", time.Second)
+				r.refuse("robot", 2*time.Second)
 			}
 		}
 	}()

@@ -211,7 +211,7 @@ func (a *Address) Change(ctx context.Context, next *Address) error {
 		ctx, cancel = context.WithTimeout(ctx, sameMost)
 		defer cancel()
 	}
-	db := w.open(1, nil)
+	db := w.open(nil)
 	err := answers(ctx, db)
 	if err == nil && !same {
 		err = w.keepsSession(ctx, db)

@@ -57,7 +57,8 @@ func (r *reader) until(what, question, want string) {
 	}
 }
 
-// lacking is a database of ours before the first index that is made while others write.
+// lacking is a database of ours before the first index that is made while others write. It
+// is in use: there is a key.
 func lacking(t *testing.T) (text string) {
 	t.Helper()
 	text = postgrestest.URL(t)
@@ -81,6 +82,7 @@ func lacking(t *testing.T) (text string) {
 		before[names[0]] = &fstest.MapFile{Data: b}
 	}
 	opened(t, parsed(t, text), schema{before})
+	postgrestest.Exec(t, text, `INSERT INTO keys (id, usage, algorithm, material, sealed, created, sign_from, retired, expires) VALUES ('k', '', '', '', 0, 0, 0, 0, 0)`)
 	return text
 }
 
@@ -146,10 +148,18 @@ func TestIndexThatCouldNotBeMadeIsMadeAnew(t *testing.T) {
 	}
 }
 
-// TestFirstStartWaitsForNobody: where there is no row yet, nobody can miss an index.
+// TestFirstStartWaitsForNobody: where there is no row yet, nobody can miss an index. One that
+// was ended half way is followed by another.
 func TestFirstStartWaitsForNobody(t *testing.T) {
 	t.Parallel()
-	text := postgrestest.URL(t)
+	halfWay := lacking(t)
+	postgrestest.Exec(t, halfWay, `DELETE FROM keys`)
+	for name, text := range map[string]string{"first": postgrestest.URL(t), "half way": halfWay} {
+		t.Run(name, func(t *testing.T) { waitsForNobody(t, text) })
+	}
+}
+
+func waitsForNobody(t *testing.T, text string) {
 	report := reading(t, text)
 	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

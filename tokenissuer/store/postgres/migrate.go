@@ -40,7 +40,7 @@ func (s schema) target() int64 {
 	return int64(len(files))
 }
 
-// turn is the advisory lock of whoever changes the schema.
+// turn is the advisory lock of whoever is to change the schema; see work for who does.
 const turn = 0x6761746568 // "gateh"
 
 // prepare brings the schema to the target, unless it is there or beyond. Of the
@@ -50,18 +50,18 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	if err != nil || version >= s.target() {
 		return err
 	}
-	// A migration takes as long as it takes. What it waits for others does not, but for an
-	// index: behind a statement that waits for a table everybody else waits too.
-	long := a.way.Load().open(2, map[string]string{
-		"application_name": application + " upgrade", "statement_timeout": "0",
-	})
-	defer func() { _ = long.Close() }()
-	conn, err := long.Conn(ctx)
+	first := a.way.Load().open(map[string]string{"application_name": application + " upgrade"})
+	defer func() { _ = first.Close() }()
+	conn, err := first.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // with its session the lock ends
-	if err := takeTurn(ctx, conn); err != nil {
+	err = take(ctx, func() (ours bool, err error) {
+		err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(turn)).Scan(&ours)
+		return ours, err
+	})
+	if err != nil {
 		return fmt.Errorf("waiting for the upgrade by another process: %w", err)
 	}
 	if version, err = s.version(ctx, db); err != nil || version >= s.target() {
@@ -70,17 +70,16 @@ func (s schema) prepare(ctx context.Context, a *Address, db *sql.DB) error {
 	if err := s.mayUpgrade(ctx, db, version); err != nil {
 		return err
 	}
-	return s.upgrade(ctx, a, long, version)
+	return s.upgrade(ctx, a, db, version)
 }
 
-// takeTurn asks for the lock until it has it. A statement that waits for it would be
-// waited for by a CREATE INDEX CONCURRENTLY of whoever has it, for ever.
-func takeTurn(ctx context.Context, conn *sql.Conn) error {
+// take asks for a lock until it has it. A statement that waits for it would be waited for
+// by a CREATE INDEX CONCURRENTLY of whoever has it, for ever.
+func take(ctx context.Context, try func() (ours bool, err error)) error {
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
 	for {
-		var ours bool
-		if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(turn)).Scan(&ours); err != nil || ours {
+		if ours, err := try(); err != nil || ours {
 			return err
 		}
 		select {

@@ -100,30 +100,36 @@ INSERT INTO departments (n) VALUES (1);`)
 	}
 }
 
-// TestNodeWaitsForTheUpgradeOfAnother, and sees what it has made.
+// TestNodeWaitsForTheUpgradeOfAnother, and sees what it has made. One that goes on without
+// its process has the lock of the work alone.
 func TestNodeWaitsForTheUpgradeOfAnother(t *testing.T) {
-	text := postgrestest.URL(t)
-	other := parsed(t, text).open("")
-	defer func() { _ = other.Close() }()
-	conn, err := other.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	t.Parallel()
+	for lock, want := range map[int64]string{
+		turn: "waiting for the upgrade by another process",
+		work: "an upgrade waits for one that was begun before and goes on, here for pid ",
+	} {
+		text := postgrestest.URL(t)
+		other := parsed(t, text).open("")
+		conn, err := other.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock($1)`, lock); err != nil {
+			t.Fatal(err)
+		}
+		late, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		if _, err := open(late, parsed(t, text), current()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("while another upgrades: %v, want %q", err, want)
+		}
+		if err := conn.Close(); err != nil { // back to the pool, with the lock
+			t.Fatal(err)
+		}
+		if err := other.Close(); err != nil { // as when that process is killed
+			t.Fatal(err)
+		}
+		signIn(t, opened(t, parsed(t, text), current()), "ann")
 	}
-	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock($1)`, int64(turn)); err != nil {
-		t.Fatal(err)
-	}
-	late, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if _, err := open(late, parsed(t, text), current()); err == nil || !strings.Contains(err.Error(), "waiting for the upgrade by another process") {
-		t.Errorf("while another upgrades: %v", err)
-	}
-	if err := conn.Close(); err != nil { // back to the pool, with the lock
-		t.Fatal(err)
-	}
-	if err := other.Close(); err != nil { // as when that process is killed
-		t.Fatal(err)
-	}
-	signIn(t, opened(t, parsed(t, text), current()), "ann")
 }
 
 // TestUpgradeThatHangsIsEnded: between two statements of a migration a process that was

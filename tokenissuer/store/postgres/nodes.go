@@ -26,7 +26,7 @@ func serve(ctx context.Context, conn *pgx.Conn) error {
 // host as the server sees it: "" where it is a socket, or not ours to know. A server that
 // is not there yet is waited for.
 func (a *Address) Serving(ctx context.Context) (hosts []string, err error) {
-	db := a.way.Load().open(1, nil)
+	db := a.way.Load().open(nil)
 	if err = answers(ctx, db); err == nil {
 		hosts, err = served(ctx, db)
 	}

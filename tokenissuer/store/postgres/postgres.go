@@ -33,7 +33,7 @@ var errNoStore = errors.New("there is no store: name the configuration that the 
 
 // Found says whether there is a store in a database, which Open would make.
 func Found(ctx context.Context, a *Address) error {
-	db := a.way.Load().open(1, nil)
+	db := a.way.Load().open(nil)
 	err := answers(ctx, db)
 	if err == nil {
 		var version int64
@@ -131,10 +131,10 @@ func doubtful(ctx context.Context, c stdlib.ShouldPingParams) bool {
 	return c.Conn.Ping(ctx) != nil
 }
 
-// open makes a pool that goes this way, with parameters of its own.
-func (w *way) open(most int, parameters map[string]string) *sql.DB {
+// open makes a pool of one connection that goes this way, with parameters of its own.
+func (w *way) open(parameters map[string]string) *sql.DB {
 	db := stdlib.OpenDB(*w.connection(parameters))
-	size(db, most)
+	size(db, 1)
 	return db
 }
 
