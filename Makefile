@@ -36,7 +36,8 @@ build-openssl:
 	go build -tags=$(TAGS),openssl -ldflags '$(LDFLAGS)' -o gatehouse-openssl ./xcaddy
 
 # The race detector is the one thing that needs cgo. The stories of ./xcaddy wait more
-# than they work, so they begin first and run beside the rest.
+# than they work, so they begin first and run beside the rest; what has no race detector
+# takes what they leave. The browser has the machine to itself.
 test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need nginx:nginx-light
@@ -44,7 +45,9 @@ test: build
 	-scripts/need pgbouncer:pgbouncer
 	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
-	{ CGO_ENABLED=1 go test -race -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./...; scripts/test-openssl $(TAGS),openssl; (cd vectors && go test -json -timeout 5m ./...); cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+	{ aside=$$(mktemp); { nice -n 5 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 5 go test -json -timeout 15m ./...); } >"$$aside" & \
+	CGO_ENABLED=1 go test -race -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./...; \
+	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
