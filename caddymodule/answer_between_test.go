@@ -84,6 +84,7 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 		"a backend beside":     {"handle /y/* {\n reverse_proxy unix/$DIR/backend\n }", "", "reverse_proxy, which stands"},
 		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
 		"a backend with pages": {"reverse_proxy /x/* unix/$DIR/backend {\n @e status 500\n handle_response @e {\n respond oops\n }\n }", "", "reverse_proxy, which stands"},
+		"pages of another":     {"forward_auth /x/* unix/$DIR/backend {\n uri /check\n handle_response {\n reverse_proxy unix/$DIR/backend\n }\n }", "", "reverse_proxy, which stands"},
 		"what hands on":        {"header X-A b\n vars c d\n encode gzip\n forward_auth unix/$DIR/backend {\n uri /check\n }", "respond no 404", ""},
 		"behind both":          {"", "reverse_proxy unix/$DIR/backend", ""},
 	} {
@@ -102,6 +103,17 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 	}
 }
 
+// A gate between two handles of one group: who did not take the first may get to the second.
+func TestGateBetweenHandlesHandsNothingOn(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	err := caddy.Load(w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\nhttp:// {\n route {\n handle /ui/* {\n respond ok\n }\n token_gate {\n answer request\n }\n"+
+		" handle /x/* {\n reverse_proxy unix/$DIR/backend\n }\n token_gate /admin/* {\n answer request\n scope openid\n }\n }\n}"), true)
+	if err == nil || !strings.Contains(err.Error(), "reverse_proxy, which stands behind it, too") {
+		t.Error(err)
+	}
+}
+
 // What no question gets to is no reason to refuse anything.
 func TestBackendThatGetsNoQuestionIsLeftAlone(t *testing.T) {
 	const two = "route {\n token_gate {\n answer\n }\n token_gate /admin/* {\n answer\n scope openid\n }\n }"
@@ -109,6 +121,7 @@ func TestBackendThatGetsNoQuestionIsLeftAlone(t *testing.T) {
 		"in another handle":     "handle /verify {\n " + two + "\n }\n handle {\n reverse_proxy unix/$DIR/backend\n }",
 		"in the handle before":  "handle /static/* {\n file_server\n }\n handle {\n " + two + "\n }",
 		"in front of both":      "route {\n reverse_proxy /ui/* unix/$DIR/backend\n " + two + "\n }",
+		"behind both, aside":    "route {\n token_gate {\n answer\n }\n header /x/* X-A b\n token_gate /admin/* {\n answer\n scope openid\n }\n }\n reverse_proxy unix/$DIR/backend",
 		"on a site of the same": "@ui path /ui/*\n handle @ui {\n reverse_proxy unix/$DIR/backend\n }\n handle {\n " + two + "\n }",
 	} {
 		w := newWorld(t)

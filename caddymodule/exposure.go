@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // exposure is what gets a question that gates hand on to each other.
@@ -26,8 +27,20 @@ func (e *exposure) past(routes caddyhttp.RouteList, by []*Gate, depth int) []*Ga
 		for _, h := range route.Handlers {
 			in = e.pastOne(h, in, depth)
 		}
-		if !route.Terminal {
+		switch forAll := len(route.MatcherSets) == 0 && route.Group == ""; {
+		case route.Terminal && forAll:
+			return nil
+		case route.Terminal:
+			continue
+		case forAll: // nobody goes around it
+			by = in
+		default:
 			by = union(by, in)
+		}
+		for group, was := range before {
+			if group != route.Group {
+				before[group] = union(was, in)
+			}
 		}
 	}
 	return by
@@ -44,19 +57,33 @@ func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int)
 		}
 		return union(by, []*Gate{h})
 	case *caddyhttp.Subroute:
+		if h.Errors != nil {
+			e.past(h.Errors.Routes, by, depth)
+		}
 		return e.past(h.Routes, by, depth)
 	case *caddyhttp.Invoke:
 		if named := e.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
 			return e.past(caddyhttp.RouteList{*named}, by, depth+1)
 		}
-	case caddy.Module:
-		if !leavesBe(h) {
-			for _, g := range by {
-				e.behind[g] = h.CaddyModule().ID.Name()
-			}
+	case *reverseproxy.Handler:
+		for _, answer := range h.HandleResponse {
+			e.past(answer.Routes, by, depth)
 		}
+		e.meets(h, by)
+	case caddy.Module:
+		e.meets(h, by)
 	}
 	return by
+}
+
+// meets notes a handler that those gates hand questions on to.
+func (e *exposure) meets(h caddy.Module, by []*Gate) {
+	if leavesBe(h) {
+		return
+	}
+	for _, g := range by {
+		e.behind[g] = h.CaddyModule().ID.Name()
+	}
 }
 
 func union(a, b []*Gate) []*Gate {

@@ -71,6 +71,17 @@ http://app.example.com {
 		query filter[status]=x
 	}
 	token_gate @nested
+	@counted {
+		path /counted
+		query ids[0]=5 items[0][role]=admin
+	}
+	token_gate @counted
+	@shared {
+		path /shared
+		query filter[status]=open
+		expression {query.filter} == "secret"
+	}
+	token_gate @shared
 	@others {
 		path /others
 		not header X-Preview 1
@@ -139,6 +150,10 @@ http://app.example.com {
 		{"/both?tag=secret&tag=public", nil, true},
 		{"/both?tag=a&tag=b", nil, true}, // one of its matchers does not want another
 		{"/nested?filter[status]=x", nil, true},
+		{"/counted?ids[]=5", nil, true},
+		{"/counted?ids[7]=5", nil, true},
+		{"/counted?items[][role]=admin", nil, true},
+		{"/shared?filter[status]=zz&filter[status]=open&filter=a&filter=secret", nil, true},
 		{"/nested?filter%5Bstatus%5D=x", nil, true},
 		{"/nested?filter[STATUS]=x", nil, true},
 		{"/nested?filter[status=x", nil, true},
@@ -198,6 +213,7 @@ http://app.example.com {
 		{"/joined?tag=caf%C3%A9&tag=a+b&sort=x", nil, false},
 		{"/user?user_id=1&tag[]=y&tag[]=z", nil, false},
 		{"/nested?filter[type]=y", nil, false},
+		{"/counted?id=5&item=7", nil, false},
 		{"/nested?filter[type]=y&filter[status]=z&filter[status_at]=x&filter_status=x", nil, false},
 		{"/nested?filter%5Btype%5D=y&filter%5Bname%5D=x", nil, false},
 		{"/wiki/x?secrets=1&my.secret=1&_secret=1", nil, false},

@@ -40,10 +40,10 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		others = gate.WithHost(r, others)
 	}
 	if !vague {
-		// A matcher that cannot say it of a reading does not say no.
-		if matched, err = matchesOne(g.matchers, others, r); matched || err != nil {
-			return matched, err != nil, nil
+		if matched, err = matchesOne(g.matchers, others, r); matched {
+			return true, false, nil
 		}
+		vague = err != nil // a matcher that cannot say it of a reading does not say no
 	}
 	if !complete {
 		return false, true, nil
@@ -55,7 +55,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		return false, anyway, err
 	}
 	anyway, err = matchesOne(g.sure, others, r)
-	return false, anyway, err
+	return false, anyway || err != nil, nil
 }
 
 // isVague reports whether matchers read what is known of the request itself alone, and

@@ -51,13 +51,18 @@ func (w *Wanted) isOne(i int) bool { return w.sought[i] == nil || i >= 64*len(me
 // mayBeSought reports whether the values of a name, which are none of those that its
 // matchers look for, may be one when they are put together: ASP.NET does so with commas.
 func (w *Wanted) mayBeSought(i int, query string) bool {
+	for part := range strings.FieldsFuncSeq(query, endsPair) { // or one that shares its form, and is read alone
+		if name, _, _ := strings.Cut(part, "="); w.find(name) == i && !isSpelled(name, w.names[i]) {
+			return true
+		}
+	}
 	return slices.ContainsFunc(w.sought[i], func(sought string) bool {
 		for part := range strings.FieldsFuncSeq(query, endsPair) {
 			name, value, _ := strings.Cut(part, "=")
 			if w.find(name) != i {
 				continue
 			}
-			if plain, err := url.QueryUnescape(value); isSpelled(name, w.names[i]) && err == nil && !strings.Contains(sought, plain) {
+			if plain, err := url.QueryUnescape(value); err == nil && !strings.Contains(sought, plain) {
 				return false
 			}
 		}

@@ -7,11 +7,11 @@ import (
 )
 
 // formOf is a name as the least strict reads it: PHP takes the blanks in front off, all
-// behind a zero byte or an empty pair of brackets, and has _ for a dot, a blank and a lonely
+// behind a zero byte or a pair of brackets that counts, and has _ for a dot, a blank and a lonely
 // bracket; ASP.NET does not know capitals.
 func formOf(name string) string {
 	name, _, _ = strings.Cut(strings.TrimLeft(name, blanks+"?"), "\x00")
-	name, _, _ = strings.Cut(name, "[]")
+	name = uncounted(name)
 	at := strings.IndexByte(name, '[')
 	nested := at > 0 && strings.IndexByte(name[at:], ']') > 0
 	form := make([]byte, 0, len(name))
@@ -26,6 +26,17 @@ func formOf(name string) string {
 		}
 	}
 	return string(form)
+}
+
+// uncounted is a name up to a pair of brackets that holds a number, or nothing: an element
+// of a list has more than one name.
+func uncounted(name string) string {
+	for at := range len(name) {
+		if name[at] == '[' && strings.HasPrefix(strings.TrimLeft(name[at+1:], "0123456789"), "]") {
+			return name[:at]
+		}
+	}
+	return name
 }
 
 const blanks = " \t\r\n\v\f"
@@ -140,10 +151,13 @@ func isNeedless(c byte, width int) bool {
 	return width > 3 || width == 3 && (foldedBytes[c] != '-' || strings.IndexByte("-._", c) >= 0)
 }
 
-func hasNeedless(text string) bool {
+func hasNeedless(text string) bool { return hasNeedlessOf(text, "") }
+
+// hasNeedlessOf is the same where others need none either.
+func hasNeedlessOf(text, others string) bool {
 	for at := strings.IndexByte(text, '%'); at >= 0; at = strings.IndexByte(text, '%') {
 		c, width := lenient(text[at:])
-		if isNeedless(c, width) {
+		if isNeedless(c, width) || width == 3 && strings.IndexByte(others, c) >= 0 {
 			return true
 		}
 		text = text[at+width:]

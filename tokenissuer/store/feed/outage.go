@@ -15,8 +15,7 @@ type outage struct {
 	lost   bool    // the last look failed, which was told of
 	unsaid []error // what others met while a look was late
 
-	said  []error // of those, the last that were told
-	until time.Time
+	said map[string]time.Time // those that were told, and until when that is enough
 }
 
 const (
@@ -44,7 +43,7 @@ func (t *Tail) Explains(err error) bool {
 		return o.lost
 	}
 	same := func(e error) bool { return e.Error() == err.Error() }
-	said := time.Now().Before(o.until) && slices.ContainsFunc(o.said, same)
+	said := time.Now().Before(o.said[err.Error()])
 	if len(o.unsaid) < unsaidMost && !said && !slices.ContainsFunc(o.unsaid, same) {
 		o.unsaid = append(o.unsaid, err)
 	}
@@ -59,8 +58,23 @@ func (o *outage) looked(lost bool) (first bool, unsaid []error) {
 	first = o.lost != lost
 	if !lost && len(o.unsaid) > 0 {
 		unsaid = o.unsaid
-		o.said, o.until = unsaid, time.Now().Add(saidAgain)
+		o.says(unsaid)
 	}
 	o.lost, o.unsaid = lost, nil
 	return first, unsaid
+}
+
+// says notes what is told now, and forgets what was told long since.
+func (o *outage) says(all []error) {
+	now := time.Now()
+	said := map[string]time.Time{}
+	for text, until := range o.said {
+		if now.Before(until) {
+			said[text] = until
+		}
+	}
+	for _, err := range all {
+		said[err.Error()] = now.Add(saidAgain)
+	}
+	o.said = said
 }
