@@ -73,9 +73,11 @@ func (a *App) joinAnswers() error {
 	for _, server := range a.gates[0].spot.app.Servers {
 		e := exposure{server: server, behind: map[*Gate]string{}}
 		e.past(server.Routes, nil, 0)
-		for g, name := range e.behind {
-			return placed("token_gate: answer: this gate hands a question on to the next one, and "+name+
-				", which stands behind it, too, would get it and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
+		for _, g := range a.gates {
+			if name := e.behind[g]; name != "" {
+				return placed("token_gate: answer: this gate hands a question on to the next one, and "+name+
+					", which stands behind it, too, would get it and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
+			}
 		}
 	}
 	chains := a.chains()

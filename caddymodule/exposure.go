@@ -17,33 +17,7 @@ type exposure struct {
 // past goes through routes with the gates that have handed a question on so far, and
 // returns those that have at their end.
 func (e *exposure) past(routes caddyhttp.RouteList, by []*Gate, depth int) []*Gate {
-	before := map[string][]*Gate{} // of several that exclude each other none is behind another
-	for _, route := range routes {
-		in := by
-		if was, seen := before[route.Group]; seen && route.Group != "" {
-			in = was
-		}
-		before[route.Group] = in
-		for _, h := range route.Handlers {
-			in = e.pastOne(h, in, depth)
-		}
-		switch forAll := len(route.MatcherSets) == 0 && route.Group == ""; {
-		case route.Terminal && forAll:
-			return nil
-		case route.Terminal:
-			continue
-		case forAll: // nobody goes around it
-			by = in
-		default:
-			by = union(by, in)
-		}
-		for group, was := range before {
-			if group != route.Group {
-				before[group] = union(was, in)
-			}
-		}
-	}
-	return by
+	return along(routes, by, func(h caddyhttp.MiddlewareHandler, by []*Gate) []*Gate { return e.pastOne(h, by, depth) }, union)
 }
 
 func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int) []*Gate {

@@ -29,30 +29,19 @@ func (a *App) warnOfRewrites() {
 // pastRewrites goes through routes with what has changed the path so far, "" for nothing, tells
 // of the gates behind it, and returns what has at their end.
 func pastRewrites(routes caddyhttp.RouteList, by string, meets func(*Gate, string)) string {
-	before := map[string]string{} // of several that exclude each other none is behind another
-	for _, route := range routes {
-		in := by
-		if was, seen := before[route.Group]; seen && route.Group != "" {
-			in = was
-		}
-		before[route.Group] = in
-		for _, h := range route.Handlers {
-			switch h := h.(type) {
-			case *Gate:
-				if in != "" {
-					meets(h, in)
-				}
-			case *caddyhttp.Subroute:
-				in = pastRewrites(h.Routes, in, meets)
-			case *rewrite.Rewrite:
-				in = orElse(rewriting(h), in)
+	return along(routes, by, func(handler caddyhttp.MiddlewareHandler, by string) string {
+		switch h := handler.(type) {
+		case *Gate:
+			if by != "" {
+				meets(h, by)
 			}
+		case *caddyhttp.Subroute:
+			return pastRewrites(h.Routes, by, meets)
+		case *rewrite.Rewrite:
+			return orElse(rewriting(h), by)
 		}
-		if !route.Terminal {
-			by = orElse(by, in)
-		}
-	}
-	return by
+		return by
+	}, orElse)
 }
 
 // rewriting names what makes another path of a request's. A prefix that is taken off is

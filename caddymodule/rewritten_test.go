@@ -10,17 +10,18 @@ import (
 func TestRewriteInFrontOfAGateIsWarnedOf(t *testing.T) {
 	w := newWorld(t)
 	for site, told := range map[string]bool{
-		"try_files {path} /index.php?{query}\n token_gate /admin/*":                           true,
-		"rewrite /a/* /index.php\n token_gate {\n except /index.php\n }":                      true,
-		"rewrite * /app{uri}\n token_gate {\n expression `request.path == \"/app/x\"`\n }":    true,
-		"uri replace /a/ /b/\n token_gate /b/*":                                               true,
-		"handle /a/* {\n rewrite * /b\n token_gate /b*\n }":                                   true,
-		"rewrite * /index.php\n token_gate":                                                   false,
-		"rewrite * ?a=b\n token_gate /admin/*":                                                false,
-		"rewrite * /x\n @o vars_regexp {http.request.orig_uri.path} ^/admin/\n token_gate @o": false,
-		"handle_path /api/* {\n token_gate /admin/*\n }":                                      false,
-		"handle /a/* {\n rewrite * /b\n }\n handle {\n token_gate /admin/*\n }":               false,
-		"route {\n token_gate /admin/*\n try_files {path} /index.php\n }":                     false,
+		"try_files {path} /index.php?{query}\n token_gate /admin/*":                                   true,
+		"rewrite /a/* /index.php\n token_gate {\n except /index.php\n }":                              true,
+		"rewrite * /app{uri}\n token_gate {\n expression `request.path == \"/app/x\"`\n }":            true,
+		"uri replace /a/ /b/\n token_gate /b/*":                                                       true,
+		"handle /a/* {\n rewrite * /b\n token_gate /b*\n }":                                           true,
+		"route {\n handle /a/* {\n respond a\n }\n rewrite * /b\n handle {\n token_gate /b/*\n }\n }": true,
+		"rewrite * /index.php\n token_gate":                                                           false,
+		"rewrite * ?a=b\n token_gate /admin/*":                                                        false,
+		"rewrite * /x\n @o vars_regexp {http.request.orig_uri.path} ^/admin/\n token_gate @o":         false,
+		"handle_path /api/* {\n token_gate /admin/*\n }":                                              false,
+		"handle /a/* {\n rewrite * /b\n }\n handle {\n token_gate /admin/*\n }":                       false,
+		"route {\n token_gate /admin/*\n try_files {path} /index.php\n }":                             false,
 	} {
 		w.write("log", "")
 		if err := w.validate(oneIssuer, "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n respond ok\n}"); err != nil {

@@ -131,7 +131,7 @@ func (i *Issuer) healthAt(r *request, a ages) error {
 	switch {
 	case i.config.Leaving != nil && i.config.Leaving(r.Context()):
 		return oauth.Fail(oauth.TemporarilyUnavailable, oauth.ShuttingDown)
-	case !i.config.Staleness.current(a):
+	case !i.config.Staleness.current(a.revoked):
 		return errBehind
 	case !i.config.Staleness.goesOn(a):
 		return keysOf(a.keys)

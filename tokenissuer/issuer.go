@@ -172,10 +172,10 @@ func (i *Issuer) Revoked(c *token.Claims) bool {
 }
 
 // Current says whether Revoked knows enough of what other nodes revoked to be asked.
-func (i *Issuer) Current() bool { return i.config.Staleness.current(i.state.ages()) }
+func (i *Issuer) Current() bool { return i.config.Staleness.current(i.state.changes.Behind()) }
 
 // KnowsKeys is false while other nodes may sign with keys that are not here.
-func (i *Issuer) KnowsKeys() bool { return i.config.Staleness.knowsKeys(i.state.ages()) }
+func (i *Issuer) KnowsKeys() bool { return i.config.Staleness.knowsKeys(i.state.KeysBehind()) }
 
 // Now is the time by which tokens count: all nodes of one database agree on it.
 func (i *Issuer) Now() time.Time { return i.state.now() }

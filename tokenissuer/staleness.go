@@ -26,8 +26,8 @@ func (s *State) ages() ages {
 }
 
 // current says whether what others revoked is known well enough.
-func (t Staleness) current(a ages) bool {
-	return t.Serve || a.revoked <= cmp.Or(t.Most, DefaultStaleness)
+func (t Staleness) current(behind time.Duration) bool {
+	return t.Serve || behind <= cmp.Or(t.Most, DefaultStaleness)
 }
 
 // publishMost is how far behind the keys a node may be and publish them: what it hands
@@ -38,7 +38,7 @@ const publishMost = lead - documentAge - signMost
 
 // knowsKeys says whether every key that others sign with is here, as far as they have
 // made it by the rules.
-func (t Staleness) knowsKeys(a ages) bool { return t.Serve || a.keys <= publishMost }
+func (t Staleness) knowsKeys(behind time.Duration) bool { return t.Serve || behind <= publishMost }
 
 // readMost is how long keys that have changed may take to be read by a node that can, also
 // when a database is back and everybody wants something of it.
@@ -49,5 +49,5 @@ const readMost = 30 * time.Second
 // for how long that may be is the operator's to say. Where they have changed long since,
 // this node alone cannot read them.
 func (t Staleness) goesOn(a ages) bool {
-	return t.knowsKeys(a) || t.current(a) && a.unread <= readMost
+	return t.knowsKeys(a.keys) || t.current(a.revoked) && a.unread <= readMost
 }

@@ -56,7 +56,7 @@ func TestDatabaseThatIsAwayIsNotKeysThatCannotBeRead(t *testing.T) {
 			if w := asked(i.healthAt); (w.Code == http.StatusOK) != c.healthy || !c.healthy && w.Code != http.StatusServiceUnavailable {
 				t.Errorf("/health/gate: %d", w.Code)
 			}
-			if got := c.rule.knowsKeys(c.at); got != c.knows {
+			if got := c.rule.knowsKeys(c.at.keys); got != c.knows {
 				t.Errorf("all keys are known: %v", got)
 			}
 			w := asked(i.keySet)
