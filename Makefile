@@ -35,9 +35,14 @@ build:
 build-openssl:
 	go build -tags=$(TAGS),openssl -ldflags '$(LDFLAGS)' -o gatehouse-openssl ./xcaddy
 
-# The race detector is the one thing that needs cgo. The stories of ./xcaddy wait more
-# than they work, so they begin first and run beside the rest; what has no race detector
-# takes what they leave. The browser has the machine to itself.
+# Watching every access of SQLite, which is C turned into Go and has its own locks, took half
+# of all the tests' processor time and found nothing: none of our memory is touched there.
+UNWATCHED := -race=false -d=checkptr=0
+RACE := -race '-gcflags=modernc.org/libc/...=$(UNWATCHED)' '-gcflags=modernc.org/sqlite/lib=$(UNWATCHED)'
+
+# The race detector is the one thing that needs cgo. The stories of ./xcaddy and the stores'
+# tests wait more than they work, so they begin first and run beside the rest; what has no
+# race detector takes what they leave. The browser has the machine to itself.
 test: build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need nginx:nginx-light
@@ -46,7 +51,7 @@ test: build
 	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
 	{ aside=$$(mktemp); { nice -n 5 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 5 go test -json -timeout 15m ./...); } >"$$aside" & \
-	CGO_ENABLED=1 go test -race -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./...; \
+	CGO_ENABLED=1 go test $(RACE) -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./tokenissuer/store/... ./tokenissuer ./...; \
 	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.

@@ -231,11 +231,13 @@ func TestNodesAndDatabaseMayFail(t *testing.T) {
 	}
 	every := func(n int) *instance { return c.nodes[n%3] }
 	killed := c.nodes[2]
-	go func() {
+	var kill sync.WaitGroup
+	kill.Go(func() {
 		time.Sleep(300 * time.Millisecond)
 		killed.running.kill()
-	}()
+	})
 	work(time.Second, every)
+	kill.Wait()
 	killed.running = nil
 	if refreshes.Load() == 0 || failed.Load() == 0 {
 		t.Errorf("%d refreshes and %d failures around a kill: it tested nothing", refreshes.Load(), failed.Load())
