@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gatehouse": main})
 }
 
+// leaveAtOnce has a program with the race detector not wait a second at its end, for
+// reports of threads that stories have no use for any more.
+const leaveAtOnce = "atexit_sleep_ms=0"
+
 // TestStories runs testdata/*.txtar: the program from its Caddyfile to the
 // answer, over HTTPS. Besides testscript's own commands a story has those of
 // process_test.go, request_test.go, browse_test.go, database_test.go and documented_test.go.
@@ -71,6 +75,7 @@ func setup(env *testscript.Env, root string) error {
 	if err != nil {
 		return err
 	}
+	env.Setenv("GORACE", leaveAtOnce)
 	env.Setenv("HTTPS_PORT", ports[0])
 	env.Setenv("BACKEND_PORT", ports[1])
 	env.Setenv("SITE", "https://localhost:"+ports[0])

@@ -104,7 +104,7 @@ func launch(what program) (*process, error) {
 	line := append(slices.Clone(what.within), what.path, "run", "--adapter", "caddyfile", "--config", what.caddyfile, "--pingback", ready.Addr().String())
 	p.cmd = exec.Command(line[0], line[1:]...)
 	// A race shows in the log, and raced says whose it is.
-	p.cmd.Env, p.cmd.Dir = append(what.env[:len(what.env):len(what.env)], "GORACE=exitcode=0"), what.dir
+	p.cmd.Env, p.cmd.Dir = append(what.env[:len(what.env):len(what.env)], "GORACE=exitcode=0 "+leaveAtOnce), what.dir
 	p.cmd.Stdin = strings.NewReader("ready")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
