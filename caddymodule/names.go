@@ -35,7 +35,9 @@ const (
 // the rest may mean.
 func (g *Gate) provisionReads(sets any) error {
 	g.asHost, g.asBody = readsHost(g.MatcherSetsRaw), readsBody(g.MatcherSetsRaw)
+	g.texts = textsOf(g.MatcherSetsRaw)
 	g.names, g.asBefore = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw)
+	g.asScript = g.asBefore // until it is known of what that is made
 	if g.names == nil && !g.asBefore {
 		return nil
 	}
@@ -68,8 +70,19 @@ type namesRead struct {
 	*gate.Names
 
 	each, once []string // headers of which each line is looked at, and those of which not
+	makers     []string // what makers say, and the matchers around them
 	regexp     bool     // what an expression has found is read,
 	gates      []*Gate  // which may be one of theirs
+}
+
+// textsOf is all that matchers say.
+func textsOf(sets caddyhttp.RawMatcherSets) string {
+	var all []string
+	inMatchers(sets, func(_ string, value any) string {
+		all = slices.AppendSeq(all, texts(value))
+		return ""
+	})
+	return strings.Join(all, "\n")
 }
 
 func (n *namesRead) addAll() { n.Query.All, n.Fields.All, n.Cookies.All = true, true, true }

@@ -47,7 +47,8 @@ func (g *Gate) folders() (open []string) {
 }
 
 // pages are what this gate judges while it does not judge the same with a slash at the
-// end. A name with a dot in it is a file's, which has none.
+// end. A name with a dot in it is a file's, which has none, or a script's, whose rest of a
+// path is a reading of its own.
 func (g *Gate) pages() (open []string) {
 	for _, set := range g.MatcherSetsRaw {
 		var paths []string

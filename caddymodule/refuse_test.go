@@ -68,9 +68,21 @@ http://app.example.com {
 		expression {http.request.uri.query}.contains("secret=1")
 	}
 	token_gate @asked
+	@login path /wp-login.php /feed/*.cgi *.aspx
+	token_gate @login
+	@private {
+		path /index.php/*
+		not path /index.php/public/*
+	}
+	token_gate @private
 	reverse_proxy unix/$DIR/backend
 }`)
 	for target, judged := range map[string]bool{
+		"/wp-login.php": true, "/wp-login.php/": true, "/wp-login.php/x/y": true, "/WP-Login.PHP/x": true, "/wp-login.php/a.php/b": true, "/wp-login.php./x": true, "/wp-login.php%20/x": true,
+		"/wp-login.php/x%3Fy": true, "/wp-login.phpx": true, "/feed/a.cgi/x": true, "/a.aspx/x": true, "/b/a.ASPX/": true, "/x.css/a.aspx/y": true,
+		"/a.php/b.php/c.php/d.php/e.php/f": true, "/wp-login.phq/x": false, "/feed/a.cgi2": false, "/wp-json/v1.0/x.png": false, "/x.php/wp-login.php2": false, "/domains/a.pl/records": false,
+		"/index.php/x": true, "/index.php/public/x": false, "/other.php/index.php": false,
+		"/(S(x))/admin/y": true, "/(A(x)F(y))/admin/y": true, "/wiki/Foo_(S(x))": false, "/%20admin/x": true,
 		"/admin./x": true, "/admin%20/x": true, "/admin.%20./x": true, "/admin%3F/x": false, "/admin/%3Fx": true, "/admin/%23x": true, "/admin.%3F/x": true,
 		"/Warner_Bros.": false, "/wiki/What%3F": false, "/wiki/What%3F?action=edit": false, "/wiki/C%23": false, "/wiki/%3F%23": true,
 		"/wiki/What%3Fsecret=1": true, "/wiki/What%3Fsecret=1?a=b": true, "/wiki/What%3Fa=b?secret=1": true,
@@ -121,6 +133,13 @@ http://app.example.com {
 	@original vars_regexp {http.request.orig_uri.path} ^/secret/
 	rewrite /secret/* /index.php
 	rewrite /public/* /index.php
+	map {path} {script} {
+		/closed.php closed
+		~^/known\.php/closed closed
+		default open
+	}
+	@script vars {script} closed
+	token_gate @script
 	@made vars {part} closed
 	token_gate @made
 	token_gate @original
@@ -129,6 +148,7 @@ http://app.example.com {
 	for target, judged := range map[string]bool{
 		"/admin": true, "/admin%3Fx": true, "/admin.": true, "/other": false,
 		"/place/x": true, "/plac%65/x": true, "/places": false, "/secre%74/x": true,
+		"/closed.php": true, "/closed.php/x": true, "/known.php/closed": true, "/known.php/x": false,
 		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {

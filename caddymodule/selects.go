@@ -31,11 +31,15 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	}
 	others, complete := gate.Readings(r)
 	others, complete = gate.WithDestination(r, sentTo, others, complete)
-	if g.asBefore && (!complete || wasTwofold(r)) {
+	if g.asBefore && (!complete || g.wasTwofold(r)) {
 		return false, true, nil
 	}
 	others = gate.WithMediaType(r, others)
 	vague := g.isVague(r, others)
+	if known := len(others); complete {
+		others, complete = gate.WithScripts(r, others, g.texts)
+		vague = vague || g.asScript && len(others) != known
+	}
 	if g.asHost {
 		others = gate.WithHost(r, others)
 	}
@@ -61,7 +65,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 // isVague reports whether matchers read what is known of the request itself alone, and
 // there is another reading of it.
 func (g *Gate) isVague(r *http.Request, others []*http.Request) bool {
-	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r) || gate.HasOddEscapes(r.URL))
+	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r))
 }
 
 // matchesOne asks about other readings of a request. Matchers read placeholders, too,
@@ -102,14 +106,25 @@ func readsBefore(sets caddyhttp.RawMatcherSets) bool {
 	}) != ""
 }
 
-// wasTwofold reports whether a request that was rewritten had another reading as it came.
-func wasTwofold(r *http.Request) bool {
+// wasTwofold reports whether what a rewrite has taken off a path had another reading, or
+// all of the path where it has made another one. The rest, the method and the host are
+// there still, and have those that they had.
+func (g *Gate) wasTwofold(r *http.Request) bool {
 	original := asItCame(r)
 	if original == nil {
 		return false
 	}
-	others, complete := gate.Readings(original)
-	return len(others) > 0 || !complete || gate.HasOddEscapes(original.URL)
+	path := *original.URL
+	path.RawQuery = ""
+	if front, isRest := strings.CutSuffix(path.Path, r.URL.Path); isRest {
+		path.Path, path.RawPath = "/"+strings.TrimPrefix(front, "/"), strings.TrimSuffix(path.EscapedPath(), r.URL.EscapedPath())
+	}
+	was := &http.Request{Method: http.MethodGet, URL: &path}
+	others, complete := gate.Readings(was)
+	if complete && g.asScript {
+		others, complete = gate.WithScripts(was, others, g.texts)
+	}
+	return len(others) > 0 || !complete
 }
 
 // wasUnclear is the same of names.

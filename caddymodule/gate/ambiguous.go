@@ -81,7 +81,7 @@ func Ambiguous(u *url.URL) bool { return strings.ContainsAny(u.Path, cuts) || is
 // it has a . or .. or empty segment, one of dots and blanks, a backslash, a ;, an escaped ?
 // beside an escaped #, an escaped slash, backslash or percent sign, a control character, broken
 // UTF-8 (in which some find a dot or a slash), or a character that stands for
-// one of these in a wider font. A matcher that says no to such a path has judged
+// one of these in a wider font, or a part that ASP.NET takes out for a session (`/(S(x))/`). A matcher that says no to such a path has judged
 // one of its readings, so its no counts for nothing.
 func isTwofold(u *url.URL) bool {
 	if u.Opaque != "" || u.Path == "" || u.Path[0] != '/' {
@@ -103,10 +103,36 @@ func isTwofold(u *url.URL) bool {
 			return true
 		}
 	}
+	if hasSession(u.Path) {
+		return true
+	}
 	if strings.Contains(u.Path, "?") && strings.Contains(u.Path, "#") {
 		return true // cut at the one or at the other
 	}
 	return u.RawPath != "" && hasEscapedSlash(u.RawPath)
+}
+
+// hasSession reports whether a path has a part, or the begin of one, that ASP.NET takes out
+// of every path, whether its sessions are there or in cookies: one or more capitals, each
+// with a text in parentheses, in parentheses.
+func hasSession(path string) bool {
+	for {
+		at := strings.Index(path, "/(")
+		if at < 0 {
+			return false
+		}
+		path = path[at+2:]
+		rest := path
+		for len(rest) > 2 && 'A' <= rest[0] && rest[0] <= 'Z' && rest[1] == '(' {
+			end := strings.IndexAny(rest[2:], "()/")
+			if end < 0 || rest[2+end] != ')' {
+				break
+			}
+			if rest = rest[2+end+1:]; strings.HasPrefix(rest, ")") {
+				return true
+			}
+		}
+	}
 }
 
 // isBlank is of a part of a path that Windows reads as . or .. or none.

@@ -33,6 +33,7 @@ type Expression struct {
 	path    bool // asks for the path
 	method  bool // asks for the method
 	host    bool // asks for the host
+	text    string
 }
 
 // language is what an expression may say. Names with a dot are one name, so
@@ -70,7 +71,7 @@ func NewExpression(text string) (*Expression, error) {
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return nil, errors.New(`the answer must be yes or no: compare it, such as claims.department == "eu"`)
 	}
-	e := &Expression{}
+	e := &Expression{text: text}
 	if err := e.inspect(checked); err != nil {
 		return nil, err
 	}
@@ -209,6 +210,13 @@ func (e *Expression) holdsOtherwise(f *facts) (bool, error) {
 				readings = append(readings, at(r, to.Path, r.URL.RawQuery))
 			}
 		}
+	}
+	if e.path {
+		scripts, complete := WithScripts(f.r, readings[1:], e.text)
+		if !complete {
+			return false, errTwoReadings
+		}
+		readings = append(readings[:1], scripts...)
 	}
 	for _, r := range readings[1:] {
 		other := *f

@@ -302,6 +302,15 @@ func TestExpressionHoldsForEveryReading(t *testing.T) {
 		{`!request.path.startsWith("/admin/")`, "GET", "/Warner_Bros.", nil, true},
 		{`!request.path.startsWith("/admin/")`, "GET", "/admin./x", nil, false},
 		{`!request.path.startsWith("/admin/")`, "GET", "/admin%3Fx", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/admin.php/x", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/ADMIN.PHP/", nil, true}, // a file of another name
+		{`request.path != "/admin.php"`, "GET", "/admin.php./x", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/admin.php", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/a.php/b.php/c.php/d.php/e.php/f", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/index.php/x", nil, true},
+		{`request.path.startsWith("/index.php/x")`, "GET", "/index.php/x", nil, true},
+		{`request.path.matches("^/index\\.php/(x|y)")`, "GET", "/index.php/x", nil, true},
+		{`request.path.startsWith("/index.php/x")`, "GET", "/index.php/y", nil, false},
 		{`request.method == "GET" || !request.path.startsWith("/admin/")`, "GET", "/admin./x", nil, true},
 		{`request.method == "GET" || !request.path.startsWith("/admin/")`, "GET", "/admin./x?_method=PUT", nil, false},
 	} {

@@ -131,14 +131,14 @@ func unescaped(text string) string {
 const ends = ". "
 
 // bare is a path as Windows finds its files: without dots and blanks at the ends of its
-// parts. A part of dots alone stays.
+// parts. A part of dots alone stays. Blanks in front go, too, which Spring left out.
 func bare(path string) string {
-	if !strings.Contains(path, "./") && !strings.Contains(path, " /") && strings.TrimRight(path, ends) == path {
+	if !strings.Contains(path, "./") && !strings.Contains(path, " /") && !strings.Contains(path, "/ ") && strings.TrimRight(path, ends) == path {
 		return path
 	}
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
-		if trimmed := strings.TrimRight(part, ends); trimmed != "" {
+		if trimmed := strings.TrimLeft(strings.TrimRight(part, ends), " "); trimmed != "" {
 			parts[i] = trimmed
 		}
 	}
