@@ -16,27 +16,45 @@ func (a *App) warnOfRewrites() {
 	}
 	told := map[*Gate]bool{}
 	for _, server := range a.gates[0].spot.app.Servers {
-		pastRewrites(server.Routes, "", func(g *Gate, by string) {
+		w := rewritten{server: server, meets: func(g *Gate, by string) {
 			if !told[g] && g.readsPath() {
 				told[g] = true
 				g.logger.Warn("token_gate: this gate looks at the path as "+by+" before it has made it, and not as the caller sent it; "+
 					"where that one is meant, put both into a `route`, the gate first", zapAt(g.At))
 			}
-		})
+		}}
+		w.past(server.Routes, "", 0)
+		if server.Errors != nil {
+			w.past(server.Errors.Routes, "", 0)
+		}
 	}
 }
 
-// pastRewrites goes through routes with what has changed the path so far, "" for nothing, tells
-// of the gates behind it, and returns what has at their end.
-func pastRewrites(routes caddyhttp.RouteList, by string, meets func(*Gate, string)) string {
+// rewritten is what has changed the path that a gate sees.
+type rewritten struct {
+	server *caddyhttp.Server
+	meets  func(g *Gate, by string)
+}
+
+// past goes through routes with what has changed the path so far, "" for nothing, tells of
+// the gates behind it, and returns what has at their end.
+func (w *rewritten) past(routes caddyhttp.RouteList, by string, depth int) string {
 	return along(routes, by, func(handler caddyhttp.MiddlewareHandler, by string) string {
 		switch h := handler.(type) {
 		case *Gate:
 			if by != "" {
-				meets(h, by)
+				w.meets(h, by)
 			}
 		case *caddyhttp.Subroute:
-			return pastRewrites(h.Routes, by, meets)
+			past := w.past(h.Routes, by, depth)
+			if h.Errors != nil {
+				past = orElse(past, w.past(h.Errors.Routes, past, depth))
+			}
+			return past
+		case *caddyhttp.Invoke:
+			if named := w.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
+				return w.past(caddyhttp.RouteList{*named}, by, depth+1)
+			}
 		case *rewrite.Rewrite:
 			return orElse(rewriting(h), by)
 		}

@@ -16,6 +16,9 @@ func TestRewriteInFrontOfAGateIsWarnedOf(t *testing.T) {
 		"uri replace /a/ /b/\n token_gate /b/*":                                                       true,
 		"handle /a/* {\n rewrite * /b\n token_gate /b*\n }":                                           true,
 		"route {\n handle /a/* {\n respond a\n }\n rewrite * /b\n handle {\n token_gate /b/*\n }\n }": true,
+		"invoke front\n handle {\n token_gate /admin/*\n }":                                           true,
+		"rewrite * /x\n invoke closed":                                                                true,
+		"invoke closed":                                                                               false,
 		"rewrite * /index.php\n token_gate":                                                           false,
 		"rewrite * ?a=b\n token_gate /admin/*":                                                        false,
 		"rewrite * /x\n @o vars_regexp {http.request.orig_uri.path} ^/admin/\n token_gate @o":         false,
@@ -24,7 +27,7 @@ func TestRewriteInFrontOfAGateIsWarnedOf(t *testing.T) {
 		"route {\n token_gate /admin/*\n try_files {path} /index.php\n }":                             false,
 	} {
 		w.write("log", "")
-		if err := w.validate(oneIssuer, "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n respond ok\n}"); err != nil {
+		if err := w.validate(oneIssuer, "&(front) {\n try_files {path} /index.php\n}\n&(closed) {\n token_gate /admin/*\n}\nhttp://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n respond ok\n}"); err != nil {
 			t.Fatal(site, err)
 		}
 		log := w.logged()
