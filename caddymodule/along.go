@@ -11,11 +11,14 @@ func along[T any](routes caddyhttp.RouteList, known T, past func(caddyhttp.Middl
 		if was, seen := before[route.Group]; seen && route.Group != "" {
 			in = was
 		}
-		before[route.Group] = in
+		if route.Group != "" {
+			before[route.Group] = in
+		}
 		for _, h := range route.Handlers {
 			in = past(h, in)
 		}
-		switch forAll := len(route.MatcherSets) == 0 && route.Group == ""; {
+		forAll := len(route.MatcherSets) == 0 && route.Group == ""
+		switch {
 		case route.Terminal && forAll: // nobody gets to what stands behind it
 			var nothing T
 			return nothing
@@ -27,9 +30,17 @@ func along[T any](routes caddyhttp.RouteList, known T, past func(caddyhttp.Middl
 			known = either(known, in)
 		}
 		for group, was := range before {
-			if group != route.Group {
-				before[group] = either(was, in)
+			if group == route.Group {
+				continue
 			}
+			aside := was
+			for _, h := range route.Handlers {
+				aside = past(h, aside)
+			}
+			if !forAll {
+				aside = either(was, aside)
+			}
+			before[group] = aside
 		}
 	}
 	return known

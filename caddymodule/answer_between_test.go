@@ -85,6 +85,8 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
 		"a backend with pages": {"reverse_proxy /x/* unix/$DIR/backend {\n @e status 500\n handle_response @e {\n respond oops\n }\n }", "", "reverse_proxy, which stands"},
 		"pages of another":     {"forward_auth /x/* unix/$DIR/backend {\n uri /check\n handle_response {\n reverse_proxy unix/$DIR/backend\n }\n }", "", "reverse_proxy, which stands"},
+		"what answers for it":  {"intercept {\n @no status 403\n handle_response @no {\n respond fine\n }\n }", "", "intercept, which stands"},
+		"another status":       {"intercept {\n replace_status 200\n }", "", "intercept, which stands"},
 		"what hands on":        {"header X-A b\n vars c d\n encode gzip\n forward_auth unix/$DIR/backend {\n uri /check\n }", "respond no 404", ""},
 		"behind both":          {"", "reverse_proxy unix/$DIR/backend", ""},
 	} {
@@ -123,11 +125,39 @@ func TestBackendThatGetsNoQuestionIsLeftAlone(t *testing.T) {
 		"in front of both":      "route {\n reverse_proxy /ui/* unix/$DIR/backend\n " + two + "\n }",
 		"behind both, aside":    "route {\n token_gate {\n answer\n }\n header /x/* X-A b\n token_gate /admin/* {\n answer\n scope openid\n }\n }\n reverse_proxy unix/$DIR/backend",
 		"on a site of the same": "@ui path /ui/*\n handle @ui {\n reverse_proxy unix/$DIR/backend\n }\n handle {\n " + two + "\n }",
+		"between two handles":   "route {\n handle /verify/* {\n token_gate {\n answer\n }\n handle /verify/admin/* {\n token_gate {\n answer\n scope openid\n }\n }\n }\n header -Server\n handle {\n reverse_proxy unix/$DIR/backend\n }\n }",
 	} {
 		w := newWorld(t)
 		w.backend(nil)
 		if err := caddy.Load(w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\nhttp://app.example.com {\n "+site+"\n}"), true); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// Gates that do not enclose each other are told of what stands in the pages of a proxy
+// between them, too, and do not hand on.
+func TestPagesOfAProxyGetNoQuestion(t *testing.T) {
+	w := newWorld(t)
+	asked := false
+	w.backend(func(rw http.ResponseWriter, r *http.Request) {
+		asked = true
+		if r.URL.Path == "/check" {
+			rw.WriteHeader(http.StatusForbidden)
+		}
+	})
+	w.load(trustsSocket, "http://app.example.com {\n token_issuer\n}\nhttp:// {\n route {\n route /x/* {\n token_gate {\n answer request\n }\n }\n"+
+		" forward_auth unix/$DIR/backend {\n uri /check\n @no status 403\n handle_response @no {\n reverse_proxy unix/$DIR/backend\n }\n }\n"+
+		" handle /x/admin/* {\n token_gate {\n answer request\n scope openid\n }\n }\n }\n}")
+	if log := w.logged(); !strings.Contains(log, "this one answers it alone, for reverse_proxy on the same site") {
+		t.Error(log)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://shop.example.com/x/y", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token())
+	if a, err := w.do(r); err != nil || a.status != http.StatusOK || asked {
+		t.Errorf("%v %v, asked: %v", a, err, asked)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
@@ -31,17 +32,30 @@ func (c *chain) walk(routes caddyhttp.RouteList, depth int) {
 				}
 			case *caddyhttp.Subroute:
 				c.walk(h.Routes, depth)
+				if h.Errors != nil {
+					c.walk(h.Errors.Routes, depth)
+				}
 			case *caddyhttp.Invoke:
 				if named := c.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
 					c.invoked = true
 					c.walk(caddyhttp.RouteList{*named}, depth+1)
 				}
-			case caddy.Module:
-				if c.backend == "" && !leavesBe(h) {
-					c.backend = h.CaddyModule().ID.Name()
+			case *reverseproxy.Handler:
+				for _, answer := range h.HandleResponse {
+					c.walk(answer.Routes, depth)
 				}
+				c.meets(h)
+			case caddy.Module:
+				c.meets(h)
 			}
 		}
+	}
+}
+
+// meets notes what must not get a question.
+func (c *chain) meets(h caddy.Module) {
+	if c.backend == "" && !leavesBe(h) {
+		c.backend = h.CaddyModule().ID.Name()
 	}
 }
 
@@ -54,12 +68,14 @@ func leavesBe(h caddy.Module) bool {
 		return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet
 	case *fileserver.FileServer:
 		return h.PassThru
+	case *intercept.Intercept: // it answers for who has said no behind it
+		return len(h.HandleResponse) == 0
 	}
 	return slices.Contains(bystanders, h.CaddyModule().ID.Name())
 }
 
 var bystanders = []string{
-	"authentication", "copy_response", "copy_response_headers", "encode", "error", "headers", "intercept", "log_append", "map", "metrics",
+	"authentication", "copy_response", "copy_response_headers", "encode", "error", "headers", "log_append", "map", "metrics",
 	"push", "request_body", "rewrite", "static_response", "templates", "timeouts", "token_issuer", "tracing", "vars",
 }
 
@@ -76,7 +92,7 @@ func (a *App) joinAnswers() error {
 		for _, g := range a.gates {
 			if name := e.behind[g]; name != "" {
 				return placed("token_gate: answer: this gate hands a question on to the next one, and "+name+
-					", which stands behind it, too, would get it and do what it asks; give the gates a site of their own, or put what checks requests before the first of them", g.At)
+					", which stands behind it, too, would get it and do what it asks, or answer for who says no; give the gates a site of their own, or put what checks requests before the first of them", g.At)
 			}
 		}
 	}

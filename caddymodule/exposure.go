@@ -31,19 +31,22 @@ func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int)
 		}
 		return union(by, []*Gate{h})
 	case *caddyhttp.Subroute:
+		past := e.past(h.Routes, by, depth)
 		if h.Errors != nil {
-			e.past(h.Errors.Routes, by, depth)
+			past = union(past, e.past(h.Errors.Routes, by, depth))
 		}
-		return e.past(h.Routes, by, depth)
+		return past
 	case *caddyhttp.Invoke:
 		if named := e.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
 			return e.past(caddyhttp.RouteList{*named}, by, depth+1)
 		}
 	case *reverseproxy.Handler:
-		for _, answer := range h.HandleResponse {
-			e.past(answer.Routes, by, depth)
-		}
 		e.meets(h, by)
+		past := by
+		for _, answer := range h.HandleResponse {
+			past = union(past, e.past(answer.Routes, by, depth))
+		}
+		return past
 	case caddy.Module:
 		e.meets(h, by)
 	}

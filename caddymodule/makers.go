@@ -95,7 +95,7 @@ func (n *namesRead) addMaker(h caddy.Module, around []string) {
 			n.addText(text)
 			n.makers = append(n.makers, text)
 		}
-	case name != "invoke" && name != "file_server" && name != "reverse_proxy" && !leavesBe(h) && !answers(h):
+	case name != "invoke" && name != "file_server" && name != "reverse_proxy" && name != "intercept" && !leavesBe(h) && !answers(h):
 		n.addAll()
 	}
 }
