@@ -75,11 +75,14 @@ type namesRead struct {
 	gates      []*Gate  // which may be one of theirs
 }
 
+// textOf is all that a matcher says.
+func textOf(value any) string { return strings.Join(slices.Collect(texts(value)), "\n") }
+
 // textsOf is all that matchers say.
 func textsOf(sets caddyhttp.RawMatcherSets) string {
 	var all []string
 	inMatchers(sets, func(_ string, value any) string {
-		all = slices.AppendSeq(all, texts(value))
+		all = append(all, textOf(value))
 		return ""
 	})
 	return strings.Join(all, "\n")
@@ -99,6 +102,9 @@ func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
 func (n *namesRead) add(name string, value any, isNot bool) {
 	for _, field := range fieldsOf(name, value) {
 		n.Fields.Add(field)
+		if field == "Cookie" {
+			n.addCookies(name, value)
+		}
 		if (name == "header" || name == "header_regexp") && !isNot {
 			n.each = append(n.each, field)
 		} else {

@@ -97,6 +97,31 @@ http://app.example.com {
 		vars {cookie.role} admin
 	}
 	token_gate @role
+	@staff {
+		path /staff
+		header_regexp Cookie (?:^|;\s*)role=admin(?:;|$)
+	}
+	token_gate @staff
+	@part {
+		path /part
+		header Cookie *role=admin*
+	}
+	token_gate @part
+	@ruled {
+		path /ruled
+		expression {header.Cookie}.contains("role=admin") || header_regexp('Cookie', 'level=\\d')
+	}
+	token_gate @ruled
+	@nameless {
+		path /nameless
+		header Cookie *closed*
+	}
+	token_gate @nameless
+	@there {
+		path /there
+		header Cookie *
+	}
+	token_gate @there
 	@guest {
 		path /guest
 		not expression {cookie.Role} == "guest"
@@ -196,8 +221,29 @@ http://app.example.com {
 		{"/role", []string{"Cookie: a=b role=admin"}, true},
 		{"/role", []string{`Cookie: role="admin`}, true},
 		{"/role", []string{"Cookie: role=admin" + strings.Repeat(";a=b", 3000)}, true},
+		{"/staff", []string{"Cookie: role=admin"}, true},
+		{"/staff", []string{"Cookie: role=%61dmin"}, true},
+		{"/staff", []string{`Cookie: role="admin"`}, true},
+		{"/staff", []string{"Cookie: a=b; ROLE=admin"}, true},
+		{"/staff", []string{"Cookie: a=b,role=admin"}, true},
+		{"/staff", []string{"Cookie: role=user; role=user"}, true},
+		{"/part", []string{"Cookie: role=%61dmin"}, true},
+		{"/part", []string{"Cookie: Role=admin"}, true},
+		{"/ruled", []string{"Cookie: Role=admin"}, true},
+		{"/ruled", []string{"Cookie: level=%31"}, true},
+		{"/nameless", []string{"Cookie: x=clo%73ed"}, true},
+		{"/nameless", []string{"Cookie: x=a; x=b"}, true},
+		{"/there", []string{"Cookie: x=a; X=%61"}, true},
+		{"/staff", []string{`Cookie: role=user; a=%61; a=b; prefs="{\"x\": 1}"`}, false},
+		{"/staff", []string{"Cookie: my_role=admin"}, false},
+		{"/part", []string{"Cookie: role=user; theme=a%20b"}, false},
+		{"/ruled", []string{"Cookie: role=user; level=x; a=%2C"}, false},
+		{"/nameless", []string{`Cookie: PHPSESSID=a; b="c"; d=%7B%22x%22%3A1%7D`}, false},
+		{"/there", nil, false},
 		{"/guest", []string{"Cookie: Role=guest; role=admin"}, true},
 		{"/guest", []string{`Cookie: a="b; Role=guest; c="`}, true},
+		{"/guest", []string{`Cookie: a="\"b; Role=guest; c="`}, true},
+		{"/guest", []string{`Cookie: a="b\"; Role=guest; c="\""`}, true},
 		{"/guest", []string{"Cookie: Role=guest", "Cookie: a=b"}, true},
 
 		{"/wiki/x", nil, false},
@@ -234,6 +280,8 @@ http://app.example.com {
 		{"/api", []string{"Accept: text/html", "Accept: application/json"}, true},
 		{"/role", []string{"Cookie: role=user; a=%7B%22b%22%3A1%7D; a=2; A=3"}, false},
 		{"/role", []string{`Cookie: role=user; a="b, c"; d=Mon, 1 Jan`}, false},
+		{"/role", []string{`Cookie: role=user; prefs="{\"lang\": \"de\"\054 \"x\": 1}"`}, false},
+		{"/role", []string{`Cookie: role=user; a=C:\b`}, false},
 		{"/role", []string{"Cookie: a=b; my_role=admin; roles=admin"}, false},
 		{"/guest", []string{"Cookie: Role=guest; a=b"}, false},
 	} {

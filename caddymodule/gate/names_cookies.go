@@ -24,6 +24,9 @@ func (w *Wanted) unclearCookies(lines []string) bool {
 			name, value, _ := strings.Cut(part, "=")
 			i := w.find(strings.Trim(name, `"`))
 			if i < 0 {
+				if w.All && hasNeedless(value) {
+					return true
+				}
 				continue
 			}
 			if part != cookie || met.again(i) || !slices.Contains(w.names, name) || !isSameCookie(value) {
@@ -31,7 +34,8 @@ func (w *Wanted) unclearCookies(lines []string) bool {
 			}
 			found = true
 		}
-		quoted = quoted || strings.Count(cookie, `"`)%2 != 0 || strings.Contains(cookie, `\`)
+		quotes := strings.Count(cookie, `"`)
+		quoted = quoted || quotes%2 != 0 || (quotes-strings.Count(cookie, `\"`))%2 != 0
 	}
 	return quoted && (found || w.All)
 }
