@@ -91,7 +91,9 @@ func (n *namesRead) addMaker(h caddy.Module, around []string) {
 	switch name := h.CaddyModule().ID.Name(); {
 	case name == "map" || name == "vars":
 		n.makers = append(n.makers, around...)
-		for text := range texts(n.member(h)) {
+		value := n.member(h)
+		n.addCompared(name, value)
+		for text := range texts(value) {
 			n.addText(text)
 			n.makers = append(n.makers, text)
 		}

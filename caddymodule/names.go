@@ -88,7 +88,9 @@ func textsOf(sets caddyhttp.RawMatcherSets) string {
 	return strings.Join(all, "\n")
 }
 
-func (n *namesRead) addAll() { n.Query.All, n.Fields.All, n.Cookies.All = true, true, true }
+func (n *namesRead) addAll() {
+	n.Query.All, n.Fields.All, n.Cookies.All, n.Raw = true, true, true, true
+}
 
 func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
 	inMatchers(sets, func(outer string, value any) string {
@@ -122,6 +124,7 @@ func (n *namesRead) add(name string, value any, isNot bool) {
 			}
 		}
 	}
+	n.addCompared(name, value)
 	for text := range texts(value) {
 		n.addText(text)
 		if isRule(name) {

@@ -126,8 +126,13 @@ http://app.example.com {
 	}
 	map {uri} {place} {
 		~^/place/ closed
+		~^/things:delete closed
 		default open
 	}
+	@odata vars_regexp {uri} ^/odata/Users\(
+	token_gate @odata
+	@ruled expression {uri}.startsWith("/%E7%AE%A1") || {http.request.uri.query}.matches("^role=%E7\\(")
+	token_gate @ruled
 	@place vars {place} closed
 	token_gate @place
 	@original vars_regexp {http.request.orig_uri.path} ^/secret/
@@ -148,6 +153,9 @@ http://app.example.com {
 	for target, judged := range map[string]bool{
 		"/admin": true, "/admin%3Fx": true, "/admin.": true, "/other": false,
 		"/place/x": true, "/plac%65/x": true, "/places": false, "/secre%74/x": true,
+		"/odata/Users(5)": true, "/odata/Users%285%29": true, "/odata/Roles%285%29": true, "/odata/Roles(5)": false,
+		"/%E7%AE%A1": true, "/%e7%ae%a1%e7%90%86/users": true, "/%e4%bd%a0": false, "/?role=%e7(": true, "/?role=%E7%28": true,
+		"/things%3Adelete": true, "/things:delete": true, "/users/ann%40example.com": false, "/rooms/%21a": false, "/x?next=https%3A%2F%2Fa": false,
 		"/closed.php": true, "/closed.php/x": true, "/known.php/closed": true, "/known.php/x": false,
 		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
 	} {
@@ -186,11 +194,40 @@ http://app.example.com {
 		vars {method} DELETE
 	}
 	token_gate @write
+	handle_path /app/* {
+		map {path} {area} {
+			/reports/secret closed
+			default open
+		}
+		@closed {
+			path /reports/*
+			vars {area} closed
+		}
+		token_gate @closed
+		@open vars {area} closed
+		token_gate @open
+		reverse_proxy unix/$DIR/backend
+	}
+	handle_path /front/* {
+		map {path} {area} {
+			/reports/secret closed
+			default open
+		}
+		@closed {
+			path /reports/*
+			vars {area} closed
+		}
+		token_gate @closed
+		reverse_proxy unix/$DIR/backend
+	}
 	reverse_proxy unix/$DIR/backend
 }`)
 	for target, judged := range map[string]bool{
+		"/front/users/ann%40example.com": false, "/front/wiki/Warner_Bros.": false, "/front/users/7?_method=PUT": false, "/front/index.php/x": false,
+		"/front/reports/secret": true, "/front/reports/secret.": true, "/front/reports/x?_method=PUT": true, "/front/reports/ann%40example.com": false, "/front%2Freports/x": true,
+		"/app/users/ann%40example.com": false, "/app/reports/secret": true, "/app/wiki/Warner_Bros.": true, "/fron%74/users/x": false,
 		"/Warner_Bros.": false, "/wiki/What%3F": false, "/a%2Cb": false, "/%61b": false, "/q/x%3Fx=1": false, "/a?%61=b": false,
-		"/both/x": false, "/both/x?x=1": true, "/both/What%3F": true, "/b%6Fth/x": true, "/ask/x?%73ecret=1": true, "/ask/x?a=b": false,
+		"/both/x": false, "/both/x?x=1": true, "/both/What%3F": true, "/b%6Fth/x": false, "/b%6Fth/x?x=1": true, "/ask/x?%73ecret=1": true, "/ask/x?a=b": false,
 		"/admin./x": true, "/admin%3F/x": false, "/admin/x": true, "/api/x?_method=delete": true, "/api/x": false, "/api/x?_method=PUT": false,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged || !judged && a.status != http.StatusOK {

@@ -117,7 +117,7 @@ func (g *Gate) wasTwofold(r *http.Request) bool {
 	path := *original.URL
 	path.RawQuery = ""
 	if front, isRest := strings.CutSuffix(path.Path, r.URL.Path); isRest {
-		path.Path, path.RawPath = "/"+strings.TrimPrefix(front, "/"), strings.TrimSuffix(path.EscapedPath(), r.URL.EscapedPath())
+		path.Path, path.RawPath = front+"/", strings.TrimSuffix(path.EscapedPath(), r.URL.EscapedPath())
 	}
 	was := &http.Request{Method: http.MethodGet, URL: &path}
 	others, complete := gate.Readings(was)

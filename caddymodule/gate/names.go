@@ -14,6 +14,7 @@ type Names struct {
 
 	Lists []string // those of Fields of which a matcher looks at each line
 	Raw   bool     // the address is read as it was sent
+	Texts Texts    // that it, or a part of it, is compared with
 }
 
 // Wanted are names that somebody reads. All is of who reads them whole, or names them only
@@ -79,6 +80,7 @@ func (n *Names) AddAll(other *Names) {
 	n.Fields.addAll(&other.Fields)
 	n.Cookies.addAll(&other.Cookies)
 	n.Raw = n.Raw || other.Raw
+	n.Texts.addAll(&other.Texts)
 }
 
 // IsNone says that nothing is read by name.
@@ -89,7 +91,7 @@ func (n *Names) IsNone() bool {
 // Unclear reports whether one of the names may stand for something else in a request, or
 // in another reading of it, to a backend than to Caddy.
 func (n *Names) Unclear(r *http.Request, others []*http.Request) bool {
-	if n.Raw && HasOddEscapes(r.URL) {
+	if n.Raw && n.Texts.areOdd(r.URL) || n.Query.All && n.Texts.isOdd(r.URL.RawQuery, bothInQueries) {
 		return true
 	}
 	if n.Query.unclearQuery(r.URL.RawQuery) || n.unclearFields(r.Header) || n.Cookies.unclearCookies(r.Header["Cookie"]) {

@@ -151,13 +151,10 @@ func isNeedless(c byte, width int) bool {
 	return width > 3 || width == 3 && (foldedBytes[c] != '-' || strings.IndexByte("-._", c) >= 0)
 }
 
-func hasNeedless(text string) bool { return hasNeedlessOf(text, "") }
-
-// hasNeedlessOf is the same where others need none either.
-func hasNeedlessOf(text, others string) bool {
+func hasNeedless(text string) bool {
 	for at := strings.IndexByte(text, '%'); at >= 0; at = strings.IndexByte(text, '%') {
 		c, width := lenient(text[at:])
-		if isNeedless(c, width) || width == 3 && strings.IndexByte(others, c) >= 0 {
+		if isNeedless(c, width) {
 			return true
 		}
 		text = text[at+width:]
