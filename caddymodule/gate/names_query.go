@@ -30,6 +30,9 @@ func (w *Wanted) unclearQuery(query string) bool {
 			if i < 0 {
 				continue
 			}
+			if w.isAnother(i, name, value) {
+				continue
+			}
 			if !w.isSpelled(name) || !isSameValue(value) {
 				return true
 			}
@@ -43,6 +46,16 @@ func (w *Wanted) unclearQuery(query string) bool {
 		}
 	}
 	return false
+}
+
+// isAnother is of an element of a list beside the one that a matcher looks at, which has none
+// of the values that it looks for.
+func (w *Wanted) isAnother(i int, name, value string) bool {
+	if w.sought[i] == nil || w.isSpelled(name) || !isSibling(name, w.names[i]) || !isSameValue(value) {
+		return false
+	}
+	plain, err := url.QueryUnescape(value)
+	return err == nil && !slices.ContainsFunc(w.sought[i], func(sought string) bool { return strings.Trim(sought, "*") == "" || sought == plain })
 }
 
 // isOne is of a name of which one value is read, or that shares its place in met.

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,15 +30,29 @@ func formOf(name string) string {
 	return string(form)
 }
 
-// uncounted is a name up to a pair of brackets that holds a number, or nothing: an element
-// of a list has more than one name.
+// counted are the pairs of brackets that hold a number, or nothing.
+var counted = regexp.MustCompile(`\[[0-9]*\]`)
+
+// uncounted is a name with anyNumber for the number of an element, and up to the last pair
+// of brackets where that holds one: an element of a list has more than one name.
 func uncounted(name string) string {
-	for at := range len(name) {
-		if name[at] == '[' && strings.HasPrefix(strings.TrimLeft(name[at+1:], "0123456789"), "]") {
-			return name[:at]
-		}
+	name = counted.ReplaceAllLiteralString(name, "["+anyNumber+"]")
+	for strings.HasSuffix(name, "["+anyNumber+"]") {
+		name = strings.TrimSuffix(name, "["+anyNumber+"]")
 	}
 	return name
+}
+
+// anyNumber stands in a form for a number, or a key that PHP takes as well. No name has it.
+const anyNumber = "\x00"
+
+// isSibling reports whether a name is sent as one is, but for the numbers of elements.
+func isSibling(sent, name string) bool {
+	if hasNeedless(sent) || !counted.MatchString(name) {
+		return false
+	}
+	plain, err := url.QueryUnescape(sent)
+	return err == nil && counted.ReplaceAllLiteralString(plain, "[]") == counted.ReplaceAllLiteralString(name, "[]")
 }
 
 const blanks = " \t\r\n\v\f"
@@ -60,7 +76,11 @@ func hasForm(name, form string) bool {
 	i, nested := 0, strings.IndexByte(form, '[') > 0
 	for name != "" {
 		c, width := lenient(name)
+		if i < len(form) && form[i] == anyNumber[0] && (c == '[' || c == '.') {
+			i++
+		}
 		switch {
+		case i < len(form) && form[i] == anyNumber[0]: // of a number
 		case i == len(form):
 			return c == 0 || c == '[' || c == ']' || withoutBlanks(name) == ""
 		case i == 0 && c == '[' && form[0] != '_', nested && c == ']', nested && c == '[' && i > 0 && form[i-1] == '[':
@@ -71,7 +91,8 @@ func hasForm(name, form string) bool {
 		}
 		name = name[width:]
 	}
-	return i == len(form) || form[i] == '['
+	rest := strings.TrimPrefix(form[i:], anyNumber)
+	return rest == "" || rest[0] == '['
 }
 
 // withoutBlanks is a name without the blanks in front of it, and without a second ? there.
