@@ -211,6 +211,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	for _, folder := range g.folders() {
 		g.logger.Warn("token_gate: "+folder+"/* does not match "+folder+" itself, which passes this gate unjudged; write `@name path "+folder+" "+folder+"/*` and `token_gate @name`", zapAt(g.At))
 	}
+	for _, path := range g.escapes() {
+		g.logger.Warn("token_gate: "+path+" has an escape of what callers may send as it is, which then does not match and passes this gate unjudged; write the character itself, which matches both", zapAt(g.At))
+	}
 	if g.isWithoutHead() {
 		g.logger.Warn("token_gate: method GET does not match HEAD, which backends answer as GET without the body, and which passes this gate unjudged; write `method GET HEAD`", zapAt(g.At))
 	}

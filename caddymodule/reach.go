@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,6 +65,26 @@ func (g *Gate) pages() (open []string) {
 	}
 	return open
 }
+
+// escapes are the paths of this gate with an escape of what others send as it is: Caddy
+// compares it as it is written there.
+func (g *Gate) escapes() (open []string) {
+	for _, set := range g.MatcherSetsRaw {
+		var paths []string
+		if json.Unmarshal(set["path"], &paths) != nil {
+			continue
+		}
+		for _, path := range paths {
+			if plainEscape.MatchString(path) {
+				open = append(open, path)
+			}
+		}
+	}
+	return open
+}
+
+// plainEscape is one of what may stand in a path as it is (RFC 3986 §3.3).
+var plainEscape = regexp.MustCompile(`(?i)%(2[146-9A-E]|3[0-9ABD]|4[0-9A-F]|5[0-9ABDF]|6[1-9A-F]|7[0-9AE])`)
 
 // isWithoutHead reports whether this gate judges GET and lets HEAD by, which backends
 // answer as GET, all but the body.

@@ -55,6 +55,24 @@ func TestPageWithoutItsSlashIsSeen(t *testing.T) {
 	}
 }
 
+// What is sent plain does not match an escape of it.
+func TestPathWithAnEscapeOfWhatNeedsNoneIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ matcher, open string }{
+		{`{"path":["/things%3Adelete","/a%2fb","/x%40","/%41/*","/%28*"]}`, "/things%3Adelete /x%40 /%41/* /%28*"},
+		{`{"path":["/a%2Fb","/a%20b","/%E7%AE%A1","/100%25","/%3F%23","/%*"]}`, ""},
+		{`{"method":["GET"]}`, ""},
+	} {
+		var matcher caddy.ModuleMap
+		if err := json.Unmarshal([]byte(c.matcher), &matcher); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join((&Gate{MatcherSetsRaw: []caddy.ModuleMap{matcher}}).escapes(), " "); got != c.open {
+			t.Errorf("%s: %q, want %q", c.matcher, got, c.open)
+		}
+	}
+}
+
 // Caddy takes a method in small letters for the same.
 func TestGateForGetIsWithoutHeadInAnyLetters(t *testing.T) {
 	t.Parallel()
