@@ -57,6 +57,6 @@ func (m met) mend(refusal *gate.Refusal) string {
 }
 
 // oneReading is what a request has that is judged by no more than what it says.
-const oneReading = "send a request that has one reading: a path without . .. or empty segments, backslashes, ; and escaped slashes, a method in capitals that is not CONNECT, a host of letters and digits without a dot at its end, " +
+const oneReading = "send a request that has one reading: a path without . .. or empty segments, backslashes, ; and escaped slashes, or what ASP.NET takes out (`/(S(x))/`), a method in capitals that is not CONNECT, a host of letters and digits without a dot at its end, " +
 	"a Destination on this host whose path is excepted where the request's own is, and what the matcher reads by name (of the query, a header, a cookie) once and spelled as there; " +
 	"and not two of these at once: a dot or a blank at the end of a part of the path, an escaped ? or # in it, another method beside the request's own"

@@ -20,7 +20,7 @@ var scripts = []string{
 // §4.1.5). Who names in these texts what stands behind a script tells it apart, and means it
 // as it is written. Of a path with many scripts complete is false.
 func WithScripts(r *http.Request, others []*http.Request, texts string) (all []*http.Request, complete bool) {
-	if !strings.Contains(r.URL.Path, ".") && len(others) == 0 {
+	if len(others) == 0 && scriptIn(r.URL.Path, 0) < 0 {
 		return others, true
 	}
 	for _, u := range append(slices.Clip(others), r) {
