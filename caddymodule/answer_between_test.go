@@ -85,8 +85,6 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
 		"a backend with pages": {"reverse_proxy /x/* unix/$DIR/backend {\n @e status 500\n handle_response @e {\n respond oops\n }\n }", "", "reverse_proxy, which stands"},
 		"pages of another":     {"forward_auth /x/* unix/$DIR/backend {\n uri /check\n handle_response {\n reverse_proxy unix/$DIR/backend\n }\n }", "", "reverse_proxy, which stands"},
-		"what answers for it":  {"intercept {\n @no status 403\n handle_response @no {\n respond fine\n }\n }", "", "intercept, which stands"},
-		"another status":       {"intercept {\n replace_status 200\n }", "", "intercept, which stands"},
 		"what hands on":        {"header X-A b\n vars c d\n encode gzip\n forward_auth unix/$DIR/backend {\n uri /check\n }", "respond no 404", ""},
 		"behind both":          {"", "reverse_proxy unix/$DIR/backend", ""},
 	} {
@@ -101,6 +99,29 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 		w.write("log", "")
 		if err := w.validate(trustsSocket, site); err != nil || strings.Contains(w.logged(), "which stands behind it, too, would get it") != (c.want != "") {
 			t.Errorf("%s: validate: %v, %s", what, err, w.logged())
+		}
+	}
+}
+
+// A page for who is refused would be a yes.
+func TestNobodyAnswersForAGateThatAnswers(t *testing.T) {
+	const page, gate = "intercept {\n @no status 401 403\n handle_response @no {\n respond \"sign in\"\n }\n }\n", "token_gate {\n answer request\n }\n"
+	for what, c := range map[string]struct{ site, want string }{
+		"in a route":       {"route {\n " + page + gate + " }", "`intercept` stands in front of this gate"},
+		"around handles":   {page + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"in a named route": {"route {\n invoke x\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"between two":      {"route {\n " + gate + page + gate + " }", "`intercept` stands in front of this gate"},
+		"aside of another": {"route {\n " + gate + "handle /y/* {\n " + page + " respond no 403\n }\n handle /admin/* {\n " + gate + " }\n }", "intercept, which stands behind it, too"},
+		"another status":   {"route {\n " + gate + "handle /y/* {\n intercept {\n replace_status 200\n }\n respond no 403\n }\n handle /admin/* {\n " + gate + " }\n }", "intercept, which stands"},
+		"behind it":        {"route {\n " + gate + page + " }", ""},
+		"beside it":        {"handle /ui/* {\n " + page + " respond ok\n }\n handle {\n " + gate + " }", ""},
+		"no other answer":  {"route {\n intercept\n " + gate + " }", ""},
+		"a gate of a site": {"route {\n " + page + "token_gate\n respond ok\n }", ""},
+	} {
+		w := newWorld(t)
+		err := caddy.Load(w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\n&(x) {\n "+page+"}\nhttp:// {\n "+c.site+"\n}"), true)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

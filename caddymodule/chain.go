@@ -87,6 +87,9 @@ func (a *App) joinAnswers() error {
 		return nil
 	}
 	for _, server := range a.gates[0].spot.app.Servers {
+		if err := answeredFor(server); err != nil {
+			return err
+		}
 		e := exposure{server: server, behind: map[*Gate]string{}}
 		e.past(server.Routes, nil, 0)
 		for _, g := range a.gates {
@@ -109,6 +112,25 @@ func (a *App) joinAnswers() error {
 		}
 	}
 	return nil
+}
+
+// answeredFor refuses a gate that answers where its no would get to somebody who makes
+// another answer of it.
+func answeredFor(server *caddyhttp.Server) (err error) {
+	f := inFront{server: server, of: intercepting, meets: func(g *Gate, by string) {
+		if g.Answer != "" {
+			err = placed("token_gate: answer: "+by+" stands in front of this gate and answers for it when it says no; leave it out here: only who asks may say what callers see", g.At)
+		}
+	}}
+	f.walk()
+	return err
+}
+
+func intercepting(handler caddyhttp.MiddlewareHandler) string {
+	if h, ok := handler.(*intercept.Intercept); ok && !leavesBe(h) {
+		return "`intercept`"
+	}
+	return ""
 }
 
 // chains are those of every site.

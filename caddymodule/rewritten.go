@@ -16,56 +16,23 @@ func (a *App) warnOfRewrites() {
 	}
 	told := map[*Gate]bool{}
 	for _, server := range a.gates[0].spot.app.Servers {
-		w := rewritten{server: server, meets: func(g *Gate, by string) {
+		f := inFront{server: server, of: rewriting, meets: func(g *Gate, by string) {
 			if !told[g] && g.readsPath() {
 				told[g] = true
 				g.logger.Warn("token_gate: this gate looks at the path as "+by+" before it has made it, and not as the caller sent it; "+
 					"where that one is meant, put both into a `route`, the gate first", zapAt(g.At))
 			}
 		}}
-		w.past(server.Routes, "", 0)
-		if server.Errors != nil {
-			w.past(server.Errors.Routes, "", 0)
-		}
+		f.walk()
 	}
-}
-
-// rewritten is what has changed the path that a gate sees.
-type rewritten struct {
-	server *caddyhttp.Server
-	meets  func(g *Gate, by string)
-}
-
-// past goes through routes with what has changed the path so far, "" for nothing, tells of
-// the gates behind it, and returns what has at their end.
-func (w *rewritten) past(routes caddyhttp.RouteList, by string, depth int) string {
-	return along(routes, by, func(handler caddyhttp.MiddlewareHandler, by string) string {
-		switch h := handler.(type) {
-		case *Gate:
-			if by != "" {
-				w.meets(h, by)
-			}
-		case *caddyhttp.Subroute:
-			past := w.past(h.Routes, by, depth)
-			if h.Errors != nil {
-				past = orElse(past, w.past(h.Errors.Routes, past, depth))
-			}
-			return past
-		case *caddyhttp.Invoke:
-			if named := w.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
-				return w.past(caddyhttp.RouteList{*named}, by, depth+1)
-			}
-		case *rewrite.Rewrite:
-			return orElse(rewriting(h), by)
-		}
-		return by
-	}, orElse)
 }
 
 // rewriting names what makes another path of a request's. A prefix that is taken off is
 // none: who writes `handle_path` has it in mind.
-func rewriting(h *rewrite.Rewrite) string {
+func rewriting(handler caddyhttp.MiddlewareHandler) string {
+	h, ok := handler.(*rewrite.Rewrite)
 	switch {
+	case !ok:
 	case h.URI != "" && !strings.HasPrefix(h.URI, "?"):
 		return "the rewrite to " + h.URI
 	case len(h.URISubstring)+len(h.PathRegexp) > 0:
