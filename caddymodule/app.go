@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
@@ -127,11 +128,12 @@ type App struct {
 	resources map[wanted]*resource // by address; whole before the app says that it runs
 
 	rules      tokenissuer.KeyRules
-	store      database  // empty without an issuer
-	gates      []*Gate   // of this configuration
-	served     bool      // a handler answers the issuer's endpoints
-	directives []*Issuer // those handlers
-	looked     bool      // at the sites
+	store      database                   // empty without an issuer
+	gates      []*Gate                    // of this configuration
+	conns      map[*caddyhttp.Server]bool // that have requests know their connection
+	served     bool                       // a handler answers the issuer's endpoints
+	directives []*Issuer                  // those handlers
+	looked     bool                       // at the sites
 
 	running atomic.Pointer[running]
 	ready   chan struct{} // closed when running is set, or never will be

@@ -181,6 +181,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.app = app.(*App)
+	g.app.keepConns(ctx)
 	if g.MatcherSetsRaw != nil {
 		raw := g.MatcherSetsRaw
 		sets, err := ctx.LoadModule(g, "MatcherSetsRaw")
@@ -352,11 +353,9 @@ func (g *Gate) handOn(w http.ResponseWriter, r *http.Request, run *running, p *p
 		return next.ServeHTTP(w, r)
 	}
 	p.watched = true
+	defer func() { p.watched = false }() // what answers an error comes after it, and may be a stream
 	if p.byCookie {
 		pass.SignIn = p.signIn // a gate in the shadow may have read it
-	}
-	if gate.IsStream(r) {
-		return g.stream(w, r, run, p, next)
 	}
 	return g.watch(w, r, run, p, next)
 }

@@ -159,15 +159,24 @@ func (w *world) backend(handle http.HandlerFunc) {
 	if handle == nil {
 		handle = func(rw http.ResponseWriter, r *http.Request) { _ = json.NewEncoder(rw).Encode(r.Header) }
 	}
-	listener, err := net.Listen("unix", filepath.Join(w.dir, "backend"))
+	server := httptest.NewUnstartedServer(handle)
+	server.Listener.Close()
+	server.Listener = w.listen("backend")
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	w.Cleanup(server.Close)
+}
+
+// listen takes connections at a socket of the world's folder.
+func (w *world) listen(name string) net.Listener {
+	w.Helper()
+	listener, err := net.Listen("unix", filepath.Join(w.dir, name))
 	if err != nil {
 		w.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(handle)
-	server.Listener.Close()
-	server.Listener = listener
-	server.Start()
-	w.Cleanup(server.Close)
+	return listener
 }
 
 type answer struct {

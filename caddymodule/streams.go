@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -26,20 +25,6 @@ var (
 		Help: "Streams that a gate has ended before their time, and why.",
 	}, []string{"reason"})
 )
-
-// stream hands a request on whose answer may have no end, and ends it when its
-// token is at its own.
-func (g *Gate) stream(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
-	ctx, finish := g.gate.Stream(r.Context(), run.streams, p.pass, run.now())
-	gateStreams.Inc()
-	defer func() {
-		gateStreams.Dec()
-		g.streamEnded(r, p.pass, gate.StreamEnded(ctx))
-		finish()
-	}()
-	defer inContext(ctx, r)()
-	return next.ServeHTTP(w, r)
-}
 
 // inContext has a request go on with another context at its own address, by which
 // placeholders know it: matchers of the next gate read those. back is for who has handed

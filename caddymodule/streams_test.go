@@ -98,16 +98,22 @@ func (w *world) begun(o *opened) *opened {
 	return o
 }
 
-// streams opens five kinds of streams in turn.
-func (w *world) streams(count int, name, token string) (all []*opened) {
-	w.Helper()
-	h2c := &http.Client{Transport: &http.Transport{
+// h2c is a client that speaks HTTP/2.
+func (w *world) h2c() *http.Client {
+	client := &http.Client{Transport: &http.Transport{
 		Protocols: func() *http.Protocols { p := new(http.Protocols); p.SetUnencryptedHTTP2(true); return p }(),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.dir, "http"))
 		},
 	}}
-	w.Cleanup(h2c.CloseIdleConnections)
+	w.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// streams opens five kinds of streams in turn.
+func (w *world) streams(count int, name, token string) (all []*opened) {
+	w.Helper()
+	h2c := w.h2c()
 	for n := range count {
 		switch n % 5 {
 		case 0:
@@ -219,11 +225,10 @@ func TestRevocationEndsOpenStreamsWithinASecond(t *testing.T) {
 	}
 	w.ended(ben)
 	// The client may know before the line is written.
-	told := func() int { return strings.Count(w.logged(), `"gate ended a stream"`) }
-	for end := time.Now().Add(20 * time.Second); told() < len(ann)+len(ben) && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); w.told() < len(ann)+len(ben) && time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)
 	}
-	if n := told(); n != len(ann)+len(ben) {
+	if n := w.told(); n != len(ann)+len(ben) {
 		t.Errorf("%d events of %d", n, len(ann)+len(ben))
 	}
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,8 +48,10 @@ func NewStreams(gone func(signIn string) bool) *Streams {
 	return &Streams{byToken: map[string]group{}, byClient: map[string]group{}, bySignIn: map[string]group{}, gone: gone}
 }
 
-// IsStream reports whether the answer to a request may be without end: an
-// upgrade (RFC 9110 §7.8), CONNECT (RFC 8441, RFC 9220), server-sent events, gRPC.
+// IsStream reports whether a request asks for an answer that may be without end, and for
+// nothing else: an upgrade (RFC 9110 §7.8), CONNECT (RFC 8441, RFC 9220), gRPC, or
+// server-sent events alone. Who would take events among others is mostly answered with
+// another kind, and what it is only its header tells.
 func IsStream(r *http.Request) bool {
 	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
 		return true
@@ -56,12 +59,19 @@ func IsStream(r *http.Request) bool {
 	if kind := r.Header["Content-Type"]; len(kind) > 0 && hasPrefixFold(kind[0], "application/grpc") {
 		return true
 	}
-	for _, accept := range r.Header["Accept"] {
-		if containsFold(accept, "text/event-stream") {
-			return true
+	return asksForEvents(r.Header["Accept"])
+}
+
+func asksForEvents(accepts []string) bool {
+	for _, accept := range accepts {
+		for kind := range strings.SplitSeq(accept, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			if !strings.EqualFold(trim(kind), "text/event-stream") {
+				return false
+			}
 		}
 	}
-	return false
+	return len(accepts) > 0
 }
 
 // endless are the kinds of answers that go on as long as there is something to say,
@@ -80,46 +90,24 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-func containsFold(s, part string) bool {
-	for i := 0; i+len(part) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(part)], part) {
-			return true
-		}
-	}
-	return false
-}
-
-// Stream returns a context that ends with the token a request came in with:
-// when it expires or is revoked. finish is called once the request is answered.
-func (g *Gate) Stream(ctx context.Context, s *Streams, p *Pass, now time.Time) (_ context.Context, finish func()) {
-	// Canceled and not a deadline: the proxy would count that against the backend.
-	ctx, end := context.WithCancelCause(ctx)
-	unwatch := g.Watch(s, p, now, end)
-	return ctx, func() {
-		unwatch()
-		end(nil)
-	}
-}
-
-// Watch calls end once, with the reason, when the token a request came in with
-// expires or is revoked. finish is called once the request is answered.
+// Watch calls end, with the reason, when the token a request came in with expires or is
+// revoked. finish is called once the request is answered. The reason is a
+// [context.Canceled], too: every other end of a request the proxy counts against the
+// backend, and tries the next one.
 func (g *Gate) Watch(s *Streams, p *Pass, now time.Time, end func(error)) (finish func()) {
 	i := g.trusted.issuers[p.Claims.Issuer]
-	one := &stream{p.Claims, p.SignIn, end}
-	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { end(errStreamExpired) })
+	one := &stream{p.Claims, p.SignIn, func(why error) { end(fmt.Errorf("%w: %w", context.Canceled, why)) }}
+	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { one.end(errStreamExpired) })
 	s.add(one, !i.want.Foreign)
 	// What was revoked since the token was checked found no stream to end.
 	if i.revoked != nil && i.revoked.Revoked(p.Claims) || p.SignIn != "" && s.gone != nil && s.gone(p.SignIn) {
-		end(errRevoked)
+		one.end(errRevoked)
 	}
 	return func() {
 		timer.Stop()
 		s.remove(one, !i.want.Foreign)
 	}
 }
-
-// StreamEnded says why a stream was ended before its time; "" where it was not.
-func StreamEnded(ctx context.Context) oauth.Reason { return WhyEnded(context.Cause(ctx)) }
 
 // WhyEnded is the reason that a watch has given, "" where there is none.
 func WhyEnded(cause error) oauth.Reason {

@@ -1,0 +1,347 @@
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// revoke has the shop take a token of its own back.
+func (w *world) revoke(token string) {
+	w.Helper()
+	if a := w.post("/oauth2/revoke", url.Values{"token": {token}, "client_id": {"shop"}, "client_secret": {shopSecret}}); a.status != http.StatusOK {
+		w.Fatal(a)
+	}
+}
+
+// asking is a request under way, as its client has it.
+type asking struct {
+	*http.Response
+	err  error
+	text string
+}
+
+// ask sends a request of header lines and hands its answer on once that is there.
+func (w *world) ask(client *http.Client, method, path, token string, body io.Reader, lines ...string) <-chan asking {
+	w.Helper()
+	r, err := http.NewRequestWithContext(w.Context(), method, "http://app.example.com"+path, body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, line := range append(lines, "Authorization: Bearer "+token) {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	answered := make(chan asking, 1)
+	go func() {
+		response, err := client.Do(r)
+		if err != nil {
+			answered <- asking{err: err}
+			return
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		answered <- asking{response, err, string(text)}
+	}()
+	return answered
+}
+
+// within is what comes of a request, in time.
+func (w *world) within(what string, answered <-chan asking, most time.Duration) asking {
+	w.Helper()
+	select {
+	case a := <-answered:
+		return a
+	case <-time.After(most):
+		w.Fatalf("%s: goes on", what)
+	}
+	return asking{}
+}
+
+const fallibleSite = `
+http://app.example.com {
+	token_issuer
+	token_gate
+	reverse_proxy $NETWORK/$DIR/backend $NETWORK/$DIR/./backend {
+		fail_duration 30s
+		lb_try_duration 2s
+	}
+}`
+
+// One whose token ends while the backend thinks could take every backend down, for
+// everybody, had it failed: the proxy counts it, and tries the next.
+func TestEndOfATokenIsNoFailureOfTheBackend(t *testing.T) {
+	for _, network := range []string{"unix", "unix+h2c"} {
+		t.Run(network, func(t *testing.T) {
+			w := newWorld(t)
+			asked := make(chan string, 8)
+			w.backend(func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/thinks" {
+					asked <- r.Proto
+					_, _ = io.Copy(io.Discard, r.Body)
+					<-r.Context().Done()
+				}
+			})
+			w.load(h2cServer+oneIssuer, strings.ReplaceAll(fallibleSite, "$NETWORK", network))
+			for protocol, client := range map[string]*http.Client{"HTTP/1.1": w.client, "HTTP/2": w.h2c()} {
+				w.endsWhileTheBackendThinks(network, protocol, client, asked)
+			}
+			if strings.Contains(w.logged(), "http.log.error") {
+				t.Errorf("in the log:\n%s", w.logged())
+			}
+		})
+	}
+}
+
+func (w *world) endsWhileTheBackendThinks(network, protocol string, client *http.Client, asked chan string) {
+	w.Helper()
+	for _, c := range []struct {
+		name, method string
+		half         bool // of the body is never sent
+		lines        []string
+	}{
+		{"events", http.MethodGet, false, []string{"Accept: text/event-stream"}},
+		{"a WebSocket", http.MethodGet, false, []string{"Upgrade: websocket", "Connection: Upgrade"}},
+		{"a call of gRPC", http.MethodPost, false, []string{"Content-Type: application/grpc"}},
+		{"events, and half of a body", http.MethodPost, true, []string{"Accept: text/event-stream"}},
+		{"gRPC, and half of a body", http.MethodPost, true, []string{"Content-Type: application/grpc"}},
+	} {
+		if c.lines[0] == "Upgrade: websocket" && (protocol == "HTTP/2" || network == "unix+h2c") {
+			continue // HTTP/2 has no such header
+		}
+		hers, his := w.token(), w.token()
+		rest, whole := net.Pipe()
+		var body io.Reader
+		if c.half {
+			body = io.MultiReader(strings.NewReader("half of it"), rest)
+		}
+		waits := w.ask(client, c.method, "/thinks", hers, body, c.lines...)
+		name := c.name + " over " + protocol + " and " + network
+		select {
+		case <-asked:
+		case <-time.After(5 * time.Second):
+			w.Fatalf("%s: no backend was asked", name)
+		}
+		before := w.told()
+		w.revoke(hers)
+		for end := time.Now().Add(5 * time.Second); w.told() == before && time.Now().Before(end); {
+			<-time.After(10 * time.Millisecond)
+		}
+		whole.Close() // a client waits for it as well
+		// Where the connection had carried another request, the client asks again.
+		if a := w.within(name, waits, 5*time.Second); w.told() == before || a.Response != nil && a.StatusCode != http.StatusUnauthorized {
+			w.Errorf("%s: %d streams have ended; %v %s", name, w.told(), a.Response, a.text)
+		}
+		<-time.After(300 * time.Millisecond) // the proxy would ask again after 250
+		if a := w.get("/", "Authorization: Bearer "+his); a.status != http.StatusOK || len(asked) != 0 {
+			w.Errorf("%s: somebody else's request: %d, after %d more were sent to a backend", name, a.status, len(asked))
+		}
+	}
+}
+
+// told is how many streams the log says have been ended.
+func (w *world) told() int { return strings.Count(w.logged(), `"gate ended a stream"`) }
+
+// script is a FastCGI responder: events by default, each half a second or once and then
+// silence; lines of JSON, and JSON that takes its time.
+func script(more <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		say := func(kind, text string) error {
+			w.Header().Set("Content-Type", kind)
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
+			w.(http.Flusher).Flush()
+			return nil
+		}
+		switch r.URL.Path {
+		case "/json":
+			_ = say("application/json", `["hello"`)
+			<-more
+			_ = say("application/json", `, "and goodbye"]`)
+		case "/silence":
+			_ = say("text/event-stream", "data: hello\n\n")
+			<-more
+		case "/mute":
+			<-more
+		default:
+			kind, text := "text/event-stream", "data: hello\n\n"
+			if r.URL.Path == "/lines" {
+				kind, text = "application/x-ndjson", "\"hello\"\n"
+			}
+			for say(kind, text) == nil {
+				select {
+				case <-more:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		}
+	}
+}
+
+// fastcgi serves FastCGI.
+func (w *world) fastcgi(handle http.Handler) {
+	w.Helper()
+	listener := w.listen("php")
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = fcgi.Serve(listener, handle)
+	}()
+	w.Cleanup(func() {
+		listener.Close()
+		<-over
+	})
+}
+
+const fastcgiSite = `
+http://app.example.com {
+	token_issuer
+	token_gate
+	reverse_proxy unix/$DIR/php {
+		flush_interval -1
+		transport fastcgi
+	}
+}`
+
+// FastCGI looks at no context: what ends a stream of it is that nothing can be written
+// any more, whatever was asked for.
+func TestStreamsOfFastCGIEndWithTheirToken(t *testing.T) {
+	w := newWorld(t)
+	more := make(chan struct{})
+	defer close(more)
+	w.fastcgi(script(more))
+	w.load(h2cServer+oneIssuer, fastcgiSite)
+	clients := map[string]*http.Client{"HTTP/1.1": w.client, "HTTP/2": w.h2c()}
+	for name, c := range map[string]struct {
+		path  string
+		lines []string
+	}{
+		"events":                          {"/events", []string{"Accept: text/event-stream"}},
+		"events that nobody asked for":    {"/events", []string{"Accept: */*"}},
+		"events among others":             {"/events", []string{"Accept: application/json, text/event-stream"}},
+		"lines, and events asked for":     {"/lines", []string{"Accept: text/event-stream"}},
+		"lines, and a WebSocket":          {"/lines", []string{"Connection: Upgrade", "Upgrade: websocket"}},
+		"lines, and gRPC":                 {"/lines", []string{"Content-Type: application/grpc"}},
+		"events, of which no second come": {"/silence", []string{"Accept: text/event-stream"}},
+		"no event yet":                    {"/mute", []string{"Accept: text/event-stream"}},
+	} {
+		for protocol, client := range clients {
+			if protocol == "HTTP/2" && c.lines[0] == "Connection: Upgrade" {
+				continue
+			}
+			hers := w.token()
+			answered := w.ask(client, http.MethodGet, c.path, hers, nil, c.lines...)
+			select {
+			case a := <-answered:
+				t.Fatalf("%s, %s: ended before its token: %+v", name, protocol, a)
+			case <-time.After(200 * time.Millisecond):
+			}
+			w.revoke(hers)
+			// Where the connection had carried another request, and no byte came, the client asks again.
+			if a := w.within(name+", "+protocol, answered, time.Second); a.err == nil && a.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s, %s: %d %s", name, protocol, a.StatusCode, a.text)
+			}
+		}
+	}
+}
+
+// What ends by itself goes on to its end, whatever it was asked for by: a script that
+// accepts events beside JSON has had the work done.
+func TestAnswersThatAreNoStreamsGoOnToTheirEnd(t *testing.T) {
+	both := "Accept: application/json, text/event-stream"
+	for name, c := range map[string]struct {
+		begun bool // the answer, when the token is revoked
+		line  string
+	}{
+		"an answer that takes its time":                 {false, both},
+		"an answer under way":                           {true, both},
+		"an answer under way that is no events":         {true, "Accept: text/event-stream"},
+		"an answer under way to a call that is no gRPC": {true, "Content-Type: application/grpc"},
+		"an answer under way that switches no protocol": {true, "Upgrade: websocket"},
+	} {
+		for _, transport := range []string{"http", "fastcgi"} {
+			t.Run(name+" over "+transport, func(t *testing.T) {
+				w := newWorld(t)
+				here, more := make(chan struct{}), make(chan struct{})
+				handle := func(rw http.ResponseWriter, _ *http.Request) {
+					rw.Header().Set("Content-Type", "application/json")
+					if c.begun {
+						fmt.Fprint(rw, `["hello"`)
+						rw.(http.Flusher).Flush()
+					}
+					close(here)
+					<-more
+					if !c.begun {
+						fmt.Fprint(rw, `["hello"`)
+					}
+					fmt.Fprint(rw, `, "and goodbye"]`)
+				}
+				site := strings.Replace(streamSite, "stream_close_delay 1m\n", "", 1)
+				if transport == "fastcgi" {
+					w.fastcgi(http.HandlerFunc(handle))
+					site = fastcgiSite
+				} else {
+					w.backend(handle)
+				}
+				w.load(oneIssuer, site)
+				hers := w.token()
+				lines := []string{c.line}
+				if strings.HasPrefix(c.line, "Upgrade") {
+					lines = append(lines, "Connection: Upgrade")
+				}
+				answered := w.ask(w.client, http.MethodPost, "/mcp", hers, bytes.NewReader([]byte("{}")), lines...)
+				<-here
+				<-time.After(50 * time.Millisecond) // the proxy reads the header
+				w.revoke(hers)
+				<-time.After(50 * time.Millisecond)
+				close(more)
+				a := w.within("the answer", answered, 5*time.Second)
+				if a.err != nil || a.StatusCode != http.StatusOK || a.text != `["hello", "and goodbye"]` {
+					t.Errorf("%+v", a)
+				}
+			})
+		}
+	}
+}
+
+// A token of which a stream is asked for beside other things may end while the backend
+// thinks: the answer says that it is one, and nothing of it comes through.
+func TestNothingComesOfAStreamThatBeginsAfterItsToken(t *testing.T) {
+	w := newWorld(t)
+	here, more := make(chan struct{}), make(chan struct{})
+	w.backend(func(rw http.ResponseWriter, r *http.Request) {
+		close(here)
+		<-more
+		endless(rw, r)
+	})
+	w.load(oneIssuer, strings.Replace(streamSite, "stream_close_delay 1m\n", "", 1))
+	hers := w.token()
+	answered := w.ask(w.client, http.MethodGet, "/events", hers, nil, "Accept: application/json, text/event-stream")
+	<-here
+	w.revoke(hers)
+	close(more)
+	if a := w.within("the stream", answered, time.Second); strings.Contains(a.text, "hello") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What answers an error may be a stream, too, behind a gate of its own.
+func TestStreamsOfErrorRoutesEndWithTheirToken(t *testing.T) {
+	w := newWorld(t)
+	w.backend(endless)
+	site := strings.Replace(streamSite, "reverse_proxy unix/$DIR/backend {", "reverse_proxy unix/$DIR/nobody\n\thandle_errors 502 {\n\t\ttoken_gate\n\t\treverse_proxy unix/$DIR/backend {", 1)
+	w.load(h2cServer+oneIssuer, site+"\n}")
+	hers := w.token()
+	all := w.streams(5, "behind an error", hers)
+	w.revoke(hers)
+	w.ended(all)
+}
