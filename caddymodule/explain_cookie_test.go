@@ -63,6 +63,7 @@ func TestExplanationReadsTheCookieAsTheGateDoes(t *testing.T) {
 		"copied with its name":           {"https://app.example.com/", "Cookie: " + app, "", "passed", "", "the token is from the cookie"},
 		"the second gate by the same":    {"https://app.example.com/admin/x", app, "", "refused", "missing_claim", "role"},
 		"nothing":                        {"https://app.example.com/", "", "", "refused", "no_bearer_token", "sent to sign in to client site"},
+		"nothing, where it may change":   {"https://app.example.com/x?_method=DELETE", "", "", "refused", "no_bearer_token", "no sign-in leads to an address that may change something"},
 		"another site's":                 {"https://app.example.com/", wiki, "", "refused", "no_bearer_token", "none of this site's"},
 		"somebody's own":                 {"https://app.example.com/", "theme=dark", "", "refused", "no_bearer_token", "no cookie of a sign-in"},
 		"changed":                        {"https://app.example.com/", strings.Replace(app, loginCookie+"=1", loginCookie+"=1AAAA", 1), "", "refused", "no_bearer_token", "there is a cookie, and no token in it"},

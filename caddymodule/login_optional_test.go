@@ -93,3 +93,23 @@ func TestSignInThatOpensNothingIsNoSignIn(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// Browsers send the cookie with the form of a sibling site as well: signed in or not, a
+// public page takes it from nobody.
+func TestFormOfAnotherSitePassesAsNobodyWhereNobodyIsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.backend(nil)
+	w.load(loginGlobal, optionalSites)
+	w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
+	p := w.visitor()
+	p.signIn("https://app.example.com/mine/x", "alice")
+	for _, site := range []string{"same-site", "cross-site"} {
+		form := append([]string{"Sec-Fetch-Site: " + site}, navigate...)
+		if a := p.do(http.MethodPost, "https://app.example.com/contact", "", form...); a.status != http.StatusOK || a.seen(t)["X-Auth-Subject"] != nil {
+			t.Errorf("%s: %v", site, a)
+		}
+		if a := p.do(http.MethodPost, "https://app.example.com/mine/x", "", form...); a.status != http.StatusUnauthorized {
+			t.Errorf("%s, where a token is asked for: %v", site, a)
+		}
+	}
+}

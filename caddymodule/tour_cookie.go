@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
@@ -51,10 +52,12 @@ func (t *tour) explainBy(g *Gate, run *running, r *http.Request, m *met) *gate.E
 	}
 	says := t.explainCookie(g, run, r, m)
 	if says.Pass == nil && g.login != nil {
-		switch says.Refusal.Status {
-		case http.StatusUnauthorized:
+		switch status := says.Refusal.Status; {
+		case status == http.StatusUnauthorized && login.Changes(originalOf(r).URL):
+			m.note("who navigates here in a browser gets a page that says to sign in first: no sign-in leads to an address that may change something")
+		case status == http.StatusUnauthorized:
 			m.note("who navigates here in a browser is sent to sign in to client " + g.login.Client)
-		case http.StatusForbidden:
+		case status == http.StatusForbidden:
 			m.note("who navigates here in a browser, signed in by a cookie, gets a page that says so")
 		}
 	}

@@ -37,7 +37,11 @@ func (g *Gate) CheckCookie(r *http.Request, raw string, cause error, now time.Ti
 	case g.optional && errors.Is(cause, oauth.ErrNoToken):
 		return anonymous, nil
 	}
-	return g.refuse(nil, cause, nil)
+	pass, err := g.refuse(nil, cause, nil)
+	if refusal, ok := errors.AsType[*Refusal](err); ok && g.optional && errors.Is(cause, ErrCrossSite) {
+		return &Pass{Lapsed: refusal}, nil // without the cookie anybody may send it, and in nobody's name it is no more
+	}
+	return pass, err
 }
 
 // isNone reports whether a token of a cookie counts as none where none is needed: it has

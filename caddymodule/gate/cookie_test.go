@@ -38,3 +38,15 @@ func TestCookieThatIsOverIsNoneWhereNoneIsNeeded(t *testing.T) {
 		}
 	}
 }
+
+// What another site has a browser send passes as nobody where nobody has to be known: who
+// is not signed in may send it, too.
+func TestCookieThatAnotherSiteSendsIsNoneWhereNoneIsNeeded(t *testing.T) {
+	s := newScene(t)
+	if pass, err := s.gate(t, gate.Config{Optional: true}).CheckCookie(request(""), "", gate.ErrCrossSite, s.now); err != nil || pass.Claims != nil {
+		t.Errorf("%v %v", pass, err)
+	}
+	if _, err := s.gate(t, gate.Config{}).CheckCookie(request(""), "", gate.ErrCrossSite, s.now); err == nil || refusal(t, err).Reason != gate.CrossSite {
+		t.Errorf("where a token is needed: %v", err)
+	}
+}
