@@ -55,8 +55,8 @@ func (k *Keys) board(kid string) (<-chan struct{}, error) {
 		k.flight = make(chan struct{})
 		k.early <- pause
 	}
-	if k.waiting == waitingMost {
-		return nil, k.unavailable("is being waited for by too many requests")
+	if k.waiting == waitingMost { // that many at a time are a flood, and the issuer is there
+		return nil, k.verdict(kid)
 	}
 	k.waiting++
 	return k.flight, nil

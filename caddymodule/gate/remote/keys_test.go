@@ -97,7 +97,9 @@ func TestFloodOfUnknownKeysIsOneFetchInAWhile(t *testing.T) {
 			var wg sync.WaitGroup
 			for n := range 10_000 {
 				wg.Go(func() {
-					_ = k.Await(t.Context(), fmt.Sprint(prefix, n))
+					if err := k.Await(t.Context(), fmt.Sprint(prefix, n)); err != nil {
+						t.Errorf("not refused as unknown: %v", err)
+					}
 					if !known(k, s.newest()) {
 						t.Error("the good key is unknown meanwhile")
 					}
