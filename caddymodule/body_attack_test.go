@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -58,5 +59,30 @@ func TestMatcherOfTheBodyLeavesItWhole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A matcher that reads the body has the trailers read, too: behind `tracing` by another
+// request than the one that was stripped.
+func TestMatcherOfTheBodyLetsNoTrailersPass(t *testing.T) {
+	for _, before := range []string{"", "tracing\n"} {
+		w := newWorld(t)
+		w.backend(func(rw http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_ = json.NewEncoder(rw).Encode(r.Trailer)
+		})
+		w.load(oneIssuer, "\nhttp://app.example.com {\n token_issuer\n "+before+" @b vars_regexp {http.request.body} secret\n token_gate @b\n reverse_proxy unix/$DIR/backend\n}")
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app.example.com/", io.NopCloser(strings.NewReader("hello")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Trailer = http.Header{"X-Checksum": {"7"}, "X-Auth-Subject": {"root"}, "Authorization": {"Bearer forged"}}
+		a, err := w.do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.seen(t); len(got) > 1 || len(got) == 1 && got.Get("X-Checksum") != "7" {
+			t.Errorf("%q: %v", before, got)
+		}
 	}
 }

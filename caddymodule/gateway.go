@@ -291,7 +291,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		defer run.release()
 		return g.serveLogin(w, r, run, p)
 	}
-	if selected, err := g.selects(r); err != nil || !selected {
+	selected, err := g.selects(r)
+	if g.asBody {
+		run.strip.Trailers(r) // of a body that a matcher has read to its end
+	}
+	if err != nil || !selected {
 		run.release()
 		if err != nil {
 			return g.unmatched(w, r, err, g.At)

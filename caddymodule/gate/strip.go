@@ -143,12 +143,25 @@ func upgrade(h http.Header, values []string) {
 	}
 }
 
+// Trailers strips the trailers of a request whose body was read before it came back.
+func (g *Gate) Trailers(r *http.Request) { g.strip.trailer(r.Trailer) }
+
+// trailer leaves nothing that backends which merge trailers into the headers would take
+// for our word, or for a proof that nobody has looked at (RFC 9110 §6.5.1).
 func (s *stripper) trailer(h http.Header) {
 	for name := range h {
-		if s.has(name) {
+		if s.has(name) || isProof(name) {
 			delete(h, name)
 		}
 	}
+}
+
+var proofs = []string{"authorization", "cookie", "proxy-authorization"}
+
+func isProof(name string) bool {
+	return slices.ContainsFunc(proofs, func(proof string) bool {
+		return len(name) == len(proof) && sameFolded(name, proof)
+	})
 }
 
 // trailerBody strips the trailers at the moment they are there: with the end

@@ -161,8 +161,9 @@ func TestStripTakesTrailersThatCameWithTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum, X-Auth-Client\r\n\r\n"+
-		"2\r\nhi\r\n0\r\nX-Checksum: 7\r\nX-Auth-Client: admin\r\nX-Auth-Subject: admin\r\nRemote-User: admin\r\n\r\n")
+	_, err = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum, X-Auth-Client, Authorization\r\n\r\n"+
+		"2\r\nhi\r\n0\r\nX-Checksum: 7\r\nX-Auth-Client: admin\r\nX-Auth-Subject: admin\r\nRemote-User: admin\r\n"+
+		"Authorization: Bearer forged\r\nCookie: a=b\r\nProxy_Authorization: Basic Zm9yZ2Vk\r\n\r\n")
 	if err != nil {
 		t.Fatal(err)
 	}
