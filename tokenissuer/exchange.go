@@ -55,7 +55,23 @@ func (i *Issuer) earnInside(r *request, id string, values url.Values) (*minted, 
 		return nil, oauth.Fail(oauth.UnauthorizedClient, oauth.GrantNotAllowed)
 	}
 	r.event.Grant = name
+	if name == oauth.GrantAuthorizationCode {
+		return i.earnByCode(r, g, grant.Request{Client: c, Form: form, From: r.event.From, Now: r.now})
+	}
 	return i.earn(r, g, grant.Request{Client: c, Form: form, From: r.event.From, Now: r.now})
+}
+
+// earnByCode counts codes that are none against whoever showed them, as the token
+// endpoint does: anybody can write them into the address of a gate's callback.
+func (i *Issuer) earnByCode(r *request, g grant.Func, q grant.Request) (*minted, error) {
+	if i.limit.wait(party{from: q.From}, r.now) > 0 {
+		return nil, oauth.Fail(oauth.TemporarilyUnavailable, oauth.TooManyRequests)
+	}
+	m, err := i.earn(r, g, q)
+	if err != nil && oauth.AsError(named(err)).Code == oauth.InvalidGrant {
+		i.limit.failed(party{from: q.From}, r.now)
+	}
+	return m, err
 }
 
 // EndSignIn revokes a refresh token with its whole family, or an access token alone, for

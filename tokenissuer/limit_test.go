@@ -3,11 +3,14 @@ package tokenissuer_test
 import (
 	"encoding/base64"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 )
 
 // TestRefusedRequestsAreLimitedAndGoodOnesAreNot is C15 from one address.
@@ -45,6 +48,33 @@ func TestRefusedRequestsAreLimitedAndGoodOnesAreNot(t *testing.T) {
 	}
 	if a := s.send(http.MethodGet, "/oauth2/jwks", ""); a.status != http.StatusOK {
 		t.Errorf("the key set is refused too: %d", a.status)
+	}
+}
+
+// Codes that are none count, whoever shows them: at a gate's callback anybody can. What a
+// sign-in keeps goes on being good for a new token.
+func TestCodesThatAGateIsShownAreLimited(t *testing.T) {
+	s := start(t, tokenissuer.Config{FailuresPerAddress: 5, FailuresWindow: time.Hour, Clients: []tokenissuer.Client{
+		{ID: "site", Type: "web", Secrets: []string{secret}, Grants: []string{"authorization_code", "refresh_token"}, RedirectURIs: []string{"https://app.example.com/.gatehouse/callback"}, Scopes: []string{"openid"}},
+	}})
+	stranger, person := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	earn := func(from netip.Addr, grant, name string) oauth.Reason {
+		_, err := s.issuer.Earn(t.Context(), "site", from, url.Values{"grant_type": {grant}, name: {"made up"}, "redirect_uri": {"https://app.example.com/.gatehouse/callback"}})
+		return oauth.AsError(err).Reason
+	}
+	for n := range 5 {
+		if got := earn(stranger, "authorization_code", "code"); got == oauth.TooManyRequests {
+			t.Fatalf("code %d: %s", n, got)
+		}
+	}
+	if got := earn(stranger, "authorization_code", "code"); got != oauth.TooManyRequests {
+		t.Errorf("one more: %s", got)
+	}
+	if got := earn(stranger, "refresh_token", "refresh_token"); got == oauth.TooManyRequests {
+		t.Errorf("a sign-in from there: %s", got)
+	}
+	if got := earn(person, "authorization_code", "code"); got == oauth.TooManyRequests {
+		t.Errorf("from elsewhere: %s", got)
 	}
 }
 
