@@ -188,6 +188,7 @@ func (a *App) warnOfSites() {
 	a.warnOfWays()
 	a.warnOfGatesInFront()
 	a.warnOfIssuersBeside()
+	a.warnOfNamesakes()
 	if !a.issuing {
 		return
 	}

@@ -110,7 +110,23 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 			sockets, "http://auth.example.com {\n handle /oauth2/* {\n token_issuer\n }\n handle {\n token_gate {\n answer request\n }\n }\n}",
 			[]string{"token_gate: answer request: the proxy asks about every address, and the directive token_issuer at Caddyfile:35 answers those of the issuer on the same site, which is a yes; give the gate a site of its own", `"at":"Caddyfile:38"`},
 		},
-		"an issuer on another site": {sockets, "http://auth.example.com {\n token_issuer\n}\nhttp://gate.example.com {\n token_gate {\n answer request\n }\n}", nil},
+		"a caller whose issuer nobody names": {
+			"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n header X-Client {claim.client_id}\n }\n respond ok\n}",
+			[]string{"token_gate: this gate trusts 2 issuers, and header X-Client does not say of which a caller is", "add a header of {claim.iss}", `"at":"Caddyfile:36"`},
+		},
+		"a claim that any issuer may say": {
+			"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n claim role admin\n }\n respond ok\n}",
+			[]string{"token_gate: this gate trusts 2 issuers, and the claim role holds whichever of them says so, of whomever it likes; ask for claims.iss", `"at":"Caddyfile:36"`},
+		},
+		"an expression that any issuer may fulfil": {
+			"", "http://auth.example.com {\n token_issuer\n token_gate {\n embedded off\n issuer https://a.example {\n audience x\n }\n issuer https://b.example {\n audience x\n }\n expression `claims.role == \"admin\"`\n }\n respond ok\n}",
+			[]string{"token_gate: this gate trusts 2 issuers, and `expression` holds whichever of them says so", `"at":"Caddyfile:40"`},
+		},
+		"callers whose issuer is named":        {"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n header X-User {claim.sub}\n header X-From {claim.iss}\n expression `claims.iss != \"https://partner.example\" && claims.role == \"admin\"`\n }\n respond ok\n}", nil},
+		"callers of two issuers":               {"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n }\n respond ok\n}", nil},
+		"claims of one issuer of two":          {"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n claim iss https://partner.example\n claim role admin\n header X-User {claim.sub}\n }\n respond ok\n}", nil},
+		"a caller of the one issuer elsewhere": {"", "http://auth.example.com {\n token_issuer\n token_gate {\n embedded off\n issuer https://partner.example {\n audience x\n }\n claim role admin\n header X-User {claim.sub}\n }\n respond ok\n}", nil},
+		"an issuer on another site":            {sockets, "http://auth.example.com {\n token_issuer\n}\nhttp://gate.example.com {\n token_gate {\n answer request\n }\n}", nil},
 		"a question over a socket": {
 			proxied, "http://auth.example.com {\n token_issuer\n token_gate {\n answer\n }\n}", []string{"token_gate: answer: no proxy is believed here"},
 		},
