@@ -200,7 +200,7 @@ func (w *watched) end(cause error) {
 	_ = w.client.SetWriteDeadline(now)
 	_ = w.client.SetReadDeadline(now)
 	if w.conn != nil {
-		go w.conn.Close() // TLS may wait for a word to the other end
+		go func() { _ = w.conn.Close() }() // TLS may wait for a word to the other end
 	}
 }
 
