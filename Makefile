@@ -28,8 +28,9 @@ BESIDE := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 run: build
 	scripts/demo
 
+BUILD := go build -ldflags '$(LDFLAGS)' -o gatehouse ./xcaddy
 build:
-	go build -ldflags '$(LDFLAGS)' -o gatehouse ./xcaddy
+	$(BUILD)
 
 # The tag makes the program a dynamic one, see docs/decisions/0053-openssl.md.
 build-openssl:
@@ -41,16 +42,17 @@ UNWATCHED := -race=false -d=checkptr=0
 RACE := -race '-gcflags=modernc.org/libc/...=$(UNWATCHED)' '-gcflags=modernc.org/sqlite/lib=$(UNWATCHED)'
 
 # The race detector is the one thing that needs cgo. The stories of ./xcaddy and the stores'
-# tests wait more than they work, so they begin first and run beside the rest; what has no
-# race detector takes what they leave. The browser has the machine to itself.
-test: build
+# tests wait more than they work, so they are built and begin first and the rest runs beside
+# them; what has no race detector takes what they leave. The browser has the machine to itself.
+test:
+	rm -f gatehouse # or else the browser's tests would ask an old one where this does not build
 	scripts/need gcc:gcc,libc6-dev curl:curl
 	-scripts/need nginx:nginx-light
 	-scripts/need pg_ctlcluster:postgresql
 	-scripts/need pgbouncer:pgbouncer
 	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
-	{ aside=$$(mktemp); { nice -n 5 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 5 go test -json -timeout 15m ./...); } >"$$aside" & \
+	{ aside=$$(mktemp); { nice -n 19 $(BUILD) >&2; nice -n 19 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 19 go test -json -timeout 15m ./...); } >"$$aside" & \
 	CGO_ENABLED=1 go test $(RACE) -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./tokenissuer/store/... ./tokenissuer ./...; \
 	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
