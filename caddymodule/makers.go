@@ -93,6 +93,7 @@ func (n *namesRead) addMaker(h caddy.Module, around []string) {
 		n.makers = append(n.makers, around...)
 		value := n.member(h)
 		n.addCompared(name, value)
+		n.addFields(name, value, false)
 		for text := range texts(value) {
 			n.addText(text)
 			n.makers = append(n.makers, text)

@@ -13,7 +13,7 @@ import (
 var (
 	queryRead = regexp.MustCompile(`\{http\.request\.uri\.query\.([^{}\\]*)\}`)
 	wholeRead = regexp.MustCompile(`http\.request\.(orig_)?uri\.(prefixed_)?query(_escaped)?\b`)
-	rawRead   = regexp.MustCompile(`http\.request\.(orig_)?uri(_escaped)?([^._\w]|$)`)
+	rawRead   = regexp.MustCompile(`http\.request\.(orig_)?uri(_escaped)?([^._\w]|$)|http\.request\.orig_uri\.path\.file_escaped`)
 
 	// In a rule in CEL, names are literals, of which some are put together.
 	callsQuery = regexp.MustCompile(`\bquery\s*\(`)
@@ -90,6 +90,7 @@ func textsOf(sets caddyhttp.RawMatcherSets) string {
 
 func (n *namesRead) addAll() {
 	n.Query.All, n.Fields.All, n.Cookies.All, n.Raw = true, true, true, true
+	n.Texts.AddPaths()
 }
 
 func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
@@ -102,17 +103,7 @@ func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
 }
 
 func (n *namesRead) add(name string, value any, isNot bool) {
-	for _, field := range fieldsOf(name, value) {
-		n.Fields.Add(field)
-		if field == "Cookie" {
-			n.addCookies(name, value)
-		}
-		if (name == "header" || name == "header_regexp") && !isNot {
-			n.each = append(n.each, field)
-		} else {
-			n.once = append(n.once, field)
-		}
-	}
+	n.addFields(name, value, (name == "header" || name == "header_regexp") && !isNot)
 	if of, isMap := value.(map[string]any); isMap && name == "query" {
 		n.Query.All = n.Query.All || len(of) == 0
 		for key, value := range of {
@@ -131,6 +122,19 @@ func (n *namesRead) add(name string, value any, isNot bool) {
 			n.addRule(text)
 		}
 	}
+}
+
+// addFields notes the headers that something reads, each line of them or the first.
+func (n *namesRead) addFields(name string, value any, each bool) {
+	for _, field := range fieldsOf(name, value) {
+		n.Fields.Add(field)
+		if each {
+			n.each = append(n.each, field)
+		} else {
+			n.once = append(n.once, field)
+		}
+	}
+	n.addCookies(name, value)
 }
 
 // addText looks for placeholders.

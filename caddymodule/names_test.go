@@ -122,6 +122,26 @@ http://app.example.com {
 		header Cookie *
 	}
 	token_gate @there
+	@dotted {
+		path /dotted
+		header_regexp Cookie (^|;\s*)app\.role=admin
+	}
+	token_gate @dotted
+	@class {
+		path /class
+		header_regexp Cookie [Rr]ole=admin
+	}
+	token_gate @class
+	@two {
+		path /two
+		header_regexp Cookie (^|;\s*)(role|rank)=admin(;|$)
+	}
+	token_gate @two
+	@beside {
+		path /beside
+		expression {header.Cookie}.contains("beta") || {query}.contains("preview=1")
+	}
+	token_gate @beside
 	@guest {
 		path /guest
 		not expression {cookie.Role} == "guest"
@@ -257,6 +277,19 @@ http://app.example.com {
 		{"/guest", []string{`Cookie: a="\"b; Role=guest; c="`}, true},
 		{"/guest", []string{`Cookie: a="b\"; Role=guest; c="\""`}, true},
 		{"/guest", []string{"Cookie: Role=guest", "Cookie: a=b"}, true},
+		{"/guest", []string{`Cookie: a="\"\\"; Role=guest; b=c`}, true},
+		{"/dotted", []string{"Cookie: app.role=%61dmin"}, true},
+		{"/dotted", []string{"Cookie: app.role=user; role=%61dmin; a=b; a=c"}, false},
+		{"/class", []string{"Cookie: role=%61dmin"}, true},
+		{"/class", []string{`Cookie: role="admin"`}, true},
+		{"/class", []string{"Cookie: a=b,role=admin"}, true},
+		{"/two", []string{`Cookie: role="admin"`}, true},
+		{"/two", []string{"Cookie: a=b,role=admin"}, true},
+		{"/two", []string{"Cookie: a=b role=admin"}, true},
+		{"/two", []string{"Cookie: rank=%61dmin"}, true},
+		{"/two", []string{"Cookie: role=user; a=%7B%22x%22%3A1%7D; d=Mon, 1 Jan"}, false},
+		{"/beside", []string{"Cookie: x=b%65ta"}, true},
+		{"/beside", []string{"Cookie: x=alpha"}, false},
 
 		{"/wiki/x", nil, false},
 		{"/else?secret=1&secret=2&action=1&Action=2&%", []string{"X-Tenant: a", "X-Tenant: b", "Cookie: role=a; ROLE=b"}, false},
@@ -325,6 +358,14 @@ http://app.example.com {
 		admin closed
 		default open
 	}
+	map {header.Cookie} {rank} {
+		~rank=admin closed
+		default open
+	}
+	map {header.X-Kind} {sort} {
+		internal closed
+		default open
+	}
 	map {path} {part} {
 		/admin closed
 		default open
@@ -336,6 +377,16 @@ http://app.example.com {
 	token_gate @kind
 	@role vars {role} closed
 	token_gate @role
+	@sort {
+		path /sort
+		vars {sort} closed
+	}
+	token_gate @sort
+	@rank {
+		path /rank
+		vars {rank} closed
+	}
+	token_gate @rank
 	@part vars {part} closed
 	token_gate @part
 	@who {
@@ -371,6 +422,9 @@ http://app.example.com {
 		{"/?action=delete" + strings.Repeat("&a", 10000), nil, true},
 		{"/", []string{"Cookie: role=user; ROLE=admin"}, true},
 		{"/", []string{"Cookie: role=user; role=admin"}, true},
+		{"/rank", []string{"Cookie: rank=%61dmin"}, true},
+		{"/rank", []string{`Cookie: rank="admin"`}, true},
+		{"/sort", []string{"X-Kind: x", "X-Kind: internal"}, true},
 		{"/who", []string{"X-Tenant: guest", "X-Tenant: internal"}, true},
 		{"/old?secret=%31", nil, true},
 		{"/found", []string{"X-Kind: open", "X-Kind: closed"}, true},
@@ -380,6 +434,8 @@ http://app.example.com {
 		{"/who", []string{"X-Tenant: guest"}, false},
 		{"/old?secret=2", nil, false},
 		{"/found", []string{"X-Kind: open"}, false},
+		{"/rank", []string{"Cookie: rank=user; a=%2C; a=b"}, false},
+		{"/sort", []string{"X-Kind: x"}, false},
 	} {
 		a := w.get(c.target, c.lines...)
 		if (a.status == http.StatusUnauthorized) != c.judged || !c.judged && a.status != http.StatusOK {

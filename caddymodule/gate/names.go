@@ -20,9 +20,10 @@ type Names struct {
 // Wanted are names that somebody reads. All is of who reads them whole, or names them only
 // when he does.
 type Wanted struct {
-	All   bool
-	names []string
-	forms []string // of names, to who is least strict, in the same order
+	All    bool
+	Values bool // of cookies: also who looks for a value, of a name that nobody knows
+	names  []string
+	forms  []string // of names, to who is least strict, in the same order
 
 	// sought is what matchers look for in each value of a name; nil: somebody reads one alone.
 	sought [][]string
@@ -50,7 +51,7 @@ func (w *Wanted) place(name string) int {
 }
 
 func (w *Wanted) addAll(other *Wanted) {
-	w.All = w.All || other.All
+	w.All, w.Values = w.All || other.All, w.Values || other.Values
 	for i, name := range other.names {
 		if sought := other.sought[i]; sought != nil {
 			w.AddSought(name, sought)
@@ -91,7 +92,7 @@ func (n *Names) IsNone() bool {
 // Unclear reports whether one of the names may stand for something else in a request, or
 // in another reading of it, to a backend than to Caddy.
 func (n *Names) Unclear(r *http.Request, others []*http.Request) bool {
-	if n.Raw && n.Texts.areOdd(r.URL) || n.Query.All && n.Texts.isOdd(r.URL.RawQuery, bothInQueries) {
+	if n.Raw && n.Texts.isOddAddress(r.URL) || n.Query.All && n.Texts.isOddQuery(r.URL.RawQuery) {
 		return true
 	}
 	if n.Query.unclearQuery(r.URL.RawQuery) || n.unclearFields(r.Header) || n.Cookies.unclearCookies(r.Header["Cookie"]) {

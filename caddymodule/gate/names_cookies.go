@@ -24,7 +24,7 @@ func (w *Wanted) unclearCookies(lines []string) bool {
 			name, value, _ := strings.Cut(part, "=")
 			i := w.find(strings.Trim(name, `"`))
 			if i < 0 {
-				if w.All && hasNeedless(value) {
+				if w.All && (hasNeedless(value) || w.Values && (strings.HasPrefix(value, `"`) || strings.Contains(part, "=") && !strings.HasPrefix(cookie, part))) {
 					return true
 				}
 				continue
@@ -34,10 +34,33 @@ func (w *Wanted) unclearCookies(lines []string) bool {
 			}
 			found = true
 		}
-		quotes := strings.Count(cookie, `"`)
-		quoted = quoted || quotes%2 != 0 || (quotes-strings.Count(cookie, `\"`))%2 != 0
+		quoted = quoted || isOpen(cookie)
 	}
 	return quoted && (found || w.All)
+}
+
+// isOpen reports whether a cookie ends within quotes, to who knows no backslashes, to who leaves
+// out each quote behind one, or to who knows that a backslash may stand for itself.
+func isOpen(cookie string) bool {
+	var quotes, unescaped, lone int
+	slashes := 0
+	for i := range len(cookie) {
+		switch cookie[i] {
+		case '\\':
+			slashes++
+			continue
+		case '"':
+			quotes++
+			if slashes == 0 {
+				unescaped++
+			}
+			if slashes%2 == 0 {
+				lone++
+			}
+		}
+		slashes = 0
+	}
+	return quotes%2 != 0 || unescaped%2 != 0 || lone%2 != 0
 }
 
 // hasTwins is of cookies of one name.
