@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,6 +87,11 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 		"in a route that both": {"route /y/* {\n invoke x\n }", "", "reverse_proxy, which stands"},
 		"a backend with pages": {"reverse_proxy /x/* unix/$DIR/backend {\n @e status 500\n handle_response @e {\n respond oops\n }\n }", "", "reverse_proxy, which stands"},
 		"pages of another":     {"forward_auth /x/* unix/$DIR/backend {\n uri /check\n handle_response {\n reverse_proxy unix/$DIR/backend\n }\n }", "", "reverse_proxy, which stands"},
+		"a page for a no":      {"forward_auth unix/$DIR/backend {\n uri /check\n @no status 401 403\n handle_response @no {\n respond \"please sign in\"\n }\n }", "", "reverse_proxy, which stands"},
+		"a page for any":       {"forward_auth unix/$DIR/backend {\n uri /check\n handle_response {\n route {\n respond ok 200\n }\n }\n }", "", "reverse_proxy, which stands"},
+		"another status":       {"forward_auth unix/$DIR/backend {\n uri /check\n @no status 4xx\n replace_status @no 200\n }", "", "reverse_proxy, which stands"},
+		"a copy of another":    {"forward_auth unix/$DIR/backend {\n uri /check\n @no status 4xx\n handle_response @no {\n copy_response 200\n }\n }", "", "reverse_proxy, which stands"},
+		"pages that say no":    {"forward_auth unix/$DIR/backend {\n uri /check\n copy_headers Remote-User\n @no status 401\n handle_response @no {\n redir * /login\n }\n @not status 403\n handle_response @not {\n respond no {rp.status_code}\n }\n @busy status 5xx\n handle_response @busy {\n copy_response_headers\n copy_response\n }\n @ok status 2xx\n handle_response @ok {\n respond ok\n }\n }", "", ""},
 		"what hands on":        {"header X-A b\n vars c d\n encode gzip\n forward_auth unix/$DIR/backend {\n uri /check\n }", "respond no 404", ""},
 		"behind both":          {"", "reverse_proxy unix/$DIR/backend", ""},
 	} {
@@ -103,10 +110,32 @@ func TestNothingActsUponAQuestion(t *testing.T) {
 	}
 }
 
+// Nor does anything make a yes of an error between two gates.
+func TestErrorsBetweenGatesAreNoYes(t *testing.T) {
+	w := newWorld(t)
+	text := w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\nhttp:// {\n route {\n token_gate {\n answer request\n }\n route {\n error /x/* stop 403\n }\n token_gate /admin/* {\n answer request\n scope openid\n }\n }\n}")
+	for page, refused := range map[string]bool{`"status_code":200`: true, `"body":"no"`: false, `"status_code":403`: false} {
+		replaced := regexp.MustCompile(`(\{"handler":"subroute",)("routes":\[\{"handle":\[\{"error":)`).ReplaceAll(text, []byte(`$1"errors":{"routes":[{"handle":[{"handler":"static_response",`+page+`}]}]},$2`))
+		if bytes.Equal(replaced, text) {
+			t.Fatalf("no error in %s", text)
+		}
+		if err := caddy.Load(replaced, true); (err != nil && strings.Contains(err.Error(), "what answers for errors, which stands")) != refused {
+			t.Errorf("%s: %v", page, err)
+		}
+	}
+}
+
 // A page for who is refused would be a yes.
 func TestNobodyAnswersForAGateThatAnswers(t *testing.T) {
 	const page, gate = "intercept {\n @no status 401 403\n handle_response @no {\n respond \"sign in\"\n }\n }\n", "token_gate {\n answer request\n }\n"
+	const gone, warned = "intercept {\n @gone status 404\n handle_response @gone {\n respond gone\n }\n }\n", "may stand in front of this gate"
 	for what, c := range map[string]struct{ site, want string }{
+		"no status of its": {gone + "handle /x/* {\n " + gate + " }", ""},
+		"any, of two":      {"route {\n " + gone + gate + gate + " }", "`intercept` stands in front of this gate"},
+		"where it fails":   {"intercept {\n @busy status 5xx\n replace_status @busy 200\n }\n" + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"acts upon a yes":  {"intercept {\n @ok status 2xx\n handle_response @ok {\n reverse_proxy 127.0.0.1:1\n }\n }\n" + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"of a yes":         {"intercept {\n @ok status 2xx\n handle_response @ok {\n header X-A b\n }\n }\n" + "handle /x/* {\n " + gate + " }", ""},
+		"of other paths":   {strings.Replace(page, "intercept", "intercept /app/*", 1) + "handle /x/* {\n " + gate + " }", warned},
 		"in a route":       {"route {\n " + page + gate + " }", "`intercept` stands in front of this gate"},
 		"around handles":   {page + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
 		"in a named route": {"route {\n invoke x\n " + gate + " }", "`intercept` stands in front of this gate"},
@@ -120,6 +149,11 @@ func TestNobodyAnswersForAGateThatAnswers(t *testing.T) {
 	} {
 		w := newWorld(t)
 		err := caddy.Load(w.caddyfile(trustsSocket, "http://auth.example.com {\n token_issuer\n}\n&(x) {\n "+page+"}\nhttp:// {\n "+c.site+"\n}"), true)
+		if isWarned := strings.Contains(w.logged(), warned); isWarned != (c.want == warned) {
+			t.Errorf("%s: warned: %v", what, isWarned)
+		} else if isWarned {
+			c.want = ""
+		}
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", what, err)
 		}

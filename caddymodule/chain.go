@@ -34,6 +34,7 @@ func (c *chain) walk(routes caddyhttp.RouteList, depth int) {
 				c.walk(h.Routes, depth)
 				if h.Errors != nil {
 					c.walk(h.Errors.Routes, depth)
+					c.backend = orElse(c.backend, answersForErrors(h.Errors.Routes))
 				}
 			case *caddyhttp.Invoke:
 				if named := c.server.NamedRoutes[h.Name]; named != nil && depth < mostInvoked {
@@ -65,7 +66,7 @@ func (c *chain) meets(h caddy.Module) {
 func leavesBe(h caddy.Module) bool {
 	switch h := h.(type) {
 	case *reverseproxy.Handler: // what forward_auth makes asks with GET, and hands on
-		return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet
+		return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet && !answersForNo(h.HandleResponse)
 	case *fileserver.FileServer:
 		return h.PassThru
 	case *intercept.Intercept: // it answers for who has said no behind it
@@ -112,25 +113,6 @@ func (a *App) joinAnswers() error {
 		}
 	}
 	return nil
-}
-
-// answeredFor refuses a gate that answers where its no would get to somebody who makes
-// another answer of it.
-func answeredFor(server *caddyhttp.Server) (err error) {
-	f := inFront{server: server, of: intercepting, meets: func(g *Gate, by string) {
-		if g.Answer != "" {
-			err = placed("token_gate: answer: "+by+" stands in front of this gate and answers for it when it says no; leave it out here: only who asks may say what callers see", g.At)
-		}
-	}}
-	f.walk()
-	return err
-}
-
-func intercepting(handler caddyhttp.MiddlewareHandler) string {
-	if h, ok := handler.(*intercept.Intercept); ok && !leavesBe(h) {
-		return "`intercept`"
-	}
-	return ""
 }
 
 // chains are those of every site.

@@ -34,6 +34,7 @@ func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int)
 		past := e.past(h.Routes, by, depth)
 		if h.Errors != nil {
 			past = union(past, e.past(h.Errors.Routes, by, depth))
+			e.notes(answersForErrors(h.Errors.Routes), by)
 		}
 		return past
 	case *caddyhttp.Invoke:
@@ -55,11 +56,14 @@ func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int)
 
 // meets notes a handler that those gates hand questions on to.
 func (e *exposure) meets(h caddy.Module, by []*Gate) {
-	if leavesBe(h) {
-		return
+	if !leavesBe(h) {
+		e.notes(h.CaddyModule().ID.Name(), by)
 	}
+}
+
+func (e *exposure) notes(name string, by []*Gate) {
 	for _, g := range by {
-		e.behind[g] = h.CaddyModule().ID.Name()
+		e.behind[g] = orElse(name, e.behind[g])
 	}
 }
 

@@ -2,9 +2,10 @@ package caddymodule
 
 import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-// inFront tells of the gates of a server that something stands in front of.
+// inFront tells of the gates of a server that something stands in front of, or may.
 type inFront struct {
 	server *caddyhttp.Server
+	surely bool                                     // whatever matchers say
 	of     func(caddyhttp.MiddlewareHandler) string // names what it is; "" for anything else
 	meets  func(g *Gate, by string)
 }
@@ -28,7 +29,7 @@ func (f *inFront) past(routes caddyhttp.RouteList, by string, depth int) string 
 		case *caddyhttp.Subroute:
 			past := f.past(h.Routes, by, depth)
 			if h.Errors != nil {
-				past = orElse(past, f.past(h.Errors.Routes, past, depth))
+				past = f.either(past, f.past(h.Errors.Routes, past, depth))
 			}
 			return past
 		case *caddyhttp.Invoke:
@@ -39,5 +40,12 @@ func (f *inFront) past(routes caddyhttp.RouteList, by string, depth int) string 
 			return orElse(f.of(h), by)
 		}
 		return by
-	}, orElse)
+	}, f.either)
+}
+
+func (f *inFront) either(a, b string) string {
+	if f.surely && (a == "" || b == "") {
+		return ""
+	}
+	return orElse(a, b)
 }
