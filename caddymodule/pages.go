@@ -97,7 +97,9 @@ func answersForErrors(routes caddyhttp.RouteList) string {
 // sayYes reports whether something in routes may write a yes, as it does, or does not, without
 // a status of its own.
 func sayYes(routes caddyhttp.RouteList, unsaid bool) bool {
-	says := func(code caddyhttp.WeakString) bool { return code == "" && unsaid || code != "" && mayBeYes(code.String()) }
+	says := func(code caddyhttp.WeakString) bool {
+		return code == "" && unsaid || code != "" && mayBeYes(code.String())
+	}
 	return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool {
 		return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
 			switch h := handler.(type) {
