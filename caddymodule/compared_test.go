@@ -76,8 +76,9 @@ func TestTextsOfMatchers(t *testing.T) {
 		`"expression":"{http.request.uri}.startsWith('/%E7') || {http.request.uri.query}.matches('role=x')"`:                 {next: false},
 		`"expression":"{http.request.uri}.startsWith('/%E7') || {http.request.uri.query}.contains('/wp/v2/')"`:               {users: true},
 		`"expression":"'/docs/(' in [{http.request.uri}]"`:                                                                   {"/docs/%28": true, next: false},
-		`"vars":{"{http.request.orig_uri.path.file_escaped}":"secret"}`:                                                      {"/x/%73ecret": true, "/x/secret": false},
-		`"vars":{"{http.request.uri.path}":"/a:b"},"vars_regexp":{"{http.request.uri.query}":{"pattern":"role=x"}}`:          {"/a%3Ab": false},
+		`"vars":{"made":"x"}`: {"/users/ann%40x": true, "/users/ann@x": false, "/?tag%5B%5D=1": false}, // of what nobody knows
+		`"vars":{"{http.request.orig_uri.path.file_escaped}":"secret"}`:                                             {"/x/%73ecret": true, "/x/secret": false},
+		`"vars":{"{http.request.uri.path}":"/a:b"},"vars_regexp":{"{http.request.uri.query}":{"pattern":"role=x"}}`: {"/a%3Ab": false},
 	} {
 		var set caddy.ModuleMap
 		if err := json.Unmarshal([]byte("{"+matcher+"}"), &set); err != nil {

@@ -277,7 +277,7 @@ http://app.example.com {
 		{"/guest", []string{`Cookie: a="\"b; Role=guest; c="`}, true},
 		{"/guest", []string{`Cookie: a="b\"; Role=guest; c="\""`}, true},
 		{"/guest", []string{"Cookie: Role=guest", "Cookie: a=b"}, true},
-		{"/guest", []string{`Cookie: a="\"\\"; Role=guest; b=c`}, true},
+		{"/guest", []string{`Cookie: a="\"\\""; Role=guest; b=c`}, true},
 		{"/dotted", []string{"Cookie: app.role=%61dmin"}, true},
 		{"/dotted", []string{"Cookie: app.role=user; role=%61dmin; a=b; a=c"}, false},
 		{"/class", []string{"Cookie: role=%61dmin"}, true},
