@@ -131,8 +131,9 @@ type Gate struct {
 	sure                caddyhttp.MatcherSets // without those that read names, texts or what a request was before
 	asBody              bool                  // they read the body
 	asHost              bool                  // they may read the host as it was sent
-	texts               string                // what they say, and what makes what they read
-	asScript            bool                  // what was made may be of a script's name
+	made                *made                 // what may make something that they read
+	texts               string                // what they say, where that is so
+	asScript            bool                  // that may be of a script's name, nobody can say how
 	asBefore            bool                  // they read what a request was before, or what handlers have made of it
 	embedded            bool
 	compiled            gate.Config

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,7 +16,7 @@ func (a *App) lookForMakers() {
 	var makers, ofGates *namesRead
 	for _, g := range a.gates {
 		if g.spot.app == nil || readsQuestion(g.MatcherSetsRaw) == "" {
-			g.asScript = g.asBefore && gate.HasScript(g.texts)
+			g.asScript = readsQuestion(g.MatcherSetsRaw) != ""
 			continue
 		}
 		if makers == nil {
@@ -25,26 +24,25 @@ func (a *App) lookForMakers() {
 		}
 		n := &namesRead{Names: new(gate.Names)}
 		n.addSets(g.MatcherSetsRaw)
+		g.made, g.texts, g.asScript = &makers.made, textsOf(g.MatcherSetsRaw), n.regexp || makers.isAll()
 		n.join(makers)
 		if n.regexp {
 			n.join(ofGates)
 		}
 		g.names = n.done()
-		g.texts = strings.Join(append(n.makers, g.texts), "\n")
-		g.asScript = n.Query.All && n.Fields.All && n.Cookies.All || gate.HasScript(g.texts)
 	}
 }
 
 // makersOf are the names of all that makes something, and those that gates read.
 func makersOf(site *caddyhttp.App) (n, ofGates *namesRead) {
-	n, ofGates = &namesRead{Names: new(gate.Names)}, &namesRead{Names: new(gate.Names)}
+	n, ofGates = &namesRead{Names: new(gate.Names), made: made{used: map[string]bool{}}}, &namesRead{Names: new(gate.Names)}
 	for _, server := range site.Servers {
-		n.walk(server.Routes, nil)
+		n.made.routes = append(n.made.routes, n.walk(server.Routes)...)
 		for _, named := range server.NamedRoutes {
-			n.walk(caddyhttp.RouteList{*named}, nil)
+			n.made.routes = append(n.made.routes, n.walk(caddyhttp.RouteList{*named})...)
 		}
 		if server.Errors != nil {
-			n.walk(server.Errors.Routes, nil)
+			n.made.routes = append(n.made.routes, n.walk(server.Errors.Routes)...)
 		}
 	}
 	for _, g := range n.gates {
@@ -58,68 +56,72 @@ func (n *namesRead) join(other *namesRead) {
 	n.AddAll(other.Names)
 	n.each, n.once = append(n.each, other.each...), append(n.once, other.once...)
 	n.regexp = n.regexp || other.regexp
-	n.makers = append(n.makers, other.makers...)
 }
 
-// walk goes through routes, within matchers that say this.
-func (n *namesRead) walk(routes caddyhttp.RouteList, around []string) {
+// walk goes through routes, and returns those with makers.
+func (n *namesRead) walk(routes caddyhttp.RouteList) (made []maker) {
 	for _, route := range routes {
-		around := slices.Clip(around)
+		m := maker{sets: route.MatcherSets}
 		for _, set := range route.MatcherSets {
-			around = append(around, n.addMatchers(set)...) // `vars` counts where they match
+			n.addMatchers(set) // `vars` counts where they match
 		}
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *Gate:
 				n.gates = append(n.gates, h)
 			case *caddyhttp.Subroute:
-				n.walk(h.Routes, around)
+				m.inner = append(m.inner, n.walk(h.Routes)...)
 				if h.Errors != nil {
-					n.walk(h.Errors.Routes, around)
+					m.inner = append(m.inner, n.walk(h.Errors.Routes)...)
 				}
 			case caddy.Module:
-				n.addMaker(h, around)
+				n.addMaker(h)
+				m.add(handler)
 			default:
 				n.addAll()
 			}
 		}
+		if len(m.values)+len(m.inner) > 0 {
+			made = append(made, m)
+		}
 	}
+	return made
 }
 
 // addMaker looks into a handler. What a plug-in makes may be of anything.
-func (n *namesRead) addMaker(h caddy.Module, around []string) {
+func (n *namesRead) addMaker(h caddy.Module) {
 	switch name := h.CaddyModule().ID.Name(); {
 	case name == "map" || name == "vars":
-		n.makers = append(n.makers, around...)
 		value := n.member(h)
 		n.addCompared(name, value)
 		n.addFields(name, value, false)
 		for text := range texts(value) {
 			n.addText(text)
-			n.makers = append(n.makers, text)
+			for _, found := range placeholders.FindAllStringSubmatch(text, -1) {
+				if name := strings.TrimPrefix(found[1], "http.vars."); !strings.HasPrefix(name, "http.request.") {
+					n.made.used[name] = true
+				}
+			}
 		}
 	case name != "invoke" && name != "file_server" && name != "reverse_proxy" && name != "intercept" && !leavesBe(h) && !answers(h):
 		n.addAll()
 	}
 }
 
-// addMatchers looks into matchers, and returns what they say.
-func (n *namesRead) addMatchers(set caddyhttp.MatcherSet) (say []string) {
+// addMatchers looks into matchers.
+func (n *namesRead) addMatchers(set caddyhttp.MatcherSet) {
 	for _, matcher := range set {
 		switch m := matcher.(type) {
 		case *caddyhttp.MatchNot:
 			for _, inner := range m.MatcherSets {
-				say = append(say, n.addMatchers(inner)...)
+				n.addMatchers(inner)
 			}
 		case caddy.Module:
-			value := n.member(m)
-			n.add(m.CaddyModule().ID.Name(), value, true)
-			say = slices.AppendSeq(say, texts(value))
+			n.add(m.CaddyModule().ID.Name(), n.member(m), true)
 		default:
 			n.addAll()
 		}
 	}
-	return say
 }
 
 // member is a module as JSON has it.

@@ -35,7 +35,6 @@ const (
 // the rest may mean.
 func (g *Gate) provisionReads(sets any) error {
 	g.asHost, g.asBody = readsHost(g.MatcherSetsRaw), readsBody(g.MatcherSetsRaw)
-	g.texts = textsOf(g.MatcherSetsRaw)
 	g.names, g.asBefore = namesOf(g.MatcherSetsRaw), readsBefore(g.MatcherSetsRaw)
 	g.asScript = g.asBefore // until it is known of what that is made
 	if g.names == nil && !g.asBefore {
@@ -70,7 +69,7 @@ type namesRead struct {
 	*gate.Names
 
 	each, once []string // headers of which each line is looked at, and those of which not
-	makers     []string // what makers say, and the matchers around them
+	made       made     // what `map` and `vars` make
 	regexp     bool     // what an expression has found is read,
 	gates      []*Gate  // which may be one of theirs
 }
@@ -92,6 +91,9 @@ func (n *namesRead) addAll() {
 	n.Query.All, n.Fields.All, n.Cookies.All, n.Raw = true, true, true, true
 	n.Texts.AddPaths()
 }
+
+// isAll says that it may be anything.
+func (n *namesRead) isAll() bool { return n.Query.All && n.Fields.All && n.Cookies.All }
 
 func (n *namesRead) addSets(sets caddyhttp.RawMatcherSets) {
 	inMatchers(sets, func(outer string, value any) string {

@@ -70,6 +70,16 @@ http://app.example.com {
 	token_gate @asked
 	@login path /wp-login.php /feed/*.cgi *.aspx
 	token_gate @login
+	token_gate /report.php5
+	@slashed path /setup.php /setup.php/ /deep/index.php /index.php/deep/*
+	token_gate @slashed
+	@framework {
+		path /shop.php* /b/* /pub.php*
+		not path_regexp ^(/b)?/(shop\.php/)?(login|public)
+		not path_regexp /pub[.]php/free/
+		not path *.css
+	}
+	token_gate @framework
 	@private {
 		path /index.php/*
 		not path /index.php/public/*
@@ -80,7 +90,9 @@ http://app.example.com {
 	for target, judged := range map[string]bool{
 		"/wp-login.php": true, "/wp-login.php/": true, "/wp-login.php/x/y": true, "/WP-Login.PHP/x": true, "/wp-login.php/a.php/b": true, "/wp-login.php./x": true, "/wp-login.php%20/x": true,
 		"/wp-login.php/x%3Fy": true, "/wp-login.phpx": true, "/feed/a.cgi/x": true, "/a.aspx/x": true, "/b/a.ASPX/": true, "/x.css/a.aspx/y": true,
-		"/a.php/b.php/c.php/d.php/e.php/f": true, "/wp-login.phq/x": false, "/feed/a.cgi2": false, "/wp-json/v1.0/x.png": false, "/x.php/wp-login.php2": false, "/domains/a.pl/records": false,
+		"/a.php/b.php/c.php/d.php/e.php/f": false, "/a.php/b.php/c.php/d.php/e.php/f.php/g.php/h.php/i.php/j": true,
+		"/report.php5/x": true, "/report.php5/": true, "/report.php4/x": false, "/setup.php/": true, "/setup.php/x": true, "/deep/index.php/x": true, "/index.php/other": true, "/index.php/public/deep.php": false,
+		"/shop.php/login": false, "/shop.php/public/x": false, "/shop.php/x": true, "/shop.php/x.css": true, "/pub.php/free/x": false, "/pub.php/x/free/": true, "/b/x.css": false, "/b/y.php/x.css": true, "/wp-login.phq/x": false, "/feed/a.cgi2": false, "/wp-json/v1.0/x.png": false, "/x.php/wp-login.php2": false, "/domains/a.pl/records": false,
 		"/index.php/x": true, "/index.php/public/x": false, "/other.php/index.php": false,
 		"/(S(x))/admin/y": true, "/(A(x)F(y))/admin/y": true, "/wiki/Foo_(S(x))": false, "/%20admin/x": true,
 		"/admin./x": true, "/admin%20/x": true, "/admin.%20./x": true, "/admin%3F/x": false, "/admin/%3Fx": true, "/admin/%23x": true, "/admin.%3F/x": true,
@@ -145,6 +157,38 @@ http://app.example.com {
 	}
 	@script vars {script} closed
 	token_gate @script
+	map {path} {ending} {
+		~\.(php|cgi)$ script
+		~/Special: closed
+		~^/(closed|known)\.php/Free: free
+		default other
+	}
+	@special vars {ending} closed
+	token_gate @special
+	@ending {
+		vars {ending} script
+		path /run/*
+	}
+	token_gate @ending
+	map {path} {folder} {
+		~^/private/[^/]+$ closed
+		~/Free: open
+		~^/kept\.php/free open
+		default open
+	}
+	@folder vars {folder} closed
+	token_gate @folder
+	map {path} {free} {
+		~^/most/kept\.php/free open
+		~^/most/.*/Free: open
+		~^/most/ closed
+	}
+	@most vars {free} closed
+	token_gate @most
+	root * /srv/www/my.php
+	@before vars_regexp {http.request.orig_uri.path} ^/before/[a-z]+\.(php|cgi)$
+	uri strip_prefix /before
+	token_gate @before
 	@made vars {part} closed
 	token_gate @made
 	token_gate @original
@@ -157,8 +201,32 @@ http://app.example.com {
 		"/%E7%AE%A1": true, "/%e7%ae%a1%e7%90%86/users": true, "/%e4%bd%a0": false, "/?role=%e7(": true, "/?role=%E7%28": true,
 		"/things%3Adelete": true, "/things:delete": true, "/users/ann%40example.com": false, "/rooms/%21a": false, "/x?next=https%3A%2F%2Fa": false,
 		"/closed.php": true, "/closed.php/x": true, "/known.php/closed": true, "/known.php/x": false,
+		"/run/a.php/x": true, "/run/a.cgi/": true, "/a.php/x": false, "/index.php/Main_Page": false, "/index.php/Special:X": true,
+		"/private/a.php/x": true, "/private/a/x": false, "/most/x.php": true, "/most/kept.php/free": false, "/most/a.php/Free:": true, "/most/a/Free:": false,
+		"/before/a.php/x": true, "/before/a.pht/x": false,
 		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
 	} {
+		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {
+			t.Errorf("%s: %d", target, a.status)
+		}
+	}
+}
+
+// What is made of something that was made is not followed: there a script counts always.
+func TestScriptBehindTwoMakersCannotBeWalkedAround(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	vars kind {path}
+	map {vars.kind} {chained} {
+		~^/closed\.php$ closed
+	}
+	@chained vars {chained} closed
+	token_gate @chained
+	respond HERE
+}`)
+	for target, judged := range map[string]bool{"/closed.php": true, "/closed.php/x": true, "/x": false, "/x.php": false} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {
 			t.Errorf("%s: %d", target, a.status)
 		}

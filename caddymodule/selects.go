@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,18 +37,19 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 	}
 	others = gate.WithMediaType(r, others)
 	vague := g.isVague(r, others)
-	if known := len(others); complete {
-		others, complete = gate.WithScripts(r, others, g.texts)
-		vague = vague || g.asScript && len(others) != known
-	}
 	if g.asHost {
 		others = gate.WithHost(r, others)
 	}
-	if !vague {
-		if matched, err = matchesOne(g.matchers, others, r); matched {
+	scripts, named := gate.Scripts(r, others)
+	if complete = complete && named; !vague {
+		if matched, err = matchesOne(g.matchers, others, r); matched || g.matchesScript(scripts, r) {
 			return true, false, nil
 		}
-		vague = err != nil // a matcher that cannot say it of a reading does not say no
+		// a matcher that cannot say it of a reading does not say no
+		vague = err != nil || g.asBefore && g.isMadeOfScript(scripts, r)
+	}
+	for _, s := range scripts {
+		others = append(others, s.As)
 	}
 	if !complete {
 		return false, true, nil
@@ -68,29 +70,63 @@ func (g *Gate) isVague(r *http.Request, others []*http.Request) bool {
 	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r))
 }
 
-// matchesOne asks about other readings of a request. Matchers read placeholders, too,
-// which are of the request that they were made for: so each has its own.
+// matchesOne asks about other readings of a request.
 func matchesOne(matchers caddyhttp.MatcherSets, others []*http.Request, r *http.Request) (bool, error) {
-	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	for _, u := range others {
-		as, repl := *u, caddy.NewReplacer()
-		if was, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-			repl.Map(func(key string) (any, bool) { // what is of no request, or who has signed in; and the one body
-				if strings.HasPrefix(key, "http.request.") && !strings.HasPrefix(key, "http.request.body") {
-					return nil, false
-				}
-				return was.Get(key)
-			})
-		}
-		one := caddyhttp.PrepareRequest(&as, repl, nowhere{}, server)
-		if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
-			maps.Copy(one.Context().Value(caddyhttp.VarsCtxKey).(map[string]any), vars)
-		}
-		if matched, err := matchers.AnyMatchWithError(one); matched || err != nil {
+		if matched, err := matchers.AnyMatchWithError(readAs(u, r)); matched || err != nil {
 			return matched, err
 		}
 	}
 	return false, nil
+}
+
+// readAs is another reading of a request for matchers. They read placeholders, too, which
+// are of the request that they were made for: so each has its own.
+func readAs(u, r *http.Request) *http.Request {
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	as, repl := *u, caddy.NewReplacer()
+	if was, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(func(key string) (any, bool) { // what is of no request, or who has signed in; and the one body
+			if strings.HasPrefix(key, "http.request.") && !strings.HasPrefix(key, "http.request.body") {
+				return nil, false
+			}
+			return was.Get(key)
+		})
+	}
+	one := caddyhttp.PrepareRequest(&as, repl, nowhere{}, server)
+	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+		maps.Copy(one.Context().Value(caddyhttp.VarsCtxKey).(map[string]any), vars)
+	}
+	return one
+}
+
+func readAsScript(s gate.Script, r *http.Request) parted {
+	return parted{of: readAs(s.Of, r), as: readAs(s.As, r), unnamed: readAs(s.Unnamed, r)}
+}
+
+// matchesScript reports whether a script is chosen by a set of matchers of which none tells
+// it apart from what stands behind it.
+func (g *Gate) matchesScript(scripts []gate.Script, r *http.Request) bool {
+	return slices.ContainsFunc(scripts, func(s gate.Script) bool {
+		return isChosen(g.matchers, readAsScript(s, r))
+	})
+}
+
+func isChosen(sets caddyhttp.MatcherSets, s parted) bool {
+	return slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
+		return matchesAny(caddyhttp.MatcherSets{set}, s.as) && !slices.ContainsFunc(set, func(matcher any) bool {
+			alone := caddyhttp.MatcherSets{{matcher}}
+			return !matchesAny(alone, s.of) && matchesAny(alone, s.unnamed)
+		})
+	})
+}
+
+// isMadeOfScript reports whether what was made of a request may have been of a script in its
+// path, and would be something else then.
+func (g *Gate) isMadeOfScript(scripts []gate.Script, r *http.Request) bool {
+	return slices.ContainsFunc(scripts, func(s gate.Script) bool {
+		return g.asScript || g.made.counts(readAsScript(s, r), func(name string) bool { return strings.Contains(g.texts, name) })
+	})
 }
 
 // readsBefore reports whether matchers read what a request was before it was rewritten,
@@ -121,10 +157,21 @@ func (g *Gate) wasTwofold(r *http.Request) bool {
 	}
 	was := &http.Request{Method: http.MethodGet, URL: &path}
 	others, complete := gate.Readings(was)
-	if complete && g.asScript {
-		others, complete = gate.WithScripts(was, others, g.texts)
-	}
-	return len(others) > 0 || !complete
+	return len(others) > 0 || !complete || g.wasScript(original, r)
+}
+
+// wasScript is the same of a script in its path, where it makes a difference.
+func (g *Gate) wasScript(original, r *http.Request) bool {
+	was := *r
+	was.URL, was.Method, was.RequestURI = original.URL, original.Method, original.RequestURI
+	scripts, complete := gate.Scripts(&was, nil)
+	return !complete || g.isMadeOfScript(scripts, r) || slices.ContainsFunc(scripts, func(s gate.Script) bool {
+		before := readAsScript(s, r)
+		for _, one := range []*http.Request{before.of, before.as, before.unnamed} {
+			one.URL = r.URL // what was before it stays
+		}
+		return isChosen(g.matchers, before)
+	})
 }
 
 // wasUnclear is the same of names.

@@ -124,7 +124,7 @@ func hasSession(path string) bool {
 		path = path[at+2:]
 		rest := path
 		for len(rest) > 2 && 'A' <= rest[0] && rest[0] <= 'Z' && rest[1] == '(' {
-			end := strings.IndexAny(rest[2:], "()/")
+			end := strings.IndexAny(rest[2:], ")/")
 			if end < 0 || rest[2+end] != ')' {
 				break
 			}

@@ -211,21 +211,34 @@ func (e *Expression) holdsOtherwise(f *facts) (bool, error) {
 			}
 		}
 	}
-	if e.path {
-		scripts, complete := WithScripts(f.r, readings[1:], e.text)
-		if !complete {
-			return false, errTwoReadings
-		}
-		readings = append(readings[:1], scripts...)
-	}
 	for _, r := range readings[1:] {
-		other := *f
-		other.r = r
-		if yes, err := e.eval(&other); !yes {
+		if yes, err := e.evalAs(f, r); !yes {
+			return false, err
+		}
+	}
+	if !e.path {
+		return true, nil
+	}
+	scripts, complete := Scripts(f.r, readings[1:])
+	if !complete {
+		return false, errTwoReadings
+	}
+	for _, s := range scripts {
+		yes, err := e.evalAs(f, s.As)
+		if yes {
+			continue
+		}
+		if unnamed, _ := e.evalAs(f, s.Unnamed); unnamed { // so its name is not why it holds otherwise
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+func (e *Expression) evalAs(f *facts, r *http.Request) (bool, error) {
+	other := *f
+	other.r = r
+	return e.eval(&other)
 }
 
 func (e *Expression) eval(f *facts) (bool, error) {

@@ -306,7 +306,11 @@ func TestExpressionHoldsForEveryReading(t *testing.T) {
 		{`request.path != "/admin.php"`, "GET", "/ADMIN.PHP/", nil, true}, // a file of another name
 		{`request.path != "/admin.php"`, "GET", "/admin.php./x", nil, false},
 		{`request.path != "/admin.php"`, "GET", "/admin.php", nil, false},
-		{`request.path != "/admin.php"`, "GET", "/a.php/b.php/c.php/d.php/e.php/f", nil, false},
+		{`request.path != "/admin.php"`, "GET", "/a.php/b.php/c.php/d.php/e.php/f.php/g.php/h.php/i.php/j", nil, false},
+		{`request.path != "/admin.php5"`, "GET", "/admin.php5/x", nil, false},
+		{`request.path != "/admin/index.php" && !request.path.startsWith("/index.php/admin")`, "GET", "/admin/index.php/x", nil, false},
+		{`request.path != "/admin.php" && request.path != "/admin.php/"`, "GET", "/admin.php/x", nil, false},
+		{`request.path.endsWith(".css")`, "GET", "/admin.php/x.css", nil, false},
 		{`request.path != "/admin.php"`, "GET", "/index.php/x", nil, true},
 		{`request.path.startsWith("/index.php/x")`, "GET", "/index.php/x", nil, true},
 		{`request.path.matches("^/index\\.php/(x|y)")`, "GET", "/index.php/x", nil, true},

@@ -49,6 +49,7 @@ func TestReadingsOfARequest(t *testing.T) {
 		{"GET", "/(S(abc))/x", nil, []string{unclear}},
 		{"GET", "/a/(A(1)F(x-_2))/b", nil, []string{unclear}},
 		{"GET", "/ad/(S(x))in/y", nil, []string{unclear}},
+		{"GET", "/(A(x(y))/z", nil, []string{unclear}},
 		{"GET", "/wiki/Foo_(bar)/(b)/(S)/(S(a)/b)/x(S(a))", nil, nil},
 		{"GET", "/Users(5)/(a,b)/()", nil, nil},
 		{"GET", "/Warner_Bros.", nil, []string{"GET /Warner_Bros"}},
@@ -99,7 +100,7 @@ func TestReadingsOfOrdinaryRequestsCostNoMemory(t *testing.T) {
 	r.URL = &url.URL{Path: "/a/b.css", RawQuery: "a=b&c=d"}
 	if n := testing.AllocsPerRun(100, func() {
 		gate.Readings(r)
-		gate.WithScripts(r, nil, "*.php")
+		gate.Scripts(r, nil)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -2,12 +2,12 @@ package gate
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
-// mostScripts is how many scripts a path is looked through for. Nobody honest names two.
-const mostScripts = 4
+// mostScripts is how many scripts the readings of a request are looked through for, all
+// together. Nobody honest names more than one or two.
+const mostScripts = 8
 
 // scripts are what the names of programs end in that get the rest of a path.
 var scripts = []string{
@@ -15,63 +15,45 @@ var scripts = []string{
 	".asp", ".aspx", ".ashx", ".asmx", ".axd", ".svc", ".cfm", ".cfml", ".cfc", ".jsp",
 }
 
-// WithScripts are the readings of a request, and each of them for the script in its path:
-// a server finds that, and gives it what stands behind its name, if only a slash (RFC 3875
-// §4.1.5). Who names in these texts what stands behind a script tells it apart, and means it
-// as it is written. Of a path with many scripts complete is false.
-func WithScripts(r *http.Request, others []*http.Request, texts string) (all []*http.Request, complete bool) {
-	if len(others) == 0 && scriptIn(r.URL.Path, 0) < 0 {
-		return others, true
-	}
-	for _, u := range append(slices.Clip(others), r) {
+// Script is a request for the script in a path: a server finds that, and gives it what stands
+// behind its name, if only a slash (RFC 3875 §4.1.5). Unnamed is the same path with a name
+// that is no script's. Who answers As otherwise than Of, and Unnamed as As, means the script
+// with what stands behind it (`not path /index.php/public/*`); who answers Of and Unnamed
+// alike has not thought of it.
+type Script struct{ Of, As, Unnamed *http.Request }
+
+// Scripts are those in the paths of a request and its other readings; with many of them
+// complete is false.
+func Scripts(r *http.Request, others []*http.Request) (found []Script, complete bool) {
+	for n := -1; n < len(others); n++ {
+		u := r
+		if n >= 0 {
+			u = others[n]
+		}
 		path := u.URL.Path
-		for from, found := 0, 0; ; found++ {
-			end := scriptIn(path, from)
-			if end < 0 {
-				break
+		for dot := range len(path) {
+			if path[dot] != '.' {
+				continue
 			}
-			if found == mostScripts {
-				return nil, false
-			}
-			if !namesBehind(texts, path[:end]) {
-				others = append(others, at(u, path[:end], u.URL.RawQuery))
-			}
-			from = end
-		}
-	}
-	return others, true
-}
-
-// HasScript reports whether a text has the end of a script's name.
-func HasScript(text string) bool {
-	text = strings.ToLower(text)
-	return slices.ContainsFunc(scripts, func(end string) bool { return strings.Contains(text, end) })
-}
-
-// scriptIn is where the next name of a script ends that has something behind it, -1 for
-// nowhere. PHP over FastCGI is found wherever its name ends, others in front of a slash.
-func scriptIn(path string, from int) int {
-	for ; from < len(path); from++ {
-		if path[from] != '.' {
-			continue
-		}
-		for _, end := range scripts {
-			to := from + len(end)
-			if to < len(path) && (path[to] == '/' || end == ".php") && strings.EqualFold(path[from:to], end) {
-				return to
+			for _, end := range scripts {
+				to := dot + len(end)
+				if !isScript(path, dot, end) {
+					continue
+				}
+				if len(found) == mostScripts {
+					return nil, false
+				}
+				unnamed := path[:dot+1] + strings.Repeat("x", to-dot-1) + path[to:]
+				found = append(found, Script{u, at(u, path[:to], u.URL.RawQuery), at(u, unnamed, u.URL.RawQuery)})
 			}
 		}
 	}
-	return -1
+	return found, true
 }
 
-// namesBehind reports whether texts go on with a slash behind the name of a script.
-func namesBehind(texts, script string) bool {
-	if texts == "" {
-		return false
-	}
-	script = strings.ToLower(script)
-	name := script[strings.LastIndexByte(script, '/')+1:]
-	texts = strings.ToLower(strings.ReplaceAll(texts, `\`, ""))
-	return strings.Contains(texts, "/"+name+"/") || strings.Contains(texts, "*"+name[strings.LastIndexByte(name, '.'):]+"/")
+// isScript reports whether a name ends so that has something behind it: a slash, or anything
+// behind `.php`, where a FastCGI client cuts wherever it stands.
+func isScript(path string, dot int, end string) bool {
+	to := dot + len(end)
+	return to < len(path) && (path[to] == '/' || end == ".php") && strings.EqualFold(path[dot:to], end)
 }
