@@ -17,7 +17,7 @@ type exposure struct {
 // past goes through routes with the gates that have handed a question on so far, and
 // returns those that have at their end.
 func (e *exposure) past(routes caddyhttp.RouteList, by []*Gate, depth int) []*Gate {
-	return along(routes, by, func(h caddyhttp.MiddlewareHandler, by []*Gate) []*Gate { return e.pastOne(h, by, depth) }, union)
+	return along(routes, by, func(h caddyhttp.MiddlewareHandler, by []*Gate) []*Gate { return e.pastOne(h, by, depth) }, union, slices.Equal[[]*Gate])
 }
 
 func (e *exposure) pastOne(h caddyhttp.MiddlewareHandler, by []*Gate, depth int) []*Gate {

@@ -40,7 +40,7 @@ func (f *inFront) past(routes caddyhttp.RouteList, by string, depth int) string 
 			return orElse(f.of(h), by)
 		}
 		return by
-	}, f.either)
+	}, f.either, func(a, b string) bool { return a == b })
 }
 
 func (f *inFront) either(a, b string) string {

@@ -40,21 +40,35 @@ func countsFor[T comparable](s parted, answer func(*http.Request) T) bool {
 	return as != answer(s.of) && as != answer(s.unnamed)
 }
 
-// counts reports whether something that is read is made of a script otherwise than of the
-// path that it is in. Whether the request went by there at all, hosts say alone: the path may
-// have been another one then.
-func (m *made) counts(s parted, reads func(name string) bool) bool {
-	return m != nil && anyCounts(m.routes, s, func(name string) bool { return m.used[name] || reads(name) })
+// reading is what a gate reads of what is made.
+type reading struct {
+	names func(name string) bool
+	minds func(s parted, name, made string) bool // another value, of the script
 }
 
-func anyCounts(routes []maker, s parted, reads func(name string) bool) bool {
+// counts reports whether something that is read is made of a script otherwise than of the
+// path that it is in, and the gate minds. Whether the request went by there at all, hosts say
+// alone: the path may have been another one then.
+func (m *made) counts(s parted, g reading) bool {
+	if m == nil {
+		return false
+	}
+	return anyCounts(m.routes, s, reading{
+		names: func(name string) bool { return m.used[name] || g.names(name) },
+		minds: func(s parted, name, made string) bool { return m.used[name] || g.minds(s, name, made) },
+	})
+}
+
+func anyCounts(routes []maker, s parted, g reading) bool {
 	return slices.ContainsFunc(routes, func(m maker) bool {
 		if isOfOtherHosts(m.sets, s.of) {
 			return false
 		}
-		return len(m.sets) > 0 && m.makes(reads) && countsFor(s, func(r *http.Request) bool { return matchesAny(m.sets, r) }) ||
-			slices.ContainsFunc(m.values, func(v value) bool { return reads(v.name) && countsFor(s, v.of) }) ||
-			anyCounts(m.inner, s, reads)
+		return len(m.sets) > 0 && m.makes(g.names) && countsFor(s, func(r *http.Request) bool { return matchesAny(m.sets, r) }) ||
+			slices.ContainsFunc(m.values, func(v value) bool {
+				return g.names(v.name) && countsFor(s, v.of) && g.minds(s, v.name, v.of(s.as))
+			}) ||
+			anyCounts(m.inner, s, g)
 	})
 }
 

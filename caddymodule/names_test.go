@@ -201,6 +201,8 @@ http://app.example.com {
 		{"/counted?items[3][role]=admin", nil, true},
 		{"/counted?items%5B3%5D%5Brole%5D=admin", nil, true},
 		{"/counted?items[3].role=admin", nil, true},
+		{"/counted?items[[0][role]=admin", nil, true},
+		{"/counted?items[[0]][role]=admin", nil, true},
 		{"/counted?items.3.role=admin", nil, true},
 		{"/counted?items[0][Role]=user", nil, true},
 		{"/counted?items[x][role]=admin", nil, true},

@@ -125,7 +125,32 @@ func isChosen(sets caddyhttp.MatcherSets, s parted) bool {
 // path, and would be something else then.
 func (g *Gate) isMadeOfScript(scripts []gate.Script, r *http.Request) bool {
 	return slices.ContainsFunc(scripts, func(s gate.Script) bool {
-		return g.asScript || g.made.counts(readAsScript(s, r), func(name string) bool { return strings.Contains(g.texts, name) })
+		return g.asScript || g.made.counts(readAsScript(s, r), reading{
+			names: func(name string) bool { return strings.Contains(g.texts, name) },
+			minds: g.minds,
+		})
+	})
+}
+
+// minds reports whether a matcher that says no to a request says something else where this
+// was made of the script. A rule may read more that would be something else.
+func (g *Gate) minds(s parted, name, made string) bool {
+	repl, vars := replacerOf(s.as), s.as.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	was, had := vars[name]
+	repl.Set(name, made)
+	vars[name] = made
+	defer func() {
+		repl.Delete(name)
+		if delete(vars, name); had {
+			vars[name] = was
+		}
+	}()
+	return slices.ContainsFunc(g.matchers, func(set caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(set, func(matcher any) bool {
+			alone := caddyhttp.MatcherSets{{matcher}}
+			_, isRule := matcher.(*caddyhttp.MatchExpression)
+			return isRule || !matchesAny(alone, s.of) && matchesAny(alone, s.as)
+		})
 	})
 }
 

@@ -73,10 +73,12 @@ func formOfByte(c byte) byte {
 // least strict. A bracket that parts a name is closed or not, and there twice or in front
 // (Rack 2), or is a dot (qs, Spring); before it all of what it parts may stand alone.
 func hasForm(name, form string) bool {
-	i, nested := 0, strings.IndexByte(form, '[') > 0
+	i, last, nested := 0, byte(0), strings.IndexByte(form, '[') > 0
 	for name != "" {
 		c, width := lenient(name)
-		if i < len(form) && form[i] == anyNumber[0] && (c == '[' || c == '.') {
+		isTwice := c == '[' && last == '['
+		last = c
+		if i < len(form) && form[i] == anyNumber[0] && (c == '[' || c == '.') && !isTwice {
 			i++
 		}
 		switch {
