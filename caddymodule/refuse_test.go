@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -186,6 +189,8 @@ http://app.example.com {
 	@most vars {free} closed
 	token_gate @most
 	root * /srv/www/my.php
+	@sent vars_regexp {http.request.orig_uri} ^/sent/[a-z]+\.php$
+	token_gate @sent
 	@before vars_regexp {http.request.orig_uri.path} ^/before/[a-z]+\.(php|cgi)$
 	uri strip_prefix /before
 	token_gate @before
@@ -203,12 +208,36 @@ http://app.example.com {
 		"/closed.php": true, "/closed.php/x": true, "/known.php/closed": true, "/known.php/x": false,
 		"/run/a.php/x": true, "/run/a.cgi/": true, "/a.php/x": false, "/index.php/Main_Page": false, "/index.php/Special:X": true,
 		"/private/a.php/x": true, "/private/a/x": false, "/most/x.php": true, "/most/kept.php/free": false, "/most/a.php/Free:": true, "/most/a/Free:": false,
-		"/before/a.php/x": true, "/before/a.pht/x": false,
+		"/sent/a.php/x": true, "/sent/a.php": true, "/sent/a.js/x": false, "/before/a.php/x": true, "/before/a.pht/x": false,
 		"/secret/x": true, "/public/x": false, "/public/..%2fsecret/x": true, "/public/../secret/x": true,
 	} {
 		if a := w.get(target); (a.status == http.StatusUnauthorized) != judged {
 			t.Errorf("%s: %d", target, a.status)
 		}
+	}
+}
+
+// A target may have the host in it: what was sent is not the path then.
+func TestTargetWithAHostCannotBeWalkedAround(t *testing.T) {
+	w := newWorld(t)
+	w.load(oneIssuer, `
+http://app.example.com {
+	token_issuer
+	@sent vars_regexp {http.request.orig_uri} ^/admin
+	token_gate @sent
+	respond HERE
+}`)
+	for target, status := range map[string]string{"/admin": "401", "http://app.example.com/admin": "401", "/x": "200"} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", filepath.Join(w.dir, "http"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n"))
+		said, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 "+status) {
+			t.Errorf("%s: %.20q, %v", target, said, err)
+		}
+		_ = conn.Close()
 	}
 }
 

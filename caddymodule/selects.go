@@ -36,7 +36,7 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 		return false, true, nil
 	}
 	others = gate.WithMediaType(r, others)
-	vague := g.isVague(r, others)
+	vague := g.isVague(r, others) || g.asBefore && g.wasScript(r)
 	if g.asHost {
 		others = gate.WithHost(r, others)
 	}
@@ -65,9 +65,14 @@ func (g *Gate) matches(r *http.Request) (matched, anyway bool, err error) {
 }
 
 // isVague reports whether matchers read what is known of the request itself alone, and
-// there is another reading of it.
+// there is another reading of it: the target may have been sent with the host in it, too.
 func (g *Gate) isVague(r *http.Request, others []*http.Request) bool {
-	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r))
+	return g.asBefore && (len(others) > 0 || gate.HasOddHost(r) || cameWithHost(r))
+}
+
+func cameWithHost(r *http.Request) bool {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return ok && original.RequestURI != "" && original.RequestURI[0] != '/'
 }
 
 // matchesOne asks about other readings of a request.
@@ -116,7 +121,8 @@ func isChosen(sets caddyhttp.MatcherSets, s parted) bool {
 	return slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
 		return matchesAny(caddyhttp.MatcherSets{set}, s.as) && !slices.ContainsFunc(set, func(matcher any) bool {
 			alone := caddyhttp.MatcherSets{{matcher}}
-			return !matchesAny(alone, s.of) && matchesAny(alone, s.unnamed)
+			unnamed, err := alone.AnyMatchWithError(s.unnamed)
+			return unnamed && err == nil && !matchesAny(alone, s.of)
 		})
 	})
 }
@@ -132,9 +138,15 @@ func (g *Gate) isMadeOfScript(scripts []gate.Script, r *http.Request) bool {
 	})
 }
 
-// minds reports whether a matcher that says no to a request says something else where this
+// minds reports whether a matcher that says no to a script says something else where this
 // was made of the script. A rule may read more that would be something else.
 func (g *Gate) minds(s parted, name, made string) bool {
+	var denying caddyhttp.MatcherSet
+	for _, matcher := range slices.Concat(g.matchers...) {
+		if !matchesAny(caddyhttp.MatcherSets{{matcher}}, s.as) {
+			denying = append(denying, matcher)
+		}
+	}
 	repl, vars := replacerOf(s.as), s.as.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	was, had := vars[name]
 	repl.Set(name, made)
@@ -145,12 +157,9 @@ func (g *Gate) minds(s parted, name, made string) bool {
 			vars[name] = was
 		}
 	}()
-	return slices.ContainsFunc(g.matchers, func(set caddyhttp.MatcherSet) bool {
-		return slices.ContainsFunc(set, func(matcher any) bool {
-			alone := caddyhttp.MatcherSets{{matcher}}
-			_, isRule := matcher.(*caddyhttp.MatchExpression)
-			return isRule || !matchesAny(alone, s.of) && matchesAny(alone, s.as)
-		})
+	return slices.ContainsFunc(denying, func(matcher any) bool {
+		_, isRule := matcher.(*caddyhttp.MatchExpression)
+		return isRule || matchesAny(caddyhttp.MatcherSets{{matcher}}, s.as)
 	})
 }
 
@@ -182,11 +191,15 @@ func (g *Gate) wasTwofold(r *http.Request) bool {
 	}
 	was := &http.Request{Method: http.MethodGet, URL: &path}
 	others, complete := gate.Readings(was)
-	return len(others) > 0 || !complete || g.wasScript(original, r)
+	return len(others) > 0 || !complete
 }
 
-// wasScript is the same of a script in its path, where it makes a difference.
-func (g *Gate) wasScript(original, r *http.Request) bool {
+// wasScript is the same of a script in that path, where it makes a difference.
+func (g *Gate) wasScript(r *http.Request) bool {
+	original := asItCame(r)
+	if original == nil {
+		return false
+	}
 	was := *r
 	was.URL, was.Method, was.RequestURI = original.URL, original.Method, original.RequestURI
 	scripts, complete := gate.Scripts(&was, nil)

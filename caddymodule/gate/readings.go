@@ -160,6 +160,9 @@ func at(r *http.Request, path, query string) *http.Request {
 	u, to := *r, *r.URL
 	to.Path, to.RawPath, to.RawQuery = path, "", query
 	u.URL = &to
+	if r.RequestURI != "" {
+		u.RequestURI = to.RequestURI()
+	}
 	return &u
 }
 
