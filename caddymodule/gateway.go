@@ -386,15 +386,20 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	}
 	g.refused(r, refusal, "refused")
 	gate.Withhold(r.Header)
+	g.challenge(w.Header(), r, refusal)
+	return g.fail(w, r, refusal.Status, refusal)
+}
+
+// challenge tells who is refused what to come back with, or when.
+func (g *Gate) challenge(h http.Header, r *http.Request, refusal *gate.Refusal) {
 	switch {
 	case refusal.Status == http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", refusal.Challenge+g.pointer(r))
+		h.Set("WWW-Authenticate", refusal.Challenge+g.pointer(r))
 	case refusal.Challenge != "":
-		w.Header().Set("WWW-Authenticate", refusal.Challenge)
+		h.Set("WWW-Authenticate", refusal.Challenge)
 	case refusal.Status == http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "5")
+		h.Set("Retry-After", "5")
 	}
-	return g.fail(w, r, refusal.Status, refusal)
 }
 
 // Interface guards

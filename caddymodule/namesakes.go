@@ -17,9 +17,13 @@ func (a *App) warnOfNamesakes() {
 		if issuers < 2 || slices.ContainsFunc(g.Claim, func(c ClaimRule) bool { return c.Name == "iss" && len(c.Values) == 1 }) {
 			continue
 		}
+		asked := g.claimsOfExpression()
+		if slices.Contains(asked, "iss") {
+			continue // it says of whom what holds
+		}
 		problem, at := g.namesake()
 		if problem == "" {
-			problem, at = g.hearsay()
+			problem, at = g.hearsay(asked)
 		}
 		if problem != "" {
 			a.logger.Warn("token_gate: this gate trusts "+strconv.Itoa(issuers)+" issuers, and "+problem+", or write a gate for each issuer", zapAt(at))
@@ -43,16 +47,14 @@ func (g *Gate) namesake() (problem, at string) {
 	return "", ""
 }
 
-// hearsay is about claims that count whoever says them.
-func (g *Gate) hearsay() (problem, at string) {
-	asked := g.claimsOfExpression()
-	if slices.Contains(asked, "iss") {
-		return "", ""
-	}
+// hearsay is about claims that count whoever says them; asked are those of the expression.
+func (g *Gate) hearsay(asked []string) (problem, at string) {
 	const mend = " whichever of them says so, of whomever it likes; ask for claims.iss in an `expression`"
 	switch {
 	case len(g.Claim) > 0:
 		return "the claim " + g.Claim[0].Name + " holds" + mend, g.Claim[0].At
+	case len(g.Scope) > 0:
+		return "the scope " + g.Scope[0] + " holds" + mend, g.Lines.of("scope", g.Scope[0], g.At)
 	case len(asked) > 0:
 		return "`expression` holds" + mend, g.Lines.of("expression", "", g.At)
 	}

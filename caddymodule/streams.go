@@ -50,6 +50,7 @@ func (s *shared) serve(i *tokenissuer.Issuer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.issuers = append(s.issuers, i)
+	s.streams.Forget()
 	if i != nil {
 		i.Deliver()
 	}
@@ -70,13 +71,17 @@ func (s *shared) retire(i *tokenissuer.Issuer) {
 	}
 }
 
-// streamEnded writes the one event of a stream that a gate has ended.
-func (g *Gate) streamEnded(r *http.Request, pass *gate.Pass, reason oauth.Reason) {
-	if reason == "" {
-		return
-	}
-	gateStreamsEnded.WithLabelValues(string(reason)).Inc()
-	g.logger.Info("gate ended a stream", zap.String("outcome", "ended"), zap.String("reason", string(reason)),
+// streamFields are what the event of a stream tells of it. They are kept from its begin:
+// what ends it is not the handler, and may not look at the request.
+func (g *Gate) streamFields(r *http.Request, pass *gate.Pass) []zap.Field {
+	return []zap.Field{
 		zap.String("host", r.Host), zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.String("peer", peerOf(r)),
-		zap.String("who", pass.Claims.Subject), zapClient(pass.Claims.ClientID), zapAt(g.At))
+		zap.String("who", pass.Claims.Subject), zapClient(pass.Claims.ClientID), zapAt(g.At),
+	}
+}
+
+// streamEnded writes the one event of a stream that a gate has ended.
+func (g *Gate) streamEnded(about []zap.Field, reason oauth.Reason) {
+	gateStreamsEnded.WithLabelValues(string(reason)).Inc()
+	g.logger.Info("gate ended a stream", append([]zap.Field{zap.String("outcome", "ended"), zap.String("reason", string(reason))}, about...)...)
 }

@@ -1,17 +1,21 @@
 package caddymodule
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
 )
@@ -28,17 +32,26 @@ type watched struct {
 	run    *running
 	pass   *gate.Pass
 	r      *http.Request
+	own    http.Header // what the answer had before anybody behind the gate; nil: nothing to keep
+	source bool        // who asks is an EventSource
 	begun  bool
 	finish func()                   // of what is followed; nil where nothing is
 	client *http.ResponseController // the same
+	about  []zap.Field              // the same, for its event
 	conn   net.Conn                 // the same; nil where it carries other requests, too
 	cancel context.CancelCauseFunc  // of the request; nil where deadlines do it
 
-	mu    sync.Mutex
-	cause error
-	over  bool
-	ended atomic.Bool // cause is set
+	mu      sync.Mutex
+	cause   error
+	out     bool // the header is
+	over    bool
+	late    *time.Timer
+	ended   atomic.Bool // cause is set
+	reading atomic.Bool // the body has not come to its end
 }
+
+// patience is how long the handler of a request that has ended may take to come back.
+const patience = time.Second / 2
 
 // connKey is of a request's connection, in its context.
 type connKey struct{}
@@ -74,38 +87,72 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 		defer inContext(ctx, r)()
 		answer.cancel = cancel
 	}
+	if asked || w.Header()["Set-Cookie"] != nil { // the gate may have renewed a cookie
+		answer.own = maps.Clone(w.Header())
+	}
 	if asked {
+		answer.source = gate.IsEventSource(r)
 		if r.Body != nil && r.Body != http.NoBody {
+			answer.reading.Store(r.ContentLength != 0) // HTTP/2 has a body of nothing
 			r.Body = &watchedBody{r.Body, answer}
 		}
 		answer.follow()
 	}
-	return next.ServeHTTP(answer, r)
+	return answer.serve(r, next)
+}
+
+// serve hands the request on. What becomes of one that has ended before its answer is
+// nobody's failure, and no matter of the error routes.
+func (w *watched) serve(r *http.Request, next caddyhttp.Handler) (err error) {
+	defer func() {
+		if !w.ended.Load() || w.out {
+			return
+		}
+		if fault := recover(); fault != nil && fault != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+			panic(fault)
+		}
+		w.begin(http.StatusOK)
+		err = nil
+	}()
+	return next.ServeHTTP(w, r)
 }
 
 // WriteHeader looks at what kind of answer it is.
 func (w *watched) WriteHeader(status int) {
+	may := !w.ended.Load()
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		w.begin(status)
+		may = w.begin(status)
 	}
-	w.ResponseWriterWrapper.WriteHeader(status)
+	if may {
+		w.ResponseWriterWrapper.WriteHeader(status)
+	}
 }
 
 func (w *watched) Write(b []byte) (int, error) {
-	w.begin(http.StatusOK)
-	if w.ended.Load() {
+	if !w.begin(http.StatusOK) {
 		return 0, errStreamEnded
 	}
 	return w.ResponseWriterWrapper.Write(b)
 }
 
-// ReadFrom keeps the way by which Caddy sends files.
+// ReadFrom keeps the way by which Caddy sends files. Of a stream each piece may be the
+// last.
 func (w *watched) ReadFrom(r io.Reader) (int64, error) {
-	w.begin(http.StatusOK)
-	if w.ended.Load() {
+	if !w.begin(http.StatusOK) {
 		return 0, errStreamEnded
 	}
+	if w.finish != nil {
+		return io.Copy(struct{ io.Writer }{w}, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// Hijack is how an upgrade takes the connection.
+func (w *watched) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.begin(http.StatusSwitchingProtocols) {
+		return nil, nil, errStreamEnded
+	}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 var errStreamEnded = errors.New("the stream's token is not good any more")
@@ -119,7 +166,11 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) && b.answer.ended.Load() {
+	if err == nil {
+		return n, nil
+	}
+	b.answer.reading.Store(false)
+	if !errors.Is(err, io.EOF) && b.answer.ended.Load() {
 		err = context.Canceled
 	}
 	return n, err
@@ -137,17 +188,55 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-func (w *watched) begin(status int) {
-	if w.begun {
-		return
+// begin reports whether an answer may go on, and begins it. One that ends before gets
+// another.
+func (w *watched) begin(status int) bool {
+	if !w.begun {
+		w.begun = true
+		switch stream := w.isStream(status); {
+		case stream && w.finish == nil:
+			w.follow()
+		case !stream && w.finish != nil:
+			w.unfollow()
+		}
+		if w.finish != nil && !w.letOut() {
+			w.turnAway()
+		}
 	}
-	w.begun = true
-	switch stream := w.isStream(status); {
-	case stream && w.finish == nil:
-		w.follow()
-	case !stream && w.finish != nil:
-		w.unfollow()
+	return !w.ended.Load()
+}
+
+// letOut lets the header out. From here on what ends the stream tears it off.
+func (w *watched) letOut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = w.cause == nil
+	return w.out
+}
+
+// turnAway answers what has ended before its answer. A connection without one a proxy in
+// front would count against this node, and a few against every node. What has come from
+// behind the gate is not for who has no good token.
+//
+// An EventSource comes back after 200 alone, and then to the gate.
+func (w *watched) turnAway() {
+	h, status := w.Header(), http.StatusOK
+	clear(h)
+	maps.Copy(h, w.own)
+	if w.source {
+		h.Set("Content-Type", "text/event-stream")
+	} else {
+		refusal := w.gate.gate.Lapsed(w.pass, w.cause)
+		status = refusal.Status
+		w.gate.challenge(h, w.r, refusal)
 	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", "0")
+	if w.r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // it has deadlines now
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+	_ = http.NewResponseController(w.ResponseWriter).Flush() // the handler may not come back soon
 }
 
 // isStream reports whether the answer may be without end.
@@ -155,14 +244,14 @@ func (w *watched) isStream(status int) bool {
 	if status == http.StatusSwitchingProtocols || w.r.Method == http.MethodConnect && status < http.StatusMultipleChoices {
 		return true
 	}
-	kind := w.Header()["Content-Type"]
-	return len(kind) > 0 && gate.IsEndless(kind[0])
+	return slices.ContainsFunc(w.Header()["Content-Type"], gate.IsEndless) // a proxy adds its own to that of `header`
 }
 
 // follow has the answer end with the token.
 func (w *watched) follow() {
 	gateStreams.Inc()
 	w.client = http.NewResponseController(innermost(w.ResponseWriter))
+	w.about = w.gate.streamFields(w.r, w.pass)
 	if w.r.ProtoMajor == 1 {
 		w.conn, _ = w.r.Context().Value(connKey{}).(net.Conn)
 	}
@@ -182,8 +271,8 @@ func (w *watched) unfollow() {
 	}
 }
 
-// end lets nothing pass any more, in both directions, and ends the request's context
-// and its connection.
+// end lets nothing pass any more, in both directions. Before there is a header it has the
+// handler come back, and tears off only what does not.
 func (w *watched) end(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,8 +281,33 @@ func (w *watched) end(cause error) {
 	}
 	w.cause = cause
 	w.ended.Store(true)
-	if w.cancel != nil {
+	gateStreams.Dec()
+	go w.gate.streamEnded(w.about, gate.WhyEnded(cause)) // where the log is slow, the next one ends nevertheless
+	if w.out {
+		w.tear()
+		return
+	}
+	w.late = time.AfterFunc(patience, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.over {
+			w.tear()
+		}
+	})
+	// Who waits for the body learns it by that: FastCGI dials only then, and a context
+	// that is over the proxy would take for a backend that cannot be reached.
+	switch {
+	case w.reading.Load():
+		_ = w.client.SetReadDeadline(time.Now())
+	case w.cancel != nil:
 		w.cancel(cause)
+	}
+}
+
+// tear ends the request's context, its stream and its connection.
+func (w *watched) tear() {
+	if w.cancel != nil {
+		w.cancel(w.cause)
 	}
 	now := time.Now()
 	// What cannot be set is not needed: HTTP/2 ends with the first of them.
@@ -211,9 +325,12 @@ func (w *watched) leave() {
 	}
 	w.mu.Lock()
 	w.over = true
-	cause := w.cause
+	if w.late != nil {
+		w.late.Stop()
+	}
 	w.mu.Unlock()
 	w.finish()
-	gateStreams.Dec()
-	w.gate.streamEnded(w.r, w.pass, gate.WhyEnded(cause))
+	if !w.ended.Load() {
+		gateStreams.Dec()
+	}
 }

@@ -16,8 +16,8 @@ import (
 
 // Why a stream was ended before its time.
 var (
-	errStreamExpired = errors.New("its token expired")
-	errStreamsClosed = errors.New("nobody knows any more what is revoked")
+	errStreamExpired = fmt.Errorf("of a stream: %w", token.ErrExpired)
+	errStreamsClosed = fmt.Errorf("of a stream: %w", errUnavailable)
 )
 
 // Streams are the answers under way that have no end of their own. What lets
@@ -29,6 +29,7 @@ type Streams struct {
 	byClient map[string]group // the same
 	bySignIn map[string]group // by the sign-in of a browser, whoever's token it is
 	gone     func(signIn string) bool
+	newest   Revoked // whose word counts beside that of a stream's own gate; nil: nobody's
 	open     int
 	closed   bool
 }
@@ -49,17 +50,23 @@ func NewStreams(gone func(signIn string) bool) *Streams {
 }
 
 // IsStream reports whether a request asks for an answer that may be without end, and for
-// nothing else: an upgrade (RFC 9110 §7.8), CONNECT (RFC 8441, RFC 9220), gRPC, or
-// server-sent events alone. Who would take events among others is mostly answered with
+// nothing else: an upgrade (RFC 9110 §7.8), CONNECT (RFC 8441, RFC 9220), gRPC, the
+// streams of its cousin Connect, or server-sent events alone. Who would take events among others is mostly answered with
 // another kind, and what it is only its header tells.
 func IsStream(r *http.Request) bool {
 	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
 		return true
 	}
-	if kind := r.Header["Content-Type"]; len(kind) > 0 && hasPrefixFold(kind[0], "application/grpc") {
+	if kind := r.Header["Content-Type"]; len(kind) > 0 && (hasPrefixFold(kind[0], "application/grpc") || hasPrefixFold(kind[0], "application/connect+")) {
 		return true
 	}
 	return asksForEvents(r.Header["Accept"])
+}
+
+// IsEventSource reports whether a request is one that a page's EventSource sends. It comes
+// back by itself, but after 200 alone.
+func IsEventSource(r *http.Request) bool {
+	return r.Method == http.MethodGet && asksForEvents(r.Header["Accept"])
 }
 
 func asksForEvents(accepts []string) bool {
@@ -98,9 +105,9 @@ func (g *Gate) Watch(s *Streams, p *Pass, now time.Time, end func(error)) (finis
 	i := g.trusted.issuers[p.Claims.Issuer]
 	one := &stream{p.Claims, p.SignIn, func(why error) { end(fmt.Errorf("%w: %w", context.Canceled, why)) }}
 	timer := time.AfterFunc(time.Unix(p.Claims.Expires, 0).Add(i.want.Leeway).Sub(now), func() { one.end(errStreamExpired) })
-	s.add(one, !i.want.Foreign)
+	newest := s.add(one, !i.want.Foreign)
 	// What was revoked since the token was checked found no stream to end.
-	if i.revoked != nil && i.revoked.Revoked(p.Claims) || p.SignIn != "" && s.gone != nil && s.gone(p.SignIn) {
+	if i.revoked != nil && (i.revoked.Revoked(p.Claims) || newest != nil && newest.Revoked(p.Claims)) || p.SignIn != "" && s.gone != nil && s.gone(p.SignIn) {
 		one.end(errRevoked)
 	}
 	return func() {
@@ -122,7 +129,11 @@ func WhyEnded(cause error) oauth.Reason {
 	return ""
 }
 
-func (s *Streams) add(one *stream, embedded bool) {
+// Lapsed is what a request is told whose watch ended with that cause before its answer.
+func (g *Gate) Lapsed(p *Pass, cause error) *Refusal { return g.refusal(p.Claims, cause) }
+
+// add returns who else is to be asked about the stream.
+func (s *Streams) add(one *stream, embedded bool) Revoked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open++
@@ -136,6 +147,7 @@ func (s *Streams) add(one *stream, embedded bool) {
 		join(s.byToken, one.claims.ID, one)
 		join(s.byClient, one.claims.ClientID, one)
 	}
+	return s.newest
 }
 
 func (s *Streams) remove(one *stream, embedded bool) {
@@ -196,13 +208,26 @@ func (s *Streams) EndSignIn(id string) {
 	}
 }
 
-// EndRevoked asks about every stream: after a reload a client may be gone.
+// EndRevoked asks about every stream: after a reload a client may be gone. It asks about
+// those that begin later, too, for a request of the configuration before may still be on
+// its way.
 func (s *Streams) EndRevoked(by Revoked) {
+	s.mu.Lock()
+	s.newest = by
+	s.mu.Unlock()
 	for _, one := range s.all() {
 		if by.Revoked(one.claims) {
 			one.end(errRevoked)
 		}
 	}
+}
+
+// Forget asks nobody else any more: another configuration begins, with clients that the
+// newest does not know.
+func (s *Streams) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = nil
 }
 
 // Close ends every stream of the embedded issuer, and those that come: nobody is

@@ -30,6 +30,8 @@ func TestIsStream(t *testing.T) {
 		{"events before others", http.MethodPost, "Accept", "text/event-stream, application/json", false},
 		{"what only begins alike", http.MethodGet, "Accept", "text/event-streams", false},
 		{"gRPC", http.MethodPost, "Content-Type", "application/grpc+proto", true},
+		{"a stream of Connect", http.MethodPost, "Content-Type", "application/connect+proto", true},
+		{"a call of Connect that has one answer", http.MethodPost, "Content-Type", "application/proto", false},
 		{"JSON", http.MethodPost, "Content-Type", "application/json", false},
 	} {
 		r := httptest.NewRequest(c.method, "https://app.example.com/", nil)
@@ -95,6 +97,25 @@ func TestStreamOfATokenThatIsRevokedMeanwhileDoesNotBegin(t *testing.T) {
 	defer finish()
 	if whyEnded(ctx) != oauth.RevokedToken {
 		t.Error("it began")
+	}
+}
+
+// A request of the configuration before may still be on its way when its client is gone.
+// Another one that begins has clients that the newest does not know.
+func TestStreamThatBeginsAfterTheReloadEndsWithItsClient(t *testing.T) {
+	s := newScene(t)
+	g, streams := s.gate(t, gate.Config{}), gate.NewStreams(nil)
+	streams.EndRevoked(&list{clients: map[string]bool{"shop": true}})
+	ctx, finish := stream(t, g, streams, pass(t, s, g, "ann"), s.now)
+	defer finish()
+	if whyEnded(ctx) != oauth.RevokedToken {
+		t.Error("it began")
+	}
+	streams.Forget()
+	ctx, finish = stream(t, g, streams, pass(t, s, g, "ben"), s.now)
+	defer finish()
+	if ctx.Err() != nil {
+		t.Error("a configuration that has ended is asked about a client of the next")
 	}
 }
 

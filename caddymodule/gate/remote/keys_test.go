@@ -1,7 +1,9 @@
 package remote_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -125,6 +127,40 @@ func TestFloodOfUnknownKeysIsOneFetchInAWhile(t *testing.T) {
 			t.Errorf("while the issuer answers, an unknown key is unknown: %v", err)
 		}
 	})
+}
+
+// Nobody is told that a good token is none because many wait for the keys, at the start
+// or, among a stranger's, when there is a new one.
+func TestManyThatWaitGetTheKeys(t *testing.T) {
+	s := newSite(t)
+	held := make(chan struct{})
+	s.answers(nil, func(w http.ResponseWriter, _ *http.Request) {
+		<-held
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": s.URL, "jwks_uri": s.URL + "/keys"})
+	})
+	k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots(), Wait: time.Minute})
+	all := func(kids ...string) {
+		var wg sync.WaitGroup
+		for n := range 900 {
+			wg.Go(func() {
+				kid := kids[n%len(kids)]
+				if err := k.Await(t.Context(), kid); err != nil || kid == s.newest() && !known(k, kid) {
+					t.Errorf("%s: refused, %v", kid, err)
+				}
+			})
+		}
+		time.Sleep(100 * time.Millisecond)
+		held <- struct{}{}
+		wg.Wait()
+	}
+	all(s.newest())
+	s.rotate(t)
+	s.answers(func(w http.ResponseWriter, r *http.Request) {
+		<-held
+		s.answers(nil, nil)
+		s.answer(w, r)
+	}, nil)
+	all("a stranger's", "another", s.newest())
 }
 
 // TestIssuerThatRotatesEverySecond: whoever signs with a key that is published
