@@ -295,7 +295,8 @@ func (w *watched) end(cause error) {
 		}
 	})
 	// Who waits for the body learns it by that: FastCGI dials only then, and a context
-	// that is over the proxy would take for a backend that cannot be reached.
+	// that is over the proxy would take for a backend that cannot be reached. (Over
+	// HTTP/1.1 it does all the same, as for every caller who leaves in the middle of a body.)
 	switch {
 	case w.reading.Load():
 		_ = w.client.SetReadDeadline(time.Now())
