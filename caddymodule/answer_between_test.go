@@ -133,6 +133,8 @@ func TestNobodyAnswersForAGateThatAnswers(t *testing.T) {
 		"no status of its": {gone + "handle /x/* {\n " + gate + " }", ""},
 		"any, of two":      {"route {\n " + gone + gate + gate + " }", "`intercept` stands in front of this gate"},
 		"where it fails":   {"intercept {\n @busy status 5xx\n replace_status @busy 200\n }\n" + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"where it breaks":  {"intercept {\n @oops status 500\n replace_status @oops 200\n }\n" + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
+		"where it matches": {gone + "handle /x/* {\n @y path /x/y /x/y/*\n " + strings.Replace(gate, "token_gate", "token_gate @y", 1) + " }", "`intercept` stands in front of this gate"},
 		"acts upon a yes":  {"intercept {\n @ok status 2xx\n handle_response @ok {\n reverse_proxy 127.0.0.1:1\n }\n }\n" + "handle /x/* {\n " + gate + " }", "`intercept` stands in front of this gate"},
 		"of a yes":         {"intercept {\n @ok status 2xx\n handle_response @ok {\n header X-A b\n }\n }\n" + "handle /x/* {\n " + gate + " }", ""},
 		"of other paths":   {strings.Replace(page, "intercept", "intercept /app/*", 1) + "handle /x/* {\n " + gate + " }", warned},

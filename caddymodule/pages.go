@@ -16,9 +16,10 @@ import (
 func answeredFor(server *caddyhttp.Server) (err error) {
 	for _, surely := range []bool{true, false} {
 		told := map[*Gate]bool{}
-		for _, more := range []bool{false, true} {
-			f := inFront{server: server, surely: surely, of: intercepting(server, more), meets: func(g *Gate, by string) {
-				if g.Answer == "" || g.more != more || told[g] {
+		for _, says := range []func(int) bool{isGatesNo, isNo} {
+			ofAny := says(http.StatusNotFound)
+			f := inFront{server: server, surely: surely, of: intercepting(server, says), meets: func(g *Gate, by string) {
+				if g.Answer == "" || g.saysAnyNo() != ofAny || told[g] {
 					return
 				}
 				told[g] = true
@@ -38,13 +39,12 @@ func answeredFor(server *caddyhttp.Server) (err error) {
 	return nil
 }
 
-// intercepting names what answers in place of a gate. One that hands on says no with any
-// status, for others do behind it.
-func intercepting(server *caddyhttp.Server, more bool) func(caddyhttp.MiddlewareHandler) string {
-	says := isGatesNo
-	if more {
-		says = isNo
-	}
+// saysAnyNo reports whether the gate may say no with any status: one that hands on does, for
+// others say it behind it, and one whose matchers fail, which may name a status.
+func (g *Gate) saysAnyNo() bool { return g.more || g.MatcherSetsRaw != nil }
+
+// intercepting names what answers in place of a gate that says no so.
+func intercepting(server *caddyhttp.Server, says func(status int) bool) func(caddyhttp.MiddlewareHandler) string {
 	return func(handler caddyhttp.MiddlewareHandler) string {
 		h, ok := handler.(*intercept.Intercept)
 		if ok && slices.ContainsFunc(h.HandleResponse, func(page caddyhttp.ResponseHandler) bool {
@@ -61,7 +61,9 @@ func intercepting(server *caddyhttp.Server, more bool) func(caddyhttp.Middleware
 func isNo(status int) bool { return status >= http.StatusMultipleChoices }
 
 func isGatesNo(status int) bool {
-	return slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}, status)
+	return slices.Contains([]int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}, status)
 }
 
 // catches reports whether a page is for an answer with such a status.

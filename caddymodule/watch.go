@@ -50,8 +50,9 @@ type watched struct {
 	reading atomic.Bool // the body has not come to its end
 }
 
-// patience is how long the handler of a request that has ended may take to come back.
-const patience = time.Second / 2
+// patience is how long the handler of a request that has ended may take to come back, once
+// for itself and once when its context is over.
+const patience = 2 * time.Second / 5
 
 // connKey is of a request's connection, in its context.
 type connKey struct{}
@@ -93,7 +94,7 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 	if asked {
 		answer.source = gate.IsEventSource(r)
 		if r.Body != nil && r.Body != http.NoBody {
-			answer.reading.Store(r.ContentLength != 0) // HTTP/2 has a body of nothing
+			answer.reading.Store(r.ContentLength != 0 && r.Method != http.MethodConnect) // HTTP/2 has a body of nothing, and nobody reads what comes before a 101
 			r.Body = &watchedBody{r.Body, answer}
 		}
 		answer.follow()
@@ -287,13 +288,7 @@ func (w *watched) end(cause error) {
 		w.tear()
 		return
 	}
-	w.late = time.AfterFunc(patience, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !w.over {
-			w.tear()
-		}
-	})
+	w.late = time.AfterFunc(patience, w.press)
 	// Who waits for the body learns it by that: FastCGI dials only then, and a context
 	// that is over the proxy would take for a backend that cannot be reached. (Over
 	// HTTP/1.1 it does all the same, as for every caller who leaves in the middle of a body.)
@@ -303,6 +298,26 @@ func (w *watched) end(cause error) {
 	case w.cancel != nil:
 		w.cancel(cause)
 	}
+}
+
+// press ends the context of a handler that has not come back, and tears off what does not
+// come back then either.
+func (w *watched) press() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	if w.cancel != nil {
+		w.cancel(w.cause)
+	}
+	w.late = time.AfterFunc(patience, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.over {
+			w.tear()
+		}
+	})
 }
 
 // tear ends the request's context, its stream and its connection.
