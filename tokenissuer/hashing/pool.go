@@ -24,6 +24,7 @@ var errPaused = errors.New("not started again yet")
 type Pool struct {
 	program string
 	args    []string
+	silent  time.Duration // how long a process may be, beyond what its job costs
 	warn    func(error)
 	slots   chan struct{} // processes that work
 
@@ -43,7 +44,7 @@ func NewPool(args []string, warn func(error)) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the name of the running program: %w", err)
 	}
-	return &Pool{program: program, args: args, warn: warn, slots: make(chan struct{}, Most())}, nil
+	return &Pool{program: program, args: args, silent: patience, warn: warn, slots: make(chan struct{}, Most())}, nil
 }
 
 // Most is how many passwords may be hashed at once: one CPU is left to others.
@@ -85,7 +86,7 @@ func (p *Pool) take(now time.Time) (*worker, error) {
 	if now.Before(p.again) {
 		return nil, errPaused
 	}
-	return start(p.program, p.args)
+	return start(p.program, p.args, p.silent)
 }
 
 // give takes a process back that has answered.

@@ -24,7 +24,7 @@ func TestProcessGetsNothingButTwoPipes(t *testing.T) {
 	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, inherited.Fd(), syscall.F_SETFD, 0); errno != 0 {
 		t.Fatal(errno)
 	}
-	w, err := start("/proc/self/exe", []string{"hash"})
+	w, err := start("/proc/self/exe", []string{"hash"}, busy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestOwnPriorityStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		w, err := start("/proc/self/exe", []string{"leave"})
+		w, err := start("/proc/self/exe", []string{"leave"}, busy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,15 +131,19 @@ func TestKilledProcessCostsNobodyTheSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const enough = 5
+	end := time.Now().Add(time.Minute)
 	var done, killed atomic.Int64
 	var all sync.WaitGroup
 	for n := range 50 {
 		all.Go(func() {
+			defer done.Add(1)
 			password := []string{right, "wrong"}[n%2]
-			if h.Match(s, password) != (password == right) {
-				t.Errorf("%s: answered wrongly", password)
+			for first := true; first || killed.Load() < enough && time.Now().Before(end); first = false {
+				if h.Match(s, password) != (password == right) {
+					t.Errorf("%s: answered wrongly", password)
+				}
 			}
-			done.Add(1)
 		})
 	}
 	for done.Load() < 50 {
@@ -153,7 +157,7 @@ func TestKilledProcessCostsNobodyTheSignIn(t *testing.T) {
 		p.mu.Unlock()
 	}
 	all.Wait()
-	if killed.Load() < 5 || len(told.all) != 1 || !strings.Contains(told.all[0].Error(), "signal: killed") {
+	if killed.Load() < enough || len(told.all) != 1 || !strings.Contains(told.all[0].Error(), "signal: killed") {
 		t.Errorf("%d killed, told %v", killed.Load(), told.all)
 	}
 }
@@ -173,6 +177,7 @@ func TestSilentProcessCostsNobodyTheSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent := p.idle[0]
+	silent.silent = patience
 	if err := silent.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -26,14 +26,15 @@ type worker struct {
 	cmd    *exec.Cmd
 	in     *os.File
 	out    *os.File
-	number uint64 // of the last job
+	silent time.Duration // how long it may be, beyond what its job costs
+	number uint64        // of the last job
 	since  time.Time
 	ended  chan struct{} // closed when state is known
 	state  error         // why it ended
 }
 
 // start starts a process. It gets two pipes and nothing else.
-func start(program string, args []string) (*worker, error) {
+func start(program string, args []string, silent time.Duration) (*worker, error) {
 	theirs, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func start(program string, args []string) (*worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirs.Close(), in.Close())
 	}
-	w := &worker{cmd: exec.Command(program, args...), in: in, out: out, ended: make(chan struct{})} //nolint:gosec,noctx // our own program, which outlives the request
+	w := &worker{cmd: exec.Command(program, args...), in: in, out: out, silent: silent, ended: make(chan struct{})} //nolint:gosec,noctx // our own program, which outlives the request
 	w.cmd.Args[0] = os.Args[0]
 	w.cmd.Env, w.cmd.Stdin, w.cmd.Stdout = surroundings, theirs, ours
 	err = startLow(w.cmd)
@@ -59,7 +60,7 @@ func start(program string, args []string) (*worker, error) {
 
 // ask has a job done. After an error the process has ended.
 func (w *worker) ask(j job) (answer, error) {
-	most := patience + j.cost
+	most := w.silent + j.cost
 	limit := time.AfterFunc(most, w.kill)
 	a, err := w.exchange(j)
 	intime := limit.Stop()
