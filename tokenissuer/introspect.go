@@ -92,7 +92,7 @@ func (i *Issuer) inspect(ctx context.Context, raw string, now time.Time) (intros
 func (i *Issuer) further(claims *token.Claims) map[string]any {
 	told := map[string]any{}
 	for _, name := range i.config.OperatorAttributes {
-		if value, has := claims.All[name]; has {
+		if value, has := claims.Every()[name]; has {
 			told[name] = value
 		}
 	}

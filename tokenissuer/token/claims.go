@@ -23,19 +23,20 @@ type Claims struct {
 	IssuedAt, NotBefore, Expires int64 // Unix seconds; the first two are 0 when absent
 
 	// All is every claim: string, json.Number, bool, nil, []any, map[string]any. It
-	// is nil in claims that were kept for long (Common): ask Every and Value.
+	// is nil until somebody asks for it: ask Every and Value.
 	All map[string]any
 
-	foreign bool   // read by the rules for foreign issuers
-	raw     string // the token, where All is still to be read from it
-	scope   string // Text of it, where All is nil
+	foreign bool      // read by the rules for foreign issuers
+	said    *gathered // instead of All, of claims that were just read
+	raw     string    // the token, where All is still to be read from it
+	common  *Common   // beside raw: what else is known
 }
 
 // Text returns a claim as the text of a header: a string as it is, an array
 // joined by spaces, a number or a boolean printed, an object as JSON, and "" when
 // it is absent or null, or an array that spaces cannot part again.
 func (c *Claims) Text(name string) string {
-	if c.All == nil {
+	if c.All == nil && c.common != nil {
 		switch name {
 		case "sub":
 			return c.Subject
@@ -44,19 +45,28 @@ func (c *Claims) Text(name string) string {
 		case "jti":
 			return c.ID
 		case "scope":
-			return c.scope
+			return c.common.scope
 		}
 	}
 	return text(c.Value(name))
 }
 
 // Value returns a claim, nil where it is absent.
-func (c *Claims) Value(name string) any { return c.Every()[name] }
+func (c *Claims) Value(name string) any {
+	if c.said != nil {
+		value, _ := c.said.all.get(name)
+		return value
+	}
+	return c.Every()[name]
+}
 
-// Every returns all claims. Those of claims that were kept for long are read from
-// the token at the first call: such claims belong to one request.
+// Every returns all claims. The map is made at the first call, and for claims that
+// were kept for long from the token: until then they belong to one request.
 func (c *Claims) Every() map[string]any {
-	if c.All == nil && c.raw != "" {
+	switch {
+	case c.said != nil:
+		c.All, c.said = c.said.all.object(), nil
+	case c.All == nil && c.raw != "":
 		c.All = payloadOf(c.raw)
 	}
 	return c.All
@@ -92,11 +102,11 @@ func text(value any) string {
 
 // readClaims reads the payload of a token whose signature was verified.
 func readClaims(payload []byte, typ string, foreign bool) (*Claims, error) {
-	all, err := parseObject(payload)
+	said, err := parseMembers(payload, usualClaims)
 	if err != nil {
 		return nil, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
 	}
-	c := &Claims{Type: typ, All: all, foreign: foreign}
+	c := &Claims{Type: typ, said: said, foreign: foreign}
 	if err := c.read(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
@@ -107,10 +117,10 @@ func readClaims(payload []byte, typ string, foreign bool) (*Claims, error) {
 }
 
 func (c *Claims) read() (err error) {
-	if c.Issuer, err = optionalText(c.All, "iss"); err != nil {
+	if c.Issuer, err = optionalText(c.said.all, "iss"); err != nil {
 		return err
 	}
-	if c.Subject, err = optionalText(c.All, "sub"); err != nil {
+	if c.Subject, err = optionalText(c.said.all, "sub"); err != nil {
 		return err
 	}
 	if c.Subject == "" {
@@ -121,13 +131,13 @@ func (c *Claims) read() (err error) {
 	if !IsPresentable(c.Subject) {
 		return errors.New("sub is no name: it has a control character, or a blank at an end")
 	}
-	if c.ID, err = optionalText(c.All, "jti"); err != nil {
+	if c.ID, err = optionalText(c.said.all, "jti"); err != nil {
 		return err
 	}
-	if c.Audience, err = readAudience(c.All["aud"]); err != nil {
+	if c.Audience, err = readAudience(c.Value("aud")); err != nil {
 		return err
 	}
-	if c.Scopes, err = readScopes(c.All); err != nil {
+	if c.Scopes, err = readScopes(c.said.all); err != nil {
 		return err
 	}
 	if err := c.readClient(); err != nil {
@@ -140,15 +150,15 @@ func (c *Claims) readTimes() error {
 	var present bool
 	var err error
 	// RFC 7519 leaves exp to the application; a token that never ends is none of ours.
-	if c.Expires, present, err = seconds(c.All, "exp", math.Floor); err != nil {
+	if c.Expires, present, err = seconds(c.said.all, "exp", math.Floor); err != nil {
 		return err
 	} else if !present {
 		return errors.New("exp is absent")
 	}
-	if c.NotBefore, _, err = seconds(c.All, "nbf", math.Ceil); err != nil {
+	if c.NotBefore, _, err = seconds(c.said.all, "nbf", math.Ceil); err != nil {
 		return err
 	}
-	c.IssuedAt, _, err = seconds(c.All, "iat", math.Ceil)
+	c.IssuedAt, _, err = seconds(c.said.all, "iat", math.Ceil)
 	return err
 }
 
@@ -166,8 +176,8 @@ func readAudience(aud any) ([]string, error) {
 
 // A string is split at single spaces (RFC 8693 §4.2); in an array every element
 // is one scope, whatever is in it. `scp` is not a scope claim.
-func readScopes(all map[string]any) ([]string, error) {
-	scope, present := all["scope"]
+func readScopes(all members) ([]string, error) {
+	scope, present := all.get("scope")
 	if !present {
 		return nil, nil
 	}
@@ -185,11 +195,11 @@ func readScopes(all map[string]any) ([]string, error) {
 }
 
 func (c *Claims) readClient() error {
-	id, err := optionalText(c.All, "client_id")
+	id, err := optionalText(c.said.all, "client_id")
 	if err != nil {
 		return err
 	}
-	azp, err := optionalText(c.All, "azp")
+	azp, err := optionalText(c.said.all, "azp")
 	if err != nil {
 		return err
 	}
@@ -239,7 +249,7 @@ func (c *Claims) saysAccess(name string) bool {
 	if !c.has(name) {
 		return true
 	}
-	value, ok := c.All[name].(string)
+	value, ok := c.Value(name).(string)
 	return ok && slices.Contains(accessWords[name], strings.ToLower(value))
 }
 
@@ -251,6 +261,6 @@ func IsPresentable(s string) bool {
 }
 
 func (c *Claims) has(name string) bool {
-	_, ok := c.All[name]
+	_, ok := c.said.all.get(name)
 	return ok
 }

@@ -33,10 +33,11 @@ func cloned(list []string) []string {
 	return out
 }
 
-// AppendKind appends a text that is equal for two whose Common is, and for no
-// others. It copies nothing else: every token that was not seen before comes here.
+// AppendKind appends a text that is equal only for two whose Common is. It makes no
+// other: every token that was not seen before comes here.
 func (c *Claims) AppendKind(b []byte) []byte {
-	b = appendTexts(b, c.Issuer, c.ClientID, c.Type, c.Text("scope"))
+	scope, _ := c.Value("scope").(string) // of a list, c.Scopes say all
+	b = appendTexts(b, c.Issuer, c.ClientID, c.Type, scope)
 	b = appendTexts(b, c.Audience...)
 	b = appendTexts(b, c.Scopes...)
 	return strconv.AppendBool(b, c.foreign)
@@ -63,7 +64,7 @@ func (k *Common) Fill(c *Claims, own Own, raw string) {
 	*c = Claims{
 		Issuer: k.issuer, Subject: own.Subject, Audience: k.audience, Scopes: k.scopes, ClientID: k.clientID, ID: own.ID, Type: k.typ,
 		IssuedAt: own.IssuedAt, NotBefore: own.NotBefore, Expires: own.Expires,
-		foreign: k.foreign, raw: raw, scope: k.scope,
+		foreign: k.foreign, raw: raw, common: k,
 	}
 }
 
@@ -79,9 +80,9 @@ func payloadOf(raw string) map[string]any {
 	if err != nil {
 		return nil
 	}
-	all, err := parseObject(sealed.payload)
+	said, err := parseMembers(sealed.payload, usualClaims)
 	if err != nil {
 		return nil
 	}
-	return all
+	return said.all.object()
 }

@@ -18,17 +18,17 @@ func ReadHint(raw string, keys Keys) (Hint, error) {
 	if _, err := sealed.signer(keys); err != nil {
 		return Hint{}, err
 	}
-	payload, err := parseObject(sealed.payload)
+	payload, err := parseMembers(sealed.payload, usualClaims)
 	if err != nil {
 		return Hint{}, fmt.Errorf("%w: payload: %w", ErrMalformed, err)
 	}
 	var h Hint
 	for name, into := range map[string]*string{"iss": &h.Issuer, "sub": &h.Subject, "azp": &h.ClientID, "sid": &h.Session} {
-		if *into, err = optionalText(payload, name); err != nil {
+		if *into, err = optionalText(payload.all, name); err != nil {
 			return Hint{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 	}
-	if _, access := payload["scope"]; access || h.ClientID == "" || h.Subject == "" {
+	if _, access := payload.all.get("scope"); access || h.ClientID == "" || h.Subject == "" {
 		return Hint{}, ErrType
 	}
 	return h, nil

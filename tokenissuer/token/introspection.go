@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -24,23 +25,20 @@ const withoutEnd = time.Hour
 // RFC 7662 §4 has the issuer judge whether a token is for whoever asks, and those
 // that do not judge leave it out, too.
 func ReadIntrospection(text []byte, issuer string, now time.Time) (*Claims, error) {
-	all, err := parseObject(text)
+	said, err := parseMembers(text, usualClaims)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
-	switch active, ok := all["active"].(bool); {
+	value, _ := said.all.get("active")
+	switch active, ok := value.(bool); {
 	case !ok:
 		return nil, fmt.Errorf("%w: active is neither true nor false", ErrAnswer)
 	case !active:
 		return nil, ErrUnknown
 	}
-	delete(all, "active")
-	for name, value := range all {
-		if value == nil { // for absent, as some write it
-			delete(all, name)
-		}
-	}
-	c := &Claims{All: all, foreign: true}
+	// null is for absent, as some write it.
+	said.all = slices.DeleteFunc(said.all, func(m member) bool { return m.name == "active" || m.value == nil })
+	c := &Claims{said: said, foreign: true}
 	if !c.has("aud") {
 		return nil, ErrAudience
 	}
@@ -48,24 +46,26 @@ func ReadIntrospection(text []byte, issuer string, now time.Time) (*Claims, erro
 		return nil, ErrType
 	}
 	if !c.has("iss") {
-		all["iss"] = issuer
+		c.say("iss", issuer)
 	}
 	if !c.has("sub") && c.has("client_id") {
 		// RFC 9068 §2.2: where no resource owner is involved, sub is the client.
-		all["sub"] = all["client_id"]
+		c.say("sub", c.Value("client_id"))
 	}
 	ends := c.has("exp")
 	if !ends {
-		all["exp"] = json.Number(strconv.FormatInt(now.Add(withoutEnd).Unix(), 10))
+		c.say("exp", json.Number(strconv.FormatInt(now.Add(withoutEnd).Unix(), 10)))
 	}
 	if err := c.read(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if !ends {
-		delete(all, "exp") // nobody said it
+	if c.Every(); !ends { // they are kept as they are, for many requests
+		delete(c.All, "exp") // nobody said it
 	}
 	return c, nil
 }
+
+func (c *Claims) say(name string, value any) { c.said.all = append(c.said.all, member{name, value}) }
 
 // isIntrospectedAccess tells an access token from a refresh or an ID token, which
 // issuers speak of at the same endpoint (RFC 7662 §2.1). RFC 7662 has no member for

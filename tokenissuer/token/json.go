@@ -8,14 +8,13 @@ import (
 )
 
 // optionalText returns a member that is a string or absent.
-func optionalText(object map[string]any, name string) (string, error) {
-	switch v := object[name].(type) {
-	case string:
-		return v, nil
-	case nil:
-		if _, null := object[name]; !null {
-			return "", nil
-		}
+func optionalText(object members, name string) (string, error) {
+	value, present := object.get(name)
+	if !present {
+		return "", nil
+	}
+	if text, ok := value.(string); ok {
+		return text, nil
 	}
 	return "", fmt.Errorf("%s is not a string", name)
 }
@@ -37,8 +36,8 @@ func texts(value any, name string) ([]string, error) {
 
 // seconds reads a NumericDate (RFC 7519 §2), which may have a fraction: round
 // takes it to the side that makes the token good for less time.
-func seconds(object map[string]any, name string, round func(float64) float64) (value int64, present bool, err error) {
-	v, present := object[name]
+func seconds(object members, name string, round func(float64) float64) (value int64, present bool, err error) {
+	v, present := object.get(name)
 	if !present {
 		return 0, false, nil
 	}

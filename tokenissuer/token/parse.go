@@ -20,29 +20,31 @@ var (
 	errTwice = errors.New("a member stands twice")
 )
 
-// parseObject reads one JSON object (RFC 8259), and nothing that two parsers
+// parseMembers reads one JSON object (RFC 8259), and nothing that two parsers
 // could read in two ways: no member twice at any level, no broken UTF-8, no byte
 // order mark, nothing after it. Numbers stay as they were written.
 //
 // It reads the text once, where encoding/json would three times: every token that
-// was not seen before comes here twice.
-func parseObject(text []byte) (map[string]any, error) {
+// was not seen before comes here twice. There is room for as many members as are usual,
+// without another allocation. The text must not be changed any more: every
+// name and every value is a part of it.
+func parseMembers(text []byte, usual int) (*gathered, error) {
 	if !utf8.Valid(text) {
 		return nil, errNotJSON
 	}
-	p := parser{text: string(text)} // of which every name and every value is a part
+	p := parser{text: asString(text)}
 	p.space()
 	if p.at == len(p.text) || p.text[p.at] != '{' {
 		return nil, errNotObject
 	}
-	object, err := p.object(0)
-	if err != nil {
+	g := &gathered{all: make(members, 0, usual)}
+	if err := p.members(0, g.add); err != nil {
 		return nil, err
 	}
 	if p.space(); p.at != len(p.text) {
 		return nil, errNotJSON
 	}
-	return object, nil
+	return g, nil
 }
 
 // parser is at a byte of a text.
@@ -105,36 +107,48 @@ func (p *parser) word(word string) error {
 }
 
 func (p *parser) object(depth int) (map[string]any, error) {
-	p.at++
 	object := map[string]any{}
+	err := p.members(depth, func(name string, value any) bool {
+		before := len(object)
+		object[name] = value
+		return len(object) > before
+	})
+	if err != nil {
+		return nil, err
+	}
+	return object, nil
+}
+
+// members reads those of the object that begins here; add says whether one is new.
+func (p *parser) members(depth int, add func(name string, value any) bool) error {
+	p.at++
 	if p.space(); p.skip('}') {
-		return object, nil
+		return nil
 	}
 	for {
 		if p.space(); p.at == len(p.text) || p.text[p.at] != '"' {
-			return nil, errNotJSON
+			return errNotJSON
 		}
 		name, err := p.string()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if p.space(); !p.skip(':') {
-			return nil, errNotJSON
+			return errNotJSON
 		}
 		p.space()
 		value, err := p.value(depth + 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		before := len(object)
-		if object[name] = value; len(object) == before {
-			return nil, errTwice
+		if !add(name, value) {
+			return errTwice
 		}
 		if p.space(); p.skip('}') {
-			return object, nil
+			return nil
 		}
 		if !p.skip(',') {
-			return nil, errNotJSON
+			return errNotJSON
 		}
 	}
 }

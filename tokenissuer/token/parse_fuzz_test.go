@@ -91,6 +91,14 @@ func nested(lists int) string {
 	return `{"a":` + strings.Repeat("[", lists) + strings.Repeat("]", lists) + `}`
 }
 
+func parseObject(text []byte) (map[string]any, error) {
+	said, err := parseMembers(text, 1)
+	if err != nil {
+		return nil, err
+	}
+	return said.all.object(), nil
+}
+
 func TestParseObject(t *testing.T) {
 	for _, c := range objects {
 		got, err := parseObject([]byte(c.text))

@@ -16,8 +16,6 @@ func Peek(raw string) (u Unverified) {
 	if err != nil {
 		return u
 	}
-	if payload, err := parseObject(s.payload); err == nil {
-		u.Issuer, _ = payload["iss"].(string)
-	}
+	u.Issuer = s.Claimed()
 	return u
 }

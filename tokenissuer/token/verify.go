@@ -82,21 +82,20 @@ func Parse(raw string) (*Sealed, error) {
 		// encoding/base64 skips these, even when it is strict.
 		return nil, fmt.Errorf("%w: not base64url", ErrMalformed)
 	}
-	// One array for the token and what its parts decode to.
-	room := append(make([]byte, 0, len(raw)+encoding.DecodedLen(len(raw))), raw...)
-	decode := func(from, to int) (_ []byte, err error) {
+	// One array for what the parts decode to.
+	room := make([]byte, 0, encoding.DecodedLen(len(raw)))
+	decode := func(part string) (_ []byte, err error) {
 		start := len(room)
-		room, err = encoding.AppendDecode(room, room[from:to])
+		room, err = encoding.AppendDecode(room, asBytes(part))
 		return room[start:len(room):len(room)], err
 	}
-	first, second := len(header), len(header)+1+len(payload) // the dots
-	s := &Sealed{input: room[:second:second]}
-	head, err := decode(0, first)
+	s := &Sealed{input: asBytes(raw[:len(header)+1+len(payload)])}
+	head, err := decode(header)
 	if err == nil {
-		s.payload, err = decode(first+1, second)
+		s.payload, err = decode(payload)
 	}
 	if err == nil {
-		s.signature, err = decode(second+1, len(raw))
+		s.signature, err = decode(signature)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: not base64url", ErrMalformed)
@@ -110,22 +109,22 @@ func Parse(raw string) (*Sealed, error) {
 var refused = []string{"crit", "jwk", "jku", "x5u", "x5c", "b64"}
 
 func (s *Sealed) readHeader(text []byte) error {
-	header, err := parseObject(text)
+	header, err := parseMembers(text, usualFields)
 	if err != nil {
 		return fmt.Errorf("%w: header: %w", ErrMalformed, err)
 	}
 	for _, name := range refused {
-		if _, ok := header[name]; ok {
+		if _, ok := header.all.get(name); ok {
 			return fmt.Errorf("%w: %s in the header", ErrMalformed, name)
 		}
 	}
-	if s.kid, err = optionalText(header, "kid"); err != nil {
+	if s.kid, err = optionalText(header.all, "kid"); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if s.typ, err = optionalText(header, "typ"); err != nil {
+	if s.typ, err = optionalText(header.all, "typ"); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if s.alg, err = optionalText(header, "alg"); err != nil {
+	if s.alg, err = optionalText(header.all, "alg"); err != nil {
 		return fmt.Errorf("%w: %w", ErrAlgorithm, err)
 	}
 	if s.typ != "" && !strings.EqualFold(s.typ, TypeJWT) && !isAccessType(s.typ) {
@@ -147,11 +146,12 @@ func (s *Sealed) KeyID() string { return s.kid }
 // has vouched for it: it is good for deciding whom to ask for keys, and for
 // nothing else.
 func (s *Sealed) Claimed() string {
-	payload, err := parseObject(s.payload)
+	payload, err := parseMembers(s.payload, usualClaims)
 	if err != nil {
 		return ""
 	}
-	issuer, _ := payload["iss"].(string)
+	value, _ := payload.all.get("iss")
+	issuer, _ := value.(string)
 	return issuer
 }
 
