@@ -69,7 +69,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.warnOfWeakSecrets()
 	a.rules = a.resolved.KeyRules(kek)
 	a.resolved.Observe, a.resolved.Inbox, a.resolved.Leaving = a.observe, a.showMessage, leaving
-	a.resolved.Hashing = hashes()
+	a.resolved.Hashing, a.resolved.GateCallback = hashes(), login.CallbackPath
 	a.resolved.Staleness = tokenissuer.Staleness{Most: a.store.maxStaleness, Serve: a.store.serveStale}
 	return nil
 }

@@ -128,6 +128,7 @@ func (a *App) buildLogins(run *running) (err error) {
 		}
 		g.login = l
 	}
+	a.introduce()
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 )
 
 // warnOfSharedCookies tells of logins to two clients on one host: a browser keeps one
@@ -28,6 +30,49 @@ func (a *App) warnOfSharedCookies() {
 					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
 				break
 			}
+		}
+	}
+}
+
+// introduce tells the logins at issuers elsewhere of those that share a host with them. A
+// name with a wildcard may be any of them.
+func (a *App) introduce() {
+	at, anywhere := map[string][]*Gate{}, []*Gate{}
+	for _, g := range a.gates {
+		if g.signIn.foreign == "" {
+			continue
+		}
+		for _, host := range g.spot.hosts(g) {
+			if host == "" || strings.Contains(host, "*") {
+				anywhere = append(anywhere, g)
+			} else {
+				at[host] = append(at[host], g)
+			}
+		}
+	}
+	for _, here := range at {
+		for n, g := range here {
+			g.acquaint(here[n+1:])
+			g.acquaint(anywhere)
+		}
+	}
+	for n, g := range anywhere {
+		g.acquaint(anywhere[n+1:])
+	}
+}
+
+// acquaint makes the login of a gate and those of others known to each other, where they
+// are at different issuers.
+func (g *Gate) acquaint(others []*Gate) {
+	add := func(to, other *login.Login) {
+		if !slices.Contains(to.Beside, other) {
+			to.Beside = append(to.Beside, other)
+		}
+	}
+	for _, other := range others {
+		if other.signIn.foreign != g.signIn.foreign {
+			add(g.login, other.login)
+			add(other.login, g.login)
 		}
 	}
 }

@@ -90,6 +90,11 @@ type Config struct {
 	// (RFC 9207); those of dialect oauth always do.
 	ISSParameter bool
 
+	// GateCallback is the path of the redirect URIs of this process's own gates: answers
+	// that go there name the issuer in every dialect, because the people of one host may
+	// sign in at several (RFC 9700 §4.4.2). Default: none.
+	GateCallback string
+
 	// Portal is how the pages for people look.
 	Portal Portal
 

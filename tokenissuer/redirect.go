@@ -83,7 +83,7 @@ func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Requ
 	if q.State != "" {
 		fields = append(fields, [2]string{"state", q.State})
 	}
-	if c, ok := i.clients[q.Family].Client(q.Client); ok && dialects[c.Dialect].iss || i.config.ISSParameter {
+	if i.namesItself(q) {
 		fields = append(fields, [2]string{"iss", i.base(family(q.Family))}) // RFC 9207 §2
 	}
 	if q.ResponseMode == "form_post" {
@@ -98,6 +98,15 @@ func (i *Issuer) sendBack(w http.ResponseWriter, hr *http.Request, q portal.Requ
 	w.Header().Set("Location", withQuery(q.RedirectURI, fields))
 	w.WriteHeader(status)
 	return nil
+}
+
+// namesItself is whether an answer says who made it.
+func (i *Issuer) namesItself(q portal.Request) bool {
+	if c, ok := i.clients[q.Family].Client(q.Client); ok && dialects[c.Dialect].iss || i.config.ISSParameter {
+		return true
+	}
+	to, err := url.Parse(q.RedirectURI)
+	return err == nil && to.Path != "" && to.Path == i.config.GateCallback
 }
 
 // withQuery adds parameters to an address as it stands, spelled as the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -62,6 +63,8 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 	switch iss := form.Get("iss"); {
 	case iss != doors.Issuer && (iss != "" || doors.SaysIssuer): // RFC 9207 §2.4
 		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{Reason: OtherIssuer})
+	case iss == "" && l.mayBeAnothers(r):
+		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{OtherIssuer, errNameless})
 	case form.Get("error") != "" || form.Get("code") == "":
 		return l.page(w, r, http.StatusForbidden, "denied", s.to, Outcome{IssuerSaidNo, errors.New(known(form.Get("error")))})
 	}
@@ -89,6 +92,19 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 	// 303: nothing of this request is sent on (RFC 9700 §4.12).
 	goTo(w, http.StatusSeeOther, s.to)
 	return Outcome{}
+}
+
+var errNameless = errors.New("the answer does not say whose it is (RFC 9207), and another issuer of this host does not either")
+
+// mayBeAnothers says whether an answer without `iss` may be one of another issuer that
+// people of this host sign in at. An issuer that means harm sends them on to an honest
+// one, and would be handed the code that they come back with (RFC 9700 §4.4). The
+// embedded issuer names itself to gates.
+func (l *Login) mayBeAnothers(r *http.Request) bool {
+	return slices.ContainsFunc(l.Beside, func(other *Login) bool {
+		doors, err := other.Issuer.Doors(r.Context(), home(r))
+		return err != nil || !doors.SaysIssuer
+	})
 }
 
 func (l *Login) session(t Tokens, flow string, now time.Time) Session {

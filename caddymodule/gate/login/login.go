@@ -95,6 +95,9 @@ type Login struct {
 	Keys   *Keys
 	Memory *Memory
 
+	// Beside are the logins at other issuers elsewhere that share a host with this one.
+	Beside []*Login
+
 	// Judge says whether a gate knows the caller by a new token, at this place. A
 	// gate that does not would send the person back here, for ever.
 	Judge func(r *http.Request, gate int, to, access string) bool
