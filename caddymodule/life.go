@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,6 +18,19 @@ import (
 // startMost is how long a request waits for an app that has not started yet:
 // Caddy starts apps in any order, and http may be first.
 const startMost = 5 * time.Second
+
+// objection is the last configuration's that was given up before it was started.
+var objection atomic.Pointer[error]
+
+// Objection returns why no start would take the configuration that was validated, nil
+// where it would. Caddy's `validate` asks nobody about what only shows when every
+// module is there: the program that has us does, and ends with an error then.
+func Objection() error {
+	if err := objection.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 var errNotRunning = errors.New("the token issuer is not running")
 
@@ -170,6 +184,7 @@ func (a *App) Cleanup() error {
 		// handlers: asking for the app that holds them provisions nothing.
 		if err := a.lookAround(); err != nil {
 			a.logger.Error(err.Error())
+			objection.Store(&err)
 		}
 	}
 	a.remotes.leave()

@@ -5,6 +5,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	// Every zone of expiry dates works without the host's zone files, as in
 	// Caddy's own command: the container image has none.
 	_ "time/tzdata"
@@ -13,11 +15,15 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/gatehouse-auth/gatehouse/caddymodule"
+	"github.com/gatehouse-auth/gatehouse/caddymodule"
 	_ "github.com/gatehouse-auth/gatehouse/xcaddy/pacing"
 )
 
 func main() {
 	caddy.CustomBinaryName = "gatehouse" // what usage lines say
-	caddycmd.Main()
+	caddycmd.Main()                      // returns from a command that went well
+	if err := caddymodule.Objection(); err != nil {
+		fmt.Fprintln(os.Stderr, "Error: not valid after all: "+err.Error())
+		os.Exit(1)
+	}
 }
