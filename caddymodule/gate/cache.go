@@ -17,6 +17,7 @@ import (
 type Cache struct {
 	records *ristretto.Cache[uint64, *record]
 	kinds   kinds
+	lookups lookups // of what it does not remember
 	closed  atomic.Bool
 }
 
@@ -38,7 +39,7 @@ func NewCache(size int64) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the token cache: %w", err)
 	}
-	return &Cache{records: records}, nil
+	return &Cache{records: records, lookups: newLookups()}, nil
 }
 
 // Close ends the cache's goroutines. Gates that still have it verify every

@@ -20,7 +20,7 @@ func newCache(t *testing.T) *Cache {
 var second = time.Unix(1_800_000_000, 0)
 
 func reading(raw string, expires time.Time) *entry {
-	return newEntry(token.Sum(raw), &token.Claims{Subject: raw, Expires: expires.Unix()}, token.Public{}, nil)
+	return newEntry(token.Sum(raw), &token.Claims{Subject: raw, Expires: expires.Unix()}, nil, nil)
 }
 
 // 64 bits of a digest lead to the entry. Whoever finds another token with the

@@ -43,7 +43,7 @@ func TestCacheTakesWhatItIsChargedWith(t *testing.T) {
 			before := heap()
 			for n := range 6000 {
 				raw, claims, public := signed(t, key, strings.Replace(c.payload(n), "j-1", fmt.Sprint("j-", n), 1))
-				e := newEntry(token.Sum(raw), claims, public, nil)
+				e := newEntry(token.Sum(raw), claims, &public, nil)
 				cache.put(e, len(raw), c.needs, second)
 				if c.needs.claims {
 					g.rememberClaims(e, len(raw), second)

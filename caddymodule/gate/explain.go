@@ -86,13 +86,15 @@ func (g *Gate) explain(r *http.Request, raw string, missing error, now time.Time
 		x.rule("token", "", false, "%v", missing)
 		return x
 	}
-	e, err := g.verify(r, raw, now)
+	e, err := g.verify(r, raw, now, nil)
 	if e == nil {
 		x.Unverified = token.Peek(raw)
 		x.rule("token", "", false, "%v", err)
 		return x
 	}
-	x.Claims, x.Key = e.claims, e.key
+	if x.Claims = e.claims; e.key != nil {
+		x.Key = *e.key
+	}
 	x.ofToken(r, e, g.trusted.issuers[e.claims.Issuer], now)
 	x.ofPolicy(&g.policy, e, r, now)
 	if _, err := g.forward.value(e, raw, now); g.forward.how == ForwardSigned && err == nil {
@@ -124,7 +126,7 @@ type teller interface {
 func (x *Explanation) ofToken(r *http.Request, e *entry, i *issuer, now time.Time) {
 	c := e.claims
 	signed := "an opaque token that the issuer knows"
-	if e.key.Key != nil {
+	if e.key != nil {
 		signed = fmt.Sprintf("signed by key %s, %s", e.key.ID, e.key.Algorithm)
 	}
 	x.rule("issuer", c.Issuer, true, "%s", signed)

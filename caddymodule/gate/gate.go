@@ -206,7 +206,7 @@ func (g *Gate) Recheck(earlier *Pass, r *http.Request, now time.Time) (*Pass, er
 }
 
 func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) (*Pass, error) {
-	e, err := g.verify(r, raw, now)
+	e, err := g.verify(r, raw, now, earlier)
 	if e == nil {
 		return g.refuse(nil, err, earlier)
 	}
@@ -227,7 +227,7 @@ func (g *Gate) admit(r *http.Request, raw string, now time.Time, earlier *Pass) 
 	if p == nil {
 		p = new(Pass)
 	}
-	*p = Pass{Claims: e.claims, raw: raw, forward: forwarded, headers: g.headers, by: g, earlier: earlier}
+	*p = Pass{Claims: e.claims, raw: raw, of: e.record, forward: forwarded, headers: g.headers, by: g, earlier: earlier}
 	p.values = e.values(g.headers, &p.own)
 	return p, nil
 }
@@ -247,11 +247,17 @@ func (g *Gate) refuse(c *token.Claims, cause error, earlier *Pass) (*Pass, error
 // verify answers with the cached reading of a token when the very same bytes
 // were verified before, and asks again everything that can change since then.
 // An error beside a reading is about a token that was good once.
-func (g *Gate) verify(r *http.Request, raw string, now time.Time) (*entry, error) {
+// Earlier is of a gate that has let the same token pass, or nil.
+func (g *Gate) verify(r *http.Request, raw string, now time.Time, earlier *Pass) (*entry, error) {
 	if len(raw) > token.MaxSize {
 		return nil, token.ErrTooLarge // before it is hashed
 	}
-	digest := token.Sum(raw)
+	var digest token.Digest
+	if earlier != nil && earlier.of != nil {
+		digest = earlier.of.digest
+	} else {
+		digest = token.Sum(raw)
+	}
 	e := g.cache.get(digest, raw)
 	if e != nil {
 		if i := g.trusted.stillTrusts(e, now); i != nil {
@@ -278,7 +284,7 @@ func (g *Gate) verify(r *http.Request, raw string, now time.Time) (*entry, error
 func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
 	if g.opaque != nil && token.IsOpaque(raw) {
-		e, i, err := g.look(r.Context(), digest)
+		e, i, err := g.look(r, digest, now)
 		if !asks || !errors.Is(err, token.ErrUnknown) {
 			return e, i, err
 		}
@@ -290,8 +296,8 @@ func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *en
 }
 
 // look finds an opaque token of the embedded issuer.
-func (g *Gate) look(ctx context.Context, digest token.Digest) (*entry, *issuer, error) {
-	claims, err := g.opaque.Opaque(ctx, digest)
+func (g *Gate) look(r *http.Request, digest token.Digest, now time.Time) (*entry, *issuer, error) {
+	claims, err := g.cache.lookups.look(r.Context(), g.from(r), now, func() (*token.Claims, error) { return g.opaque.Opaque(r.Context(), digest) })
 	if err != nil {
 		if errors.Is(err, token.ErrUnknown) {
 			return nil, nil, err
@@ -302,14 +308,19 @@ func (g *Gate) look(ctx context.Context, digest token.Digest) (*entry, *issuer, 
 	if i == nil || i.want.Foreign {
 		return nil, nil, token.ErrIssuer
 	}
-	return newEntry(digest, claims, token.Public{}, nil), i, nil
+	return newEntry(digest, claims, nil, nil), i, nil
+}
+
+// from is the address of the client, the zero Addr where nobody knows it.
+func (g *Gate) from(r *http.Request) netip.Addr {
+	from, _ := netip.ParseAddr(g.policy.peer(r))
+	return from
 }
 
 // introspect asks the foreign issuer that is asked about opaque tokens.
 func (g *Gate) introspect(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	i := g.trusted.asks
-	from, _ := netip.ParseAddr(g.policy.peer(r)) // the zero Addr where it is none
-	answer, err := i.asked.Introspect(r.Context(), raw, digest, from, before != nil && before.told != nil, now)
+	answer, err := i.asked.Introspect(r.Context(), raw, digest, g.from(r), before != nil && before.told != nil, now)
 	if _, silent := errors.AsType[*remote.Failure](err); silent {
 		return nil, nil, fmt.Errorf("%w: %w", errSilent, err)
 	}
@@ -322,5 +333,5 @@ func (g *Gate) introspect(r *http.Request, raw string, digest token.Digest, befo
 		}
 		return nil, nil, err
 	}
-	return newEntry(digest, answer.Claims, token.Public{}, &told{by: i.asked, until: answer.Until}), i, nil
+	return newEntry(digest, answer.Claims, nil, &told{by: i.asked, until: answer.Until}), i, nil
 }

@@ -184,7 +184,8 @@ type Pass struct {
 	SignIn   string        // of the browser whose cookie has brought the token; its streams end with it
 
 	raw     string
-	forward string // the token that the backend gets; "" is none
+	of      *record // the token's
+	forward string  // the token that the backend gets; "" is none
 	headers *headerSet
 	values  []string
 	own     [4]string // of the default headers, so that they need no memory of their own

@@ -14,8 +14,8 @@ import (
 // entry is a verified reading of one token, as one request has it.
 type entry struct {
 	claims *token.Claims
-	key    token.Public // the key that verified it, under the issuer that the claims name; zero for an opaque token
-	told   *told        // of a foreign issuer's opaque token: who said what it stands for
+	key    *token.Public // that verified it, under the issuer that the claims name; nil for an opaque token
+	told   *told         // of a foreign issuer's opaque token: who said what it stands for
 	*record
 	pass *Pass // room for it, where the entry is of one request alone
 }
@@ -26,8 +26,8 @@ type told struct {
 	until time.Time
 }
 
-func newEntry(digest token.Digest, claims *token.Claims, key token.Public, told *told) *entry {
-	return &entry{claims: claims, key: key.Bare(), told: told, record: &record{digest: digest}}
+func newEntry(digest token.Digest, claims *token.Claims, key *token.Public, told *told) *entry {
+	return &entry{claims: claims, key: key, told: told, record: &record{digest: digest}}
 }
 
 // record is what is remembered of a token. Of a JWT it is what the next request
@@ -77,8 +77,8 @@ func (n needs) and(more needs) needs {
 // keep makes the record complete, before others see it, and says what it costs.
 func (e *entry) keep(all *kinds, length int, n needs) int64 {
 	c, cost := e.claims, recordCost+n.bytes+n.copies*int64(length)
-	if e.told == nil && e.key.Key != nil && isClean(c.Subject) {
-		e.record.kind = all.of(c, e.key)
+	if e.told == nil && e.key != nil && isClean(c.Subject) {
+		e.record.kind = all.of(c, *e.key)
 	}
 	if e.record.kind == nil {
 		e.whole = e
@@ -119,7 +119,7 @@ func (r *record) entry(raw string) *entry {
 			v.claims.All = *all
 		}
 	}
-	v.entry = entry{claims: &v.claims, key: r.kind.key, record: r, pass: &v.pass}
+	v.entry = entry{claims: &v.claims, key: &r.kind.key, record: r, pass: &v.pass}
 	return &v.entry
 }
 

@@ -55,7 +55,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 	} {
 		raw, claims, public := signed(t, key, payload)
 		var all kinds
-		e := newEntry(token.Sum(raw), claims, public, nil)
+		e := newEntry(token.Sum(raw), claims, &public, nil)
 		e.keep(&all, len(raw), needs{})
 		again := e.record.entry(raw)
 		if kept := e.record.kind == nil; kept != strings.Contains(payload, `\n`) {
@@ -75,7 +75,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 			}
 		}
 		var a, b [4]string
-		if got, want := again.values(defaultSet, &a), newEntry(token.Digest{}, claims, public, nil).values(defaultSet, &b); !slices.Equal(got, want) {
+		if got, want := again.values(defaultSet, &a), newEntry(token.Digest{}, claims, &public, nil).values(defaultSet, &b); !slices.Equal(got, want) {
 			t.Errorf("%s: headers %q, want %q", name, got, want)
 		}
 		for _, now := range []int64{1799999998, 1799999999, 1800000000, 1800000599, 1800000600} {

@@ -110,10 +110,10 @@ func (t *trust) stillTrusts(e *entry, now time.Time) *issuer {
 	if e.told != nil && (e.told.by != i.asked || !now.Before(e.told.until)) {
 		return nil // its issuer is to be asked again
 	}
-	if e.key.Key == nil {
+	if e.key == nil {
 		return i // opaque: no key made it, and what ends it is revocation and its time
 	}
-	if key, ok := i.keys.Key(e.key.ID); !ok || !key.Same(e.key) {
+	if key, ok := i.keys.Key(e.key.ID); !ok || !key.Same(*e.key) {
 		return nil
 	}
 	return i
@@ -171,7 +171,8 @@ func (t *trust) open(sealed *token.Sealed, r ring) (*entry, *issuer, error) {
 	if i == nil || i.keys != r.keys || i.want.Foreign != r.foreign {
 		return nil, nil, token.ErrIssuer
 	}
-	return newEntry(token.Digest{}, claims, key, nil), i, nil
+	key = key.Bare()
+	return newEntry(token.Digest{}, claims, &key, nil), i, nil
 }
 
 // await asks the issuer that a token names whether it has a new key. Nobody has

@@ -12,8 +12,8 @@ import (
 //
 // A token that names a key nobody knows costs a stranger nothing, so all of them
 // together cause one fetch in a while, and those that come meanwhile are told
-// what the last one said. How many wait has no bound: each ends by itself, and who is not
-// let wait would be told that a good token is none, or a stranger that we are unwell.
+// what the last one said. Very many may wait, each for a moment: who is not let wait
+// would be told that a good token is none, or a stranger that we are unwell.
 func (k *Keys) Await(ctx context.Context, kid string) error {
 	flight, err := k.board(kid)
 	if flight == nil {
@@ -30,6 +30,7 @@ func (k *Keys) Await(ctx context.Context, kid string) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.waiting--
 	if err != nil {
 		return err
 	}
@@ -55,6 +56,10 @@ func (k *Keys) board(kid string) (<-chan struct{}, error) {
 		k.flight = make(chan struct{})
 		k.early <- pause
 	}
+	if k.waiting == waitingMost {
+		return nil, k.unavailable("is waited for by too many")
+	}
+	k.waiting++
 	return k.flight, nil
 }
 

@@ -47,9 +47,10 @@ const (
 	freshLeast   = time.Minute
 	freshDefault = 10 * time.Minute
 
-	pauseFirst = time.Second      // after a failure while there are no keys, and after a fetch that found a new one
-	pauseLeast = 10 * time.Second // between fetches that unknown keys cause
-	pauseMost  = time.Minute      // doubling with failures
+	pauseFirst  = time.Second      // after a failure while there are no keys, and after a fetch that found a new one
+	pauseLeast  = 10 * time.Second // between fetches that unknown keys cause
+	pauseMost   = time.Minute      // doubling with failures
+	waitingMost = 10_000           // requests that wait for one issuer at a time: memory for them all there is
 )
 
 // State is how an issuer's keys are.
@@ -97,6 +98,7 @@ type Keys struct {
 	failure   error         // the last fetch's; nil: it is to be relied on
 	next      time.Time     // no unknown key causes a fetch before
 	flight    chan struct{} // closed when the fetch that is under way, or about to begin, has ended
+	waiting   int
 	closed    bool
 }
 

@@ -1,12 +1,14 @@
 package remote_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,6 +163,33 @@ func TestManyThatWaitGetTheKeys(t *testing.T) {
 		s.answer(w, r)
 	}, nil)
 	all("a stranger's", "another", s.newest())
+}
+
+// But what waits is bounded, whoever hangs.
+func TestWhatWaitsIsBounded(t *testing.T) {
+	s := newSite(t)
+	held := make(chan struct{})
+	s.answers(nil, func(http.ResponseWriter, *http.Request) { <-held })
+	k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots(), Wait: time.Minute})
+	var refused atomic.Int32
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 10_100 {
+		wg.Go(func() {
+			if err := k.Await(ctx, "nobody's"); err != nil && strings.Contains(err.Error(), "too many") {
+				refused.Add(1)
+			}
+		})
+	}
+	for end := time.Now().Add(time.Minute); refused.Load() < 100 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	close(held)
+	wg.Wait()
+	if got := refused.Load(); got != 100 {
+		t.Errorf("%d of 10,100 did not wait", got)
+	}
 }
 
 // TestIssuerThatRotatesEverySecond: whoever signs with a key that is published
