@@ -54,7 +54,7 @@ test:
 	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
 	{ aside=$$(mktemp); { nice -n 19 $(BUILD) >&2; nice -n 19 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 19 go test -json -timeout 15m ./...); } >"$$aside" & \
-	CGO_ENABLED=1 go test $(RACE) -json -p $(BESIDE) -parallel $(BESIDE) -timeout 20m ./xcaddy ./tokenissuer/store/... ./tokenissuer ./...; \
+	CGO_ENABLED=1 go test $(RACE) -json -p $(BESIDE) -parallel $(BESIDE) -timeout 40m ./xcaddy ./tokenissuer/store/... ./tokenissuer ./...; \
 	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.

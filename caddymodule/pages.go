@@ -41,7 +41,24 @@ func answeredFor(server *caddyhttp.Server) (err error) {
 
 // saysAnyNo reports whether the gate may say no with any status: one that hands on does, for
 // others say it behind it, and one whose matchers fail, which may name a status.
-func (g *Gate) saysAnyNo() bool { return g.more || g.MatcherSetsRaw != nil }
+func (g *Gate) saysAnyNo() bool { return g.more || mayFail(g.matchers) }
+
+// mayFail reports whether a matcher may be unable to say anything, as one of the client's
+// address before the handshake of HTTP/3 is done, or of a body that is too long.
+func mayFail(sets caddyhttp.MatcherSets) bool {
+	return slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(set, func(matcher any) bool {
+			switch m := matcher.(type) {
+			case *caddyhttp.MatchPath, *caddyhttp.MatchPathRE, *caddyhttp.MatchHost, *caddyhttp.MatchMethod, *caddyhttp.MatchQuery,
+				*caddyhttp.MatchHeader, *caddyhttp.MatchHeaderRE:
+				return false
+			case *caddyhttp.MatchNot:
+				return mayFail(m.MatcherSets)
+			}
+			return true
+		})
+	})
+}
 
 // intercepting names what answers in place of a gate that says no so.
 func intercepting(server *caddyhttp.Server, says func(status int) bool) func(caddyhttp.MiddlewareHandler) string {

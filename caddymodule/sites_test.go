@@ -124,7 +124,7 @@ func TestSitesAreLookedAtBeforeAStart(t *testing.T) {
 		},
 		"a scope that any issuer may give": {
 			"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n scope read admin\n }\n respond ok\n}",
-			[]string{"token_gate: this gate trusts 2 issuers, and the scope read holds whichever of them says so"},
+			[]string{"token_gate: this gate trusts 2 issuers, and the scope read holds whichever of them says so", `"at":"Caddyfile:36"`},
 		},
 		"callers of the issuer that an expression asks for": {"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n scope admin\n header X-User {claim.sub}\n expression `claims.iss == \"https://partner.example\"`\n }\n respond ok\n}", nil},
 		"callers whose issuer is named":                     {"", "http://auth.example.com {\n token_issuer\n token_gate {\n issuer https://partner.example {\n audience x\n }\n header X-User {claim.sub}\n header X-From {claim.iss}\n expression `claims.iss != \"https://partner.example\" && claims.role == \"admin\"`\n }\n respond ok\n}", nil},
