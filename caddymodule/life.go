@@ -185,6 +185,8 @@ func (a *App) Cleanup() error {
 		if err := a.lookAround(); err != nil {
 			a.logger.Error(err.Error())
 			objection.Store(&err)
+		} else {
+			objection.Store(nil)
 		}
 	}
 	a.remotes.leave()

@@ -27,54 +27,71 @@ func (a *App) warnOfSharedCookies() {
 			}
 			if before.client != g.signIn.client || before.foreign != g.signIn.foreign {
 				a.logger.Warn("token_gate: login: another gate of "+orElse(host, "every host")+" signs people in to client "+before.client+
-					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
+					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away"+before.mixUp(g.signIn)+"; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
 				break
 			}
 		}
 	}
 }
 
-// introduce tells the logins at issuers elsewhere of those that share a host with them. A
-// name with a wildcard may be any of them.
+// mixUp says what else is wrong with another sign-in on the same host.
+func (s signIn) mixUp(other signIn) string {
+	if s.foreign == "" || other.foreign == "" || s.foreign == other.foreign {
+		return ""
+	}
+	return ", and nobody gets in by an issuer that does not say whose its answers are (RFC 9207) where the other one does not either"
+}
+
+// hostLogins are the logins at issuers elsewhere, by the hosts that their gates are on.
+type hostLogins struct {
+	at   map[string][]hostLogin // by the name of the host
+	like []hostLogin            // by a name that means several
+}
+
+type hostLogin struct {
+	host   string // "" where any will do
+	issuer string
+	login  *login.Login
+}
+
+// introduce lets the logins at issuers elsewhere know of those that share a host with them.
 func (a *App) introduce() {
-	at, anywhere := map[string][]*Gate{}, []*Gate{}
+	n := hostLogins{at: map[string][]hostLogin{}}
 	for _, g := range a.gates {
 		if g.signIn.foreign == "" {
 			continue
 		}
-		for _, host := range g.spot.hosts(g) {
+		hosts := g.spot.hosts(g)
+		if len(hosts) == 0 { // in a named route, or one for errors
+			hosts = []string{""}
+		}
+		for _, host := range hosts {
+			if strings.Contains(host, "{") { // a placeholder
+				host = ""
+			}
+			one := hostLogin{host, g.signIn.foreign, g.login}
 			if host == "" || strings.Contains(host, "*") {
-				anywhere = append(anywhere, g)
+				n.like = append(n.like, one)
 			} else {
-				at[host] = append(at[host], g)
+				n.at[host] = append(n.at[host], one)
 			}
 		}
-	}
-	for _, here := range at {
-		for n, g := range here {
-			g.acquaint(here[n+1:])
-			g.acquaint(anywhere)
-		}
-	}
-	for n, g := range anywhere {
-		g.acquaint(anywhere[n+1:])
+		g.login.Beside = func(host string) []*login.Login { return n.beside(host, g.signIn.foreign) }
 	}
 }
 
-// acquaint makes the login of a gate and those of others known to each other, where they
-// are at different issuers.
-func (g *Gate) acquaint(others []*Gate) {
-	add := func(to, other *login.Login) {
-		if !slices.Contains(to.Beside, other) {
-			to.Beside = append(to.Beside, other)
+// beside are the logins of a host at other issuers than this one.
+func (n *hostLogins) beside(host, issuer string) (others []*login.Login) {
+	add := func(all []hostLogin) {
+		for _, one := range all {
+			if one.issuer != issuer && (one.host == "" || isHostOf(host, one.host)) && !slices.Contains(others, one.login) {
+				others = append(others, one.login)
+			}
 		}
 	}
-	for _, other := range others {
-		if other.signIn.foreign != g.signIn.foreign {
-			add(g.login, other.login)
-			add(other.login, g.login)
-		}
-	}
+	add(n.at[host])
+	add(n.like)
+	return others
 }
 
 // hosts are the names by which a gate can be reached, as they are written: with

@@ -142,10 +142,17 @@ func TestAnswersAreToldApartAmongIssuersElsewhere(t *testing.T) {
 		"beside one that does not":    {func(other *party) string { return other.login("/b/*") }, false, false},
 		"beside one of another host":  {func(other *party) string { return "}\nhttp://wiki.example.com {\n" + other.login("") }, false, true},
 		"beside one of several hosts": {func(other *party) string { return "}\nhttp://*.example.com {\n" + other.login("/b/*") }, false, false},
+		"beside one of other hosts":   {func(other *party) string { return "}\nhttp://*.a.example.com {\n" + other.login("/b/*") }, false, true},
+		"beside one of any host":      {func(other *party) string { return "}\nhttp:// {\n" + other.login("/b/*") }, false, false},
+		"in a named route":            {func(other *party) string { return "invoke b\n}\n&(b) {\n" + other.login("/b/*") }, false, false},
+		"of the error pages":          {func(other *party) string { return "handle_errors {\n" + other.login("/b/*") + "}\n" }, false, false},
+		"on another host, too": {func(other *party) string {
+			return "reverse_proxy unix/$DIR/backend\n}\nhttp://wiki.example.com {\n" + strings.Replace(other.login("/a/*"), "/a/*", "/b/*", 1) + "HERE"
+		}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, other := newParty(t, false), newParty(t, c.says)
-			w, visitor := manyIssuers(t, here.login("/a/*")+c.beside(other), here, other)
+			w, visitor := manyIssuers(t, here.login("/a/*")+strings.ReplaceAll(c.beside(other), "HERE", here.login("/a/*")), here, other)
 			a, way := visitor().follow("https://app.example.com/a/")
 			if taken := here.codes() == "code of "+here.URL; a.status != http.StatusBadRequest || taken != c.taken {
 				t.Errorf("shown %q: %v, by %q", here.codes(), a, way)

@@ -28,6 +28,9 @@ func TestCacheTakesWhatItIsChargedWith(t *testing.T) {
 		"numbers": {func(n int) string {
 			return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(",1", 900)))
 		}, needs{claims: true}},
+		"no id, and much besides": {func(n int) string {
+			return fmt.Sprintf(`{"iss":"https://a","sub":"j-1%d","aud":"shop","scope":"a","exp":1800000600,"groups":"%s"}`, n, strings.Repeat("g", 4000))
+		}, needs{}},
 		"objects, not asked of": {func(n int) string {
 			return fmt.Sprintf(usual, `"shop"`, `"a"`, fmt.Sprintf(`,"n":[%d%s]`, n, strings.Repeat(`,{"a":1}`, 300)))
 		}, needs{}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
@@ -82,7 +83,7 @@ func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
 		t.Errorf("somebody else's good token: %d", status)
 	}
 	wg.Wait()
-	if most := store.most.Load(); most > lookupsOfFew+lookupsOfMany {
+	if most := store.most.Load(); most > int32(standings) {
 		t.Errorf("%d look-ups at a time", most)
 	}
 	if unknown.Load() < 60 || busy.Load() == 0 || others.Load() != 0 {
@@ -93,27 +94,78 @@ func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
 	}
 }
 
-// Good tokens use nothing up, however many there are.
-func TestGoodOpaqueTokensOweNothing(t *testing.T) {
-	l, now := newLookups(), time.Now()
-	ask := func(err error) (first int) {
-		for n := range 200 {
-			_, _ = l.look(t.Context(), netip.MustParseAddr("192.0.2.1"), now, func() (*token.Claims, error) {
-				if len(l.many) > 0 && first == 0 {
-					first = n
-				}
-				return nil, err
-			})
+// What nobody can say to be no good uses nothing up, also all at once.
+func TestOnlyUnknownOpaqueTokensAreOwed(t *testing.T) {
+	l, now, from := newLookups(), time.Now(), netip.MustParseAddr("192.0.2.1")
+	owing := func() bool { return l.debts.Charge(from, now) == remote.Owing }
+	for name, ask := range map[string]func() (*token.Claims, error){
+		"good":       func() (*token.Claims, error) { return new(token.Claims), nil },
+		"store away": func() (*token.Claims, error) { return nil, errors.New("the store is away") },
+	} {
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() { _, _ = l.look(t.Context(), from, now, ask) })
 		}
-		return first
+		all.Wait()
+		if owing() {
+			t.Errorf("%s: owed for", name)
+		}
+		l.debts.GiveBack(from)
 	}
-	if n := ask(nil); n != 0 {
-		t.Errorf("good tokens: put last after %d", n)
+
+	l.turns[remote.Known] <- struct{}{} // somebody's look-up that takes long
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 200 {
+		if _, err := l.look(gone, from, now, nil); !errors.Is(err, errUnavailable) {
+			t.Fatal(err)
+		}
 	}
-	if n := ask(errors.New("the store is away")); n != 0 {
-		t.Errorf("a store that is away: put last after %d", n)
+	<-l.turns[remote.Known]
+	if owing() {
+		t.Error("who does not wait has shown no bad token")
 	}
-	if n := ask(token.ErrUnknown); n != 50 {
-		t.Errorf("unknown tokens: put last after %d", n)
+	l.debts.GiveBack(from)
+
+	unknown := func() (*token.Claims, error) { return nil, token.ErrUnknown }
+	for range 50 {
+		_, _ = l.look(t.Context(), from, now, unknown)
 	}
+	if !owing() {
+		t.Error("unknown tokens: owed for by nobody")
+	}
+	if l.debts.Charge(netip.Addr{}, now) != remote.Owing {
+		t.Error("nobody knows the address, and it owes nothing")
+	}
+}
+
+// A flood from thousands of addresses keeps those waiting that have shown nothing yet, and
+// not those of which a token was good.
+func TestFloodFromManyAddressesLeavesATurnToThoseWhoAreKnown(t *testing.T) {
+	l, now, known := newLookups(), time.Now(), netip.MustParseAddr("198.51.100.7")
+	good := func() (*token.Claims, error) { return new(token.Claims), nil }
+	if _, err := l.look(t.Context(), known, now, good); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan struct{})
+	var flood sync.WaitGroup
+	for n := range 1000 {
+		flood.Go(func() {
+			_, _ = l.look(t.Context(), netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), now, func() (*token.Claims, error) {
+				<-held
+				return nil, token.ErrUnknown
+			})
+		})
+	}
+	for len(l.turns[remote.New]) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := l.look(t.Context(), known, now, good); err != nil {
+		t.Errorf("somebody who was here: %v", err)
+	}
+	if _, err := l.look(t.Context(), netip.MustParseAddr("198.51.100.8"), now, good); !errors.Is(err, errManyLookups) {
+		t.Errorf("somebody new, behind a thousand: %v", err)
+	}
+	close(held)
+	flood.Wait()
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,7 +85,8 @@ func (e *entry) keep(all *kinds, length int, n needs) int64 {
 		e.whole = e
 		return cost + c.Size() + int64(length)
 	}
-	e.names, e.subject = c.Subject+c.ID, len(c.Subject)
+	// With an empty one + would hand out the other, a part of all that the token says.
+	e.names, e.subject = strings.Join([]string{c.Subject, c.ID}, ""), len(c.Subject)
 	e.issuedAt, e.notBefore, e.expires = c.IssuedAt, c.NotBefore, c.Expires
 	if e.charged = n.claims; e.charged {
 		cost += c.Size() + int64(length) // whose texts are parts of the token's

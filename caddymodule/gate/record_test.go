@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -54,6 +55,10 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 		"a line break":      strings.Replace(fmt.Sprintf(usual, `"shop"`, `"a"`, ""), `"client_id":"shop"`, `"client_id":"sh\nop"`, 1),
 	} {
 		raw, claims, public := signed(t, key, payload)
+		var every map[string]any // of claims nobody has asked for all yet
+		if err := json.Unmarshal([]byte(payload), &every); err != nil {
+			t.Fatal(err)
+		}
 		var all kinds
 		e := newEntry(token.Sum(raw), claims, &public, nil)
 		e.keep(&all, len(raw), needs{})
@@ -61,7 +66,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 		if kept := e.record.kind == nil; kept != strings.Contains(payload, `\n`) {
 			t.Errorf("%s: kept whole: %v", name, kept)
 		}
-		for _, claim := range append(slices.Collect(maps.Keys(claims.All)), "absent", "client_id", "jti") {
+		for _, claim := range append(slices.Collect(maps.Keys(every)), "absent", "client_id", "jti") {
 			if got, want := again.claims.Text(claim), claims.Text(claim); got != want {
 				t.Errorf("%s: text of %s: %q, want %q", name, claim, got, want)
 			}
@@ -69,7 +74,7 @@ func TestRememberedClaimsSayWhatTheTokenSays(t *testing.T) {
 				t.Errorf("%s: header text of %s: %q, want %q", name, claim, got, want)
 			}
 		}
-		for _, claim := range slices.Collect(maps.Keys(claims.All)) {
+		for claim := range every {
 			if got, want := e.record.entry(raw).claims.Value(claim), claims.Value(claim); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %s: %v, want %v", name, claim, got, want)
 			}

@@ -3,9 +3,9 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
@@ -30,9 +30,11 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request, b *Brought, oth
 	if !ok {
 		return l.page(w, r, http.StatusBadRequest, "cookies", s.to, Outcome{Reason: NoCookies})
 	}
-	if began := others[s.client]; began != nil {
-		l = began
+	began := others[s.client]
+	if began == nil { // by a configuration that is over: no other login may have its code
+		return l.page(w, r, http.StatusBadRequest, "stale", s.to, Outcome{Reason: StaleState})
 	}
+	l = began
 	session, opened := l.Keys.Session(r, b)
 	opened = opened && !l.Memory.Ended(&session)
 	if opened && session.flow == s.id {
@@ -63,8 +65,14 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 	switch iss := form.Get("iss"); {
 	case iss != doors.Issuer && (iss != "" || doors.SaysIssuer): // RFC 9207 §2.4
 		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{Reason: OtherIssuer})
-	case iss == "" && l.mayBeAnothers(r):
-		return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{OtherIssuer, errNameless})
+	case iss == "" && l.Beside != nil:
+		if another, err := l.mayBeAnothers(r); err != nil {
+			return l.page(w, r, http.StatusServiceUnavailable, "unavailable", s.to, Outcome{Unavailable, err})
+		} else if another {
+			return l.page(w, r, http.StatusBadRequest, "foreign", s.to, Outcome{OtherIssuer, errNameless})
+		}
+	}
+	switch {
 	case form.Get("error") != "" || form.Get("code") == "":
 		return l.page(w, r, http.StatusForbidden, "denied", s.to, Outcome{IssuerSaidNo, errors.New(known(form.Get("error")))})
 	}
@@ -94,17 +102,29 @@ func (l *Login) arrive(w http.ResponseWriter, r *http.Request, b *Brought, form 
 	return Outcome{}
 }
 
+// neighbourMost is how long the documents of all other issuers of a host may take to come:
+// somebody waits, and they are here already but right after a start.
+const neighbourMost = 3 * time.Second
+
 var errNameless = errors.New("the answer does not say whose it is (RFC 9207), and another issuer of this host does not either")
 
 // mayBeAnothers says whether an answer without `iss` may be one of another issuer that
 // people of this host sign in at. An issuer that means harm sends them on to an honest
 // one, and would be handed the code that they come back with (RFC 9700 §4.4). The
 // embedded issuer names itself to gates.
-func (l *Login) mayBeAnothers(r *http.Request) bool {
-	return slices.ContainsFunc(l.Beside, func(other *Login) bool {
-		doors, err := other.Issuer.Doors(r.Context(), home(r))
-		return err != nil || !doors.SaysIssuer
-	})
+func (l *Login) mayBeAnothers(r *http.Request) (bool, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), neighbourMost)
+	defer cancel()
+	for _, other := range l.Beside(Host(r)) {
+		doors, err := other.Issuer.Doors(ctx, home(r))
+		if err != nil {
+			return false, fmt.Errorf("whether %s names itself in its answers: %w", other.Key, err)
+		}
+		if !doors.SaysIssuer {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (l *Login) session(t Tokens, flow string, now time.Time) Session {

@@ -95,8 +95,8 @@ type Login struct {
 	Keys   *Keys
 	Memory *Memory
 
-	// Beside are the logins at other issuers elsewhere that share a host with this one.
-	Beside []*Login
+	// Beside are the logins of a host at other issuers elsewhere; nil: there are none.
+	Beside func(host string) []*Login
 
 	// Judge says whether a gate knows the caller by a new token, at this place. A
 	// gate that does not would send the person back here, for ever.

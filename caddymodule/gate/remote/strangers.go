@@ -69,13 +69,23 @@ func (s *strangers) kept(from netip.Addr, now time.Time) float64 {
 		return 0 // all would be the same one
 	}
 	kept := keptForKnown
-	if k := &s.known[who%uint64(len(s.known))]; k.who == who && now.UnixNano() < k.until {
+	if s.isKnown(from, now) {
 		kept = 0
 	}
 	if owed := p.tat - now.UnixNano(); p.who == who && owed > 0 {
 		kept += keptForOthers * float64(owed) / float64(addressEvery)
 	}
 	return kept
+}
+
+// isKnown is whether a token of an address was good lately.
+func (s *strangers) isKnown(from netip.Addr, now time.Time) bool {
+	who, p := s.place(from)
+	if p == nil {
+		return false
+	}
+	k := &s.known[who%uint64(len(s.known))]
+	return k.who == who && now.UnixNano() < k.until
 }
 
 // remember notes that a token of an address was good.
