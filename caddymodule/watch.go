@@ -32,27 +32,28 @@ type watched struct {
 	run    *running
 	pass   *gate.Pass
 	r      *http.Request
-	own    http.Header // what the answer had before anybody behind the gate; nil: nothing to keep
-	source bool        // who asks is an EventSource
-	begun  bool
-	finish func()                   // of what is followed; nil where nothing is
-	client *http.ResponseController // the same
-	about  []zap.Field              // the same, for its event
-	conn   net.Conn                 // the same; nil where it carries other requests, too
-	cancel context.CancelCauseFunc  // of the request; nil where deadlines do it
+	front  http.Header             // what the answer had before anybody behind the gate; nil: nothing to keep
+	behind http.Header             // the header for who is behind the gate, until it is out; nil: the answer's own
+	finish func()                  // of what is followed; nil where nothing is
+	about  []zap.Field             // the same, for its event
+	conn   net.Conn                // the same; nil where it carries other requests, too
+	cancel context.CancelCauseFunc // of the request; nil where deadlines do it
+	source bool                    // who asks is an EventSource
+	begun  bool                    // by the handler
+
+	// pen is for who writes to the client what is no answer of the handler's: in its
+	// place, or before it. It is taken before mu, and a write may take its time.
+	away bool // turned
+	pen  sync.Mutex
 
 	mu      sync.Mutex
-	cause   error
 	out     bool // the header is
 	over    bool
-	late    *time.Timer
 	ended   atomic.Bool // cause is set
 	reading atomic.Bool // the body has not come to its end
+	cause   error
+	late    *time.Timer
 }
-
-// patience is how long the handler of a request that has ended may take to come back, once
-// for itself and once when its context is over.
-const patience = 2 * time.Second / 5
 
 // connKey is of a request's connection, in its context.
 type connKey struct{}
@@ -88,18 +89,36 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 		defer inContext(ctx, r)()
 		answer.cancel = cancel
 	}
-	if asked || w.Header()["Set-Cookie"] != nil { // the gate may have renewed a cookie
-		answer.own = maps.Clone(w.Header())
-	}
-	if asked {
-		answer.source = gate.IsEventSource(r)
-		if r.Body != nil && r.Body != http.NoBody {
-			answer.reading.Store(r.ContentLength != 0 && r.Method != http.MethodConnect) // HTTP/2 has a body of nothing, and nobody reads what comes before a 101
-			r.Body = &watchedBody{r.Body, answer}
+	if !asked {
+		if isSaid(w.Header()) {
+			answer.front = maps.Clone(w.Header())
 		}
-		answer.follow()
+		return answer.serve(r, next)
+	}
+	answer.behind = w.Header().Clone() // it may be answered in the handler's place
+	answer.source = gate.IsEventSource(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		answer.reading.Store(r.ContentLength != 0) // HTTP/2 has a body of nothing
+		r.Body = &watchedBody{r.Body, answer}
+	}
+	answer.follow()
+	if answer.ended.Load() { // meanwhile
+		answer.begin(http.StatusOK)
+		return nil
 	}
 	return answer.serve(r, next)
+}
+
+// isSaid reports whether anybody in front of the gate has said something of the answer:
+// CORS, a cookie that the gate has renewed. What Caddy says of every answer is no word.
+func isSaid(h http.Header) bool {
+	n := len(h)
+	for _, name := range [...]string{"Server", "Alt-Svc"} {
+		if n > 0 && h[name] != nil {
+			n--
+		}
+	}
+	return n > 0
 }
 
 // serve hands the request on. What becomes of one that has ended before its answer is
@@ -118,15 +137,43 @@ func (w *watched) serve(r *http.Request, next caddyhttp.Handler) (err error) {
 	return next.ServeHTTP(w, r)
 }
 
+// Header is for who is behind the gate.
+func (w *watched) Header() http.Header {
+	if w.behind != nil {
+		return w.behind
+	}
+	return w.ResponseWriterWrapper.Header()
+}
+
 // WriteHeader looks at what kind of answer it is.
 func (w *watched) WriteHeader(status int) {
-	may := !w.ended.Load()
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		may = w.begin(status)
-	}
-	if may {
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
+		w.inform(status)
+	} else if w.begin(status) {
 		w.ResponseWriterWrapper.WriteHeader(status)
 	}
+}
+
+// inform sends on what comes before an answer, such as early hints.
+func (w *watched) inform(status int) {
+	w.pen.Lock()
+	defer w.pen.Unlock()
+	if w.ended.Load() {
+		return
+	}
+	if w.behind != nil {
+		h := w.ResponseWriterWrapper.Header()
+		front := maps.Clone(h)
+		defer replace(h, front)
+		replace(h, w.behind)
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// replace has a header be another.
+func replace(h, by http.Header) {
+	clear(h)
+	maps.Copy(h, by)
 }
 
 func (w *watched) Write(b []byte) (int, error) {
@@ -146,6 +193,24 @@ func (w *watched) ReadFrom(r io.Reader) (int64, error) {
 		return io.Copy(struct{ io.Writer }{w}, r)
 	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is how a header goes out that nothing follows yet.
+func (w *watched) FlushError() error {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.ended.Load() {
+		return errStreamEnded
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// SetWriteDeadline waits for who writes: Caddy's own writer keeps the deadline.
+func (w *watched) SetWriteDeadline(deadline time.Time) error {
+	w.pen.Lock()
+	defer w.pen.Unlock()
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(deadline)
 }
 
 // Hijack is how an upgrade takes the connection.
@@ -177,15 +242,16 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// innermost is the server's own writer. Those around it keep deadlines of their own
-// and may be asked by the handler alone.
-func innermost(w http.ResponseWriter) http.ResponseWriter {
+// client is the server's own writer. Those around it keep deadlines of their own and may
+// be asked by the handler alone.
+func (w *watched) client() *http.ResponseController {
+	inner := w.ResponseWriter
 	for {
-		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		wrapper, ok := inner.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			return w
+			return http.NewResponseController(inner)
 		}
-		w = wrapper.Unwrap()
+		inner = wrapper.Unwrap()
 	}
 }
 
@@ -200,44 +266,36 @@ func (w *watched) begin(status int) bool {
 		case !stream && w.finish != nil:
 			w.unfollow()
 		}
-		if w.finish != nil && !w.letOut() {
-			w.turnAway()
+		if w.finish == nil {
+			w.handOver()
+		} else {
+			w.letOut()
 		}
 	}
 	return !w.ended.Load()
 }
 
-// letOut lets the header out. From here on what ends the stream tears it off.
-func (w *watched) letOut() bool {
+// letOut lets the header out, unless the answer has ended: from here on what ends it tears
+// it off.
+func (w *watched) letOut() {
+	w.pen.Lock()
+	defer w.pen.Unlock()
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.out = w.cause == nil
-	return w.out
+	w.mu.Unlock()
+	if w.out {
+		w.handOver()
+	} else {
+		w.turnAway()
+	}
 }
 
-// turnAway answers what has ended before its answer. A connection without one a proxy in
-// front would count against this node, and a few against every node. What has come from
-// behind the gate is not for who has no good token.
-//
-// An EventSource comes back after 200 alone, and then to the gate.
-func (w *watched) turnAway() {
-	h, status := w.Header(), http.StatusOK
-	clear(h)
-	maps.Copy(h, w.own)
-	if w.source {
-		h.Set("Content-Type", "text/event-stream")
-	} else {
-		refusal := w.gate.gate.Lapsed(w.pass, w.cause)
-		status = refusal.Status
-		w.gate.challenge(h, w.r, refusal)
+// handOver makes what was said behind the gate the answer's.
+func (w *watched) handOver() {
+	if w.behind != nil {
+		replace(w.ResponseWriterWrapper.Header(), w.behind)
+		w.behind = nil // trailers come later, and are read there
 	}
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", "0")
-	if w.r.ProtoMajor == 1 {
-		h.Set("Connection", "close") // it has deadlines now
-	}
-	w.ResponseWriterWrapper.WriteHeader(status)
-	_ = http.NewResponseController(w.ResponseWriter).Flush() // the handler may not come back soon
 }
 
 // isStream reports whether the answer may be without end.
@@ -251,7 +309,7 @@ func (w *watched) isStream(status int) bool {
 // follow has the answer end with the token.
 func (w *watched) follow() {
 	gateStreams.Inc()
-	w.client = http.NewResponseController(innermost(w.ResponseWriter))
+	w.r = w.r.WithContext(w.r.Context()) // what ends it is not the handler, which may change its request
 	w.about = w.gate.streamFields(w.r, w.pass)
 	if w.r.ProtoMajor == 1 {
 		w.conn, _ = w.r.Context().Value(connKey{}).(net.Conn)
@@ -268,85 +326,6 @@ func (w *watched) unfollow() {
 	if over {
 		w.finish()
 		w.finish = nil
-		gateStreams.Dec()
-	}
-}
-
-// end lets nothing pass any more, in both directions. Before there is a header it has the
-// handler come back, and tears off only what does not.
-func (w *watched) end(cause error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.over || w.cause != nil {
-		return
-	}
-	w.cause = cause
-	w.ended.Store(true)
-	gateStreams.Dec()
-	go w.gate.streamEnded(w.about, gate.WhyEnded(cause)) // where the log is slow, the next one ends nevertheless
-	if w.out {
-		w.tear()
-		return
-	}
-	w.late = time.AfterFunc(patience, w.press)
-	// Who waits for the body learns it by that: FastCGI dials only then, and a context
-	// that is over the proxy would take for a backend that cannot be reached. (Over
-	// HTTP/1.1 it does all the same, as for every caller who leaves in the middle of a body.)
-	switch {
-	case w.reading.Load():
-		_ = w.client.SetReadDeadline(time.Now())
-	case w.cancel != nil:
-		w.cancel(cause)
-	}
-}
-
-// press ends the context of a handler that has not come back, and tears off what does not
-// come back then either.
-func (w *watched) press() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.over {
-		return
-	}
-	if w.cancel != nil {
-		w.cancel(w.cause)
-	}
-	w.late = time.AfterFunc(patience, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !w.over {
-			w.tear()
-		}
-	})
-}
-
-// tear ends the request's context, its stream and its connection.
-func (w *watched) tear() {
-	if w.cancel != nil {
-		w.cancel(w.cause)
-	}
-	now := time.Now()
-	// What cannot be set is not needed: HTTP/2 ends with the first of them.
-	_ = w.client.SetWriteDeadline(now)
-	_ = w.client.SetReadDeadline(now)
-	if w.conn != nil {
-		go func() { _ = w.conn.Close() }() // TLS may wait for a word to the other end
-	}
-}
-
-// leave gives up what a stream held.
-func (w *watched) leave() {
-	if w.finish == nil {
-		return
-	}
-	w.mu.Lock()
-	w.over = true
-	if w.late != nil {
-		w.late.Stop()
-	}
-	w.mu.Unlock()
-	w.finish()
-	if !w.ended.Load() {
 		gateStreams.Dec()
 	}
 }

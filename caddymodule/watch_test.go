@@ -9,11 +9,15 @@ import (
 	"net/http"
 	"net/http/fcgi"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -35,6 +39,12 @@ type asking struct {
 // ask sends a request of header lines and hands its answer on once that is there.
 func (w *world) ask(client *http.Client, method, path, token string, body io.Reader, lines ...string) <-chan asking {
 	w.Helper()
+	return w.send(client, true, method, path, token, body, lines)
+}
+
+// send is the same, and of an answer that need not be whole.
+func (w *world) send(client *http.Client, whole bool, method, path, token string, body io.Reader, lines []string) <-chan asking {
+	w.Helper()
 	r, err := http.NewRequestWithContext(w.Context(), method, "http://app.example.com"+path, body)
 	if err != nil {
 		w.Fatal(err)
@@ -48,6 +58,11 @@ func (w *world) ask(client *http.Client, method, path, token string, body io.Rea
 		response, err := client.Do(r)
 		if err != nil {
 			answered <- asking{err: err}
+			return
+		}
+		if !whole {
+			w.Cleanup(func() { response.Body.Close() })
+			answered <- asking{Response: response}
 			return
 		}
 		defer response.Body.Close()
@@ -233,6 +248,245 @@ func TestEndOfATokenIsNoFailureOfTheNode(t *testing.T) {
 	}
 }
 
+const unreturningNode = `
+http://node.example.com {
+	token_issuer
+	token_gate
+	handle /mute {
+		reverse_proxy unix/$DIR/php {
+			transport fastcgi
+		}
+	}
+	handle /down {
+		reverse_proxy unix/$DIR/nobody {
+			fail_duration 30s
+			lb_try_duration 3s
+		}
+	}
+	respond ok
+}
+http://app.example.com {
+	reverse_proxy $NETWORK/$DIR/http {
+		header_up Host node.example.com
+		fail_duration 30s
+		flush_interval -1
+	}
+}`
+
+// Some do not come back whatever is ended: FastCGI waits for its script, and a proxy for a
+// backend that has failed. They are answered for.
+func TestWhatDoesNotComeBackIsNoFailureOfTheNode(t *testing.T) {
+	for _, network := range []string{"unix", "unix+h2c"} {
+		t.Run(network, func(t *testing.T) {
+			w := newWorld(t)
+			more := make(chan struct{})
+			defer close(more)
+			w.fastcgi(script(more))
+			w.load(h2cServer+oneIssuer, strings.ReplaceAll(unreturningNode, "$NETWORK", network))
+			for _, path := range []string{"/mute", "/down"} {
+				for _, c := range []struct{ method, line string }{
+					{http.MethodGet, "Accept: text/event-stream"},
+					{http.MethodPost, "Accept: text/event-stream"},
+					{http.MethodPost, "Content-Type: application/grpc"},
+				} {
+					name := c.method + " " + path + " " + c.line
+					hers, his := w.token(), w.token()
+					answered := w.send(w.client, false, c.method, path, hers, strings.NewReader("{}"), []string{c.line})
+					select {
+					case a := <-answered:
+						t.Fatalf("%s: answered before the token ended: %+v", name, a)
+					case <-time.After(200 * time.Millisecond):
+					}
+					w.revoke(hers)
+					if a := w.within(name, answered, 3*time.Second); a.err != nil || a.StatusCode != lapsed(c.method, c.line) {
+						t.Errorf("%s: %+v", name, a)
+					}
+					<-time.After(2 * patience) // it is torn off
+					if a := w.get("/", "Authorization: Bearer "+his); a.status != http.StatusOK {
+						t.Errorf("%s: somebody else's request: %d", name, a.status)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Over HTTP/2 nobody but the handler can make an answer whole. Its status is there without
+// it, and the stream is reset.
+func TestStatusOverHTTP2DoesNotWaitForTheHandler(t *testing.T) {
+	for line, says := range map[string]bool{"Accept: text/event-stream": false, "Accept: */*": true} {
+		t.Run(line, func(t *testing.T) {
+			w := newWorld(t)
+			here, ended, more := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			defer close(more)
+			w.fastcgi(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				close(here)
+				<-ended
+				if says { // that it is a stream, and no more
+					rw.Header().Set("Content-Type", "text/event-stream")
+					_, _ = rw.Write(nil)
+					rw.(http.Flusher).Flush()
+				}
+				<-more
+			}))
+			w.load(h2cServer+oneIssuer, fastcgiSite)
+			hers := w.token()
+			answered := w.ask(w.h2c(), http.MethodPost, "/", hers, nil, line)
+			<-here
+			w.revoke(hers)
+			close(ended)
+			if a := w.within("the answer", answered, 5*time.Second); a.Response == nil || a.StatusCode != http.StatusUnauthorized || a.err == nil || a.text != "" {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// zeros have no end.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+// Who cannot be rid of what it reads does not see that no more of it comes. It comes back
+// when its context is over.
+func TestHandlerThatDoesNotReadIsBroughtBack(t *testing.T) {
+	w := newWorld(t)
+	asked := make(chan struct{}, 1)
+	over := make(chan struct{})
+	defer close(over)
+	w.backend(func(_ http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-over
+	})
+	w.load(h2cServer+oneIssuer, oneSite)
+	hers := w.token()
+	answered := w.ask(w.h2c(), http.MethodPost, "/", hers, zeros{}, "Content-Type: application/grpc")
+	<-asked
+	<-time.After(200 * time.Millisecond) // until the backend's connection is full
+	w.revoke(hers)
+	if a := w.within("the answer", answered, 5*time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A token may end between the gate's look at it and the register of streams: then nobody
+// behind the gate is asked.
+func TestWhatHasEndedMeanwhileIsNotHandedOn(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(http.ResponseWriter, *http.Request) { t.Error("the backend was asked") })
+	w.load(h2cServer+oneIssuer, oneSite)
+	hers := w.token()
+	app, err := caddy.ActiveContext().AppIfConfigured("token_issuer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.(*App).running.Load().streams.Close()
+	a := w.within("the stream", w.ask(w.client, http.MethodPost, "/", hers, nil, "Accept: text/event-stream"), 5*time.Second)
+	if a.err != nil || a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What stands in front of the gate holds for every answer: a page may not read the 401
+// without it.
+func TestWhatIsSaidInFrontOfTheGateStaysInTheAnswer(t *testing.T) {
+	w := newWorld(t)
+	here, more := make(chan struct{}), make(chan struct{})
+	defer close(more)
+	w.backend(func(rw http.ResponseWriter, _ *http.Request) {
+		here <- struct{}{}
+		<-more
+		rw.Header().Set("Content-Type", "application/x-ndjson")
+		rw.Header().Set("Set-Cookie", "of=the_backend")
+		rw.Header().Set("Access-Control-Allow-Origin", "https://other.example.com")
+		fmt.Fprintln(rw, `"hello"`)
+	})
+	w.load(h2cServer+oneIssuer, strings.Replace(oneSite, "token_gate\n", "header Access-Control-Allow-Origin https://spa.example.com\n\ttoken_gate\n", 1))
+	for _, line := range []string{"Accept: */*", "Content-Type: application/grpc"} {
+		hers := w.token()
+		answered := w.ask(w.client, http.MethodPost, "/", hers, nil, line)
+		<-here
+		w.revoke(hers)
+		if line == "Accept: */*" {
+			more <- struct{}{}
+		}
+		a := w.within(line, answered, 5*time.Second)
+		if a.err != nil || a.StatusCode != http.StatusUnauthorized || a.Header["Set-Cookie"] != nil ||
+			!slices.Equal(a.Header["Access-Control-Allow-Origin"], []string{"https://spa.example.com"}) {
+			t.Errorf("%s: %+v", line, a)
+		}
+	}
+}
+
+// The header that is written behind the gate is the answer's, with what came before it and
+// after it, also of one that is followed from its request on.
+func TestHeaderOfAStreamArrivesWhole(t *testing.T) {
+	w := newWorld(t)
+	w.backend(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Link", "</a.css>; rel=preload")
+		rw.WriteHeader(http.StatusEarlyHints)
+		rw.Header().Del("Link")
+		rw.Header().Set("Trailer", "Grpc-Status")
+		rw.Header().Set("Content-Type", "application/grpc")
+		rw.Header().Set("Set-Cookie", "of=the_backend")
+		fmt.Fprint(rw, "hello")
+		rw.Header().Set("Grpc-Status", "0")
+	})
+	w.load(h2cServer+oneIssuer, strings.Replace(oneSite, "token_gate\n", "header {\n\t\tIn-Front yes\n\t\t-Server\n\t}\n\ttoken_gate\n", 1))
+	for protocol, client := range map[string]*http.Client{"HTTP/1.1": w.client, "HTTP/2": w.h2c()} {
+		early := make(chan string, 8)
+		trace := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+			early <- h.Get("Link") + h.Get("In-Front")
+			return nil
+		}}
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, "http://app.example.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Authorization": {"Bearer " + w.token()}, "Content-Type": {"application/grpc"}}
+		a, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(a.Body)
+		a.Body.Close()
+		if err != nil || string(text) != "hello" || a.Trailer.Get("Grpc-Status") != "0" {
+			t.Errorf("%s: %q, %v, %v", protocol, text, err, a.Trailer)
+		}
+		if a.Header.Get("In-Front") != "yes" || a.Header.Get("Set-Cookie") == "" || a.Header["Link"] != nil || a.Header["Server"] != nil {
+			t.Errorf("%s: %v", protocol, a.Header)
+		}
+		close(early)
+		if hint := <-early; !strings.HasPrefix(hint, "</a.css>; rel=preload") {
+			t.Errorf("%s: the early hint is %q, of %d", protocol, hint, len(early)+1)
+		}
+	}
+}
+
+// What fails behind the gate is answered in front of it with the header that it has left.
+func TestHeaderOfAnErrorIsLeftToItsRoutes(t *testing.T) {
+	w := newWorld(t)
+	w.load(h2cServer+oneIssuer, strings.Replace(oneSite, "reverse_proxy unix/$DIR/backend", "route {\n\t\theader Behind yes\n\t\terror 418\n\t}", 1))
+	a := w.within("the error", w.ask(w.client, http.MethodPost, "/", w.token(), nil, "Content-Type: application/grpc"), 5*time.Second)
+	if a.err != nil || a.StatusCode != http.StatusTeapot || a.Header.Get("Behind") != "yes" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What breaks behind the gate is no end of a stream.
+func TestFaultOfAnEndedStreamIsStillOne(t *testing.T) {
+	defer func() {
+		if fault := recover(); fault != "broken" {
+			t.Errorf("%v", fault)
+		}
+	}()
+	one := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: httptest.NewRecorder()}}
+	_ = one.serve(nil, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		one.ended.Store(true)
+		panic("broken")
+	}))
+}
+
 // A type that is set in front of the proxy is not the only one: the backend's is added.
 func TestStreamsOfTwoTypesEndWithTheirToken(t *testing.T) {
 	w := newWorld(t)
@@ -370,9 +624,11 @@ func TestStreamsOfFastCGIEndWithTheirToken(t *testing.T) {
 			}
 			before := w.told()
 			w.revoke(hers)
-			// Where the connection had carried another request, and no byte came, the client asks again.
-			if a := w.within(name+", "+protocol, answered, time.Second); a.err == nil && a.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s, %s: %d %s", name, protocol, a.StatusCode, a.text)
+			a := w.within(name+", "+protocol, answered, 3*time.Second)
+			if c.path == "/mute" && (a.Response == nil || a.StatusCode != http.StatusOK || a.text != "" || protocol == "HTTP/1.1" && a.err != nil) {
+				t.Errorf("%s, %s: %+v", name, protocol, a)
+			} else if c.path != "/mute" && a.err == nil && a.StatusCode != http.StatusUnauthorized { // this where no byte had come
+				t.Errorf("%s, %s: came to its own end: %+v", name, protocol, a)
 			}
 			// However long the script is silent.
 			for end := time.Now().Add(5 * time.Second); w.told() == before && time.Now().Before(end); {
