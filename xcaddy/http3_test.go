@@ -260,6 +260,66 @@ func TestWebSocketOverHTTP3EndsWithItsToken(t *testing.T) {
 	}
 }
 
+// Nor does it hang where no answer has begun: the backend thinks, and the token ends.
+func TestStreamOverHTTP3IsAnsweredWhenItsTokenEndsBeforeTheBackendDoes(t *testing.T) {
+	t.Parallel()
+	w := newInstance(t)
+	w.configure(threeClients, oneSite)
+	w.start()
+	w.addAlice()
+	asked, over := make(chan struct{}, 1), make(chan struct{})
+	defer close(over)
+	w.serve(func(_ http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-over
+	})
+	_, conn := w.dialQUIC(w.udp(), w.trust())
+	<-conn.ReceivedSettings()
+	for method, c := range map[string]struct {
+		proto  string
+		accept string
+		status int
+	}{
+		http.MethodConnect: {"websocket", "", http.StatusUnauthorized},
+		http.MethodPost:    {"", "text/event-stream", http.StatusUnauthorized},
+		http.MethodGet:     {"", "text/event-stream", http.StatusOK}, // an EventSource comes back after that
+	} {
+		alice := w.earn(byPassword("phone")).Access
+		stream, err := conn.OpenRequestStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, w.site+"/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Authorization": {"Bearer " + alice}}
+		if c.proto != "" {
+			r.Proto = c.proto
+			r.Header.Set("Sec-Websocket-Version", "13")
+		}
+		if c.accept != "" {
+			r.Header.Set("Accept", c.accept)
+		}
+		if err := stream.SendRequestHeader(r); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		w.post("/oauth2/revoke", url.Values{"client_id": {"phone"}, "token": {alice}})
+		if err := stream.SetReadDeadline(time.Now().Add(patience / 2)); err != nil {
+			t.Fatal(err)
+		}
+		response, err := stream.ReadResponse()
+		if err != nil || response.StatusCode != c.status {
+			t.Errorf("%s: %v, %v", method, response, err)
+			continue
+		}
+		if text, err := io.ReadAll(response.Body); err != nil || len(text) > 0 {
+			t.Errorf("%s: %q, %v", method, text, err)
+		}
+	}
+}
+
 // deaf is a socket that hears nothing until it is told to: the server answers
 // the first flight of a connection and never sees the second.
 type deaf struct {
