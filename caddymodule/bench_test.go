@@ -22,7 +22,7 @@ import (
 func BenchmarkGateHandler(b *testing.B) {
 	g, bearer := newHit(b, zap.NewNop())
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-	plain := httptest.NewRequest(http.MethodGet, "/", nil)
+	plain, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
 	for name, handler := range map[string]caddyhttp.MiddlewareHandler{"with": g, "without": passing{}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -30,7 +30,7 @@ func BenchmarkGateHandler(b *testing.B) {
 				ctx := context.WithValue(plain.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer())
 				r := plain.WithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{}))
 				r.Header = http.Header{"Authorization": {bearer}, "User-Agent": {"curl"}, "Accept": {"*/*"}}
-				if err := handler.ServeHTTP(nil, r, next); err != nil {
+				if err := handler.ServeHTTP(w, r, next); err != nil {
 					b.Fatal(err)
 				}
 			}

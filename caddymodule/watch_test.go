@@ -370,11 +370,11 @@ func TestHandlerThatDoesNotReadIsBroughtBack(t *testing.T) {
 }
 
 // A token may end between the gate's look at it and the register of streams: then nobody
-// behind the gate is asked.
+// behind the gate is asked, and no upstream counted as one that cannot be reached.
 func TestWhatHasEndedMeanwhileIsNotHandedOn(t *testing.T) {
 	w := newWorld(t)
-	w.backend(func(http.ResponseWriter, *http.Request) { t.Error("the backend was asked") })
-	w.load(h2cServer+oneIssuer, oneSite)
+	w.fastcgi(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok") }))
+	w.load(h2cServer+oneIssuer, strings.Replace(fastcgiSite, "flush_interval -1", "fail_duration 30s", 1))
 	hers := w.token()
 	app, err := caddy.ActiveContext().AppIfConfigured("token_issuer")
 	if err != nil {
@@ -384,6 +384,9 @@ func TestWhatHasEndedMeanwhileIsNotHandedOn(t *testing.T) {
 	a := w.within("the stream", w.ask(w.client, http.MethodPost, "/", hers, nil, "Accept: text/event-stream"), 5*time.Second)
 	if a.err != nil || a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%+v", a)
+	}
+	if a := w.get("/", "Authorization: Bearer "+hers); a.status != http.StatusOK {
+		t.Errorf("somebody else's request: %v", a)
 	}
 }
 
