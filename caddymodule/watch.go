@@ -91,7 +91,7 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 	}
 	if !asked {
 		if isSaid(w.Header()) {
-			answer.front = maps.Clone(w.Header())
+			answer.front = w.Header().Clone()
 		}
 		return answer.serve(r, next)
 	}
@@ -231,6 +231,9 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
+	if b.answer.ended.Load() {
+		return 0, context.Canceled
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err == nil {
 		return n, nil
@@ -242,8 +245,8 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// client is the server's own writer. Those around it keep deadlines of their own and may
-// be asked by the handler alone.
+// client is the server's own writer. Those around it keep write deadlines of their own
+// and may be asked for those by the handler alone.
 func (w *watched) client() *http.ResponseController {
 	inner := w.ResponseWriter
 	for {

@@ -36,7 +36,7 @@ func (w *watched) end(cause error) {
 	// has ended it. (Over HTTP/1.1 a deadline ends the context, too.)
 	switch {
 	case w.reading.Load():
-		_ = w.client().SetReadDeadline(time.Now())
+		w.readNoMore()
 	case w.cancel != nil:
 		w.cancel(cause)
 	}
@@ -132,9 +132,20 @@ func (w *watched) tear() {
 	client, now := w.client(), time.Now()
 	// What cannot be set is not needed: HTTP/2 ends with the first of them.
 	_ = client.SetWriteDeadline(now)
-	_ = client.SetReadDeadline(now)
+	w.readNoMore()
+	_ = client.SetReadDeadline(now) // Caddy's own leaves one that it has set for a read under way
 	if w.conn != nil {
 		go func() { _ = w.conn.Close() }() // TLS may wait for a word to the other end
+	}
+}
+
+// readNoMore ends the reading of the body. Caddy keeps a deadline of its own for that, and
+// has to know of this one: it would put another in its place, and none where the server
+// then waits for the rest of the body. It may be asked by anybody.
+func (w *watched) readNoMore() {
+	now := time.Now()
+	if http.NewResponseController(w.ResponseWriter).SetReadDeadline(now) != nil {
+		_ = w.client().SetReadDeadline(now)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -366,6 +367,34 @@ func TestHandlerThatDoesNotReadIsBroughtBack(t *testing.T) {
 	w.revoke(hers)
 	if a := w.within("the answer", answered, 5*time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// Who stops in the middle of a small body is waited for by nobody once the token has
+// ended: the server reads what is left of it before it lets the connection be.
+func TestRestOfABodyIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	asked := make(chan struct{}, 1)
+	w.backend(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	w.load(oneIssuer, oneSite)
+	hers := w.token()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "unix", filepath.Join(w.dir, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\nContent-Length: 1000\r\n\r\nhalf of it", hers); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	w.revoke(hers)
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	answer, err := io.ReadAll(conn) // to its end
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401 ") {
+		t.Errorf("%v: %s", err, answer)
 	}
 }
 
