@@ -51,6 +51,7 @@ type watched struct {
 	over    bool
 	ended   atomic.Bool // cause is set
 	reading atomic.Bool // the body has not come to its end
+	cut     atomic.Bool // and will not
 	cause   error
 	late    *time.Timer
 }
@@ -232,6 +233,7 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.answer.ended.Load() {
+		b.answer.cut.Store(true)
 		return 0, context.Canceled
 	}
 	n, err := b.ReadCloser.Read(p)
@@ -240,6 +242,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	}
 	b.answer.reading.Store(false)
 	if !errors.Is(err, io.EOF) && b.answer.ended.Load() {
+		b.answer.cut.Store(true)
 		err = context.Canceled
 	}
 	return n, err

@@ -168,4 +168,9 @@ func (w *watched) leave() {
 	}
 	w.pen.Unlock()
 	w.finish()
+	if w.away && w.cut.Load() && w.r.ProtoMajor == 1 {
+		// The server closes the connection now. Who still sends would learn that before
+		// the answer, and a proxy in front take it for a failure of this node.
+		time.Sleep(patience)
+	}
 }

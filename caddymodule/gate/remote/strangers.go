@@ -18,11 +18,12 @@ const (
 )
 
 // strangers are what each address may still ask about, by GCRA in a table of fixed
-// size: no number of addresses can fill memory. Two that fall on one place push each
-// other out, which forgives and blames nobody.
+// size: no number of addresses can fill memory. An address has a few places that it may
+// stand at; where all are taken, the one that owes least goes, which forgives and blames
+// nobody.
 type strangers struct {
 	seed   maphash.Seed
-	places [1 << 12]stranger
+	places [1 << 10][4]stranger
 	known  [1 << 12]acquaintance // apart, for strangers can have no good tokens
 }
 
@@ -38,7 +39,7 @@ type stranger struct {
 	tat int64 // theoretical arrival time, in nanoseconds since 1970
 }
 
-// place finds an address: an IPv4 address, or the /64 that a single IPv6 host picks
+// place finds an address, or where it would stand: an IPv4 address, or the /64 that a single IPv6 host picks
 // its addresses from. It is nil where nobody knows who asks.
 func (s *strangers) place(from netip.Addr) (uint64, *stranger) {
 	from = from.Unmap().WithZone("")
@@ -51,7 +52,17 @@ func (s *strangers) place(from netip.Addr) (uint64, *stranger) {
 	}
 	bytes := from.As16()
 	who := maphash.Bytes(s.seed, bytes[:])
-	return who, &s.places[who%uint64(len(s.places))]
+	at := &s.places[who%uint64(len(s.places))]
+	least := &at[0]
+	for n := range at {
+		if at[n].who == who {
+			return who, &at[n]
+		}
+		if at[n].tat < least.tat {
+			least = &at[n]
+		}
+	}
+	return who, least
 }
 
 // may says whether an address has some of its allowance left.
