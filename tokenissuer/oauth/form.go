@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,10 @@ const (
 	maxParameters = 64
 	maxNamed      = 64 // a longer parameter name is not repeated in an error
 )
+
+// bodyIn is how long a body may take in all. Servers end one that stalls, and by default
+// none that goes on by a byte a minute.
+const bodyIn = 30 * time.Second
 
 // Media is a set of body encodings an endpoint reads.
 type Media uint8
@@ -177,11 +182,14 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	buf := make([]byte, 0, max(r.ContentLength+1, 512)) // +1: room to see the end
 	body := http.MaxBytesReader(w, r.Body, maxBody)
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyIn)) // where there is none to set, the server's own time-outs hold
 	for {
 		n, err := body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
 		case errors.Is(err, io.EOF):
+			_ = connection.SetReadDeadline(time.Time{}) // else it would end the request while it is worked on
 			return string(buf), nil
 		case err != nil:
 			if _, large := errors.AsType[*http.MaxBytesError](err); large {
