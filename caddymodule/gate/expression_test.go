@@ -333,3 +333,34 @@ func TestExpressionHoldsForEveryReading(t *testing.T) {
 		}
 	}
 }
+
+// J10: a pattern that a backtracking engine tries in 2^n ways, on what it is slowest with:
+// linear, so the judgement of a whole token's worth of it comes back at all.
+func TestPatternsAreLinear(t *testing.T) {
+	s := newScene(t)
+	const pattern = `^(a+)+$|^(a|aa)+$|^(.*a){12}$`
+	g := s.gate(t, gate.Config{Expression: expression(t, `request.method == "GET" && claims.name.matches(r"`+pattern+`")`)})
+	path := s.gate(t, gate.Config{Expression: expression(t, `request.path.matches(r"^/(a+)+$")`)})
+	judge := func(name string, passes bool) time.Duration {
+		r := request(s.signedText(t, "JWT", withClaims(`"name":"`+name+`"`)))
+		r.URL.Path = "/" + name
+		began := time.Now()
+		for what, of := range map[string]*gate.Gate{"a claim": g, "the path": path} {
+			if err := through(of, r, s.now); (err == nil) != passes {
+				t.Errorf("%s of %d letters: %v", what, len(name), err)
+			}
+		}
+		return time.Since(began)
+	}
+	judge(strings.Repeat("a", 20), true)
+	least := func(n int) time.Duration { // what else the machine does is no matter of the pattern's
+		best := judge(strings.Repeat("a", n)+"b", false)
+		for range 30 {
+			best = min(best, judge(strings.Repeat("a", n)+"b", false))
+		}
+		return best
+	}
+	if few, many := least(1000), least(4000); many > 12*few {
+		t.Errorf("%v for 1,000 letters, %v for 4,000", few, many)
+	}
+}
