@@ -61,15 +61,15 @@ func TestIssuersThatMisbehaveWhileRequestsRun(t *testing.T) {
 			}
 		})
 	}
-	var served atomic.Int64
+	served := map[string]*atomic.Int64{}
 	for name, bearer := range good {
+		n := new(atomic.Int64)
+		served[name] = n
 		until(func() {
-			began := time.Now()
-			got := w.get("/", bearer)
-			if took := time.Since(began); got.status != http.StatusOK || took > 4*time.Second {
-				t.Errorf("%s, after %v: %v", name, took, got)
+			if got := w.get("/", bearer); got.status != http.StatusOK {
+				t.Errorf("%s: %v", name, got)
 			}
-			served.Add(1)
+			n.Add(1)
 		})
 	}
 	stranger := newPartner(t).key
@@ -110,13 +110,19 @@ func TestIssuersThatMisbehaveWhileRequestsRun(t *testing.T) {
 			t.Errorf("%s was asked %d times", name, n)
 		}
 	}
-	if served.Load() < 200 { // many more where nothing else runs
-		t.Errorf("%d good requests in four seconds", served.Load())
+	all := int64(0)
+	for name, n := range served {
+		if all += n.Load(); n.Load() < 5 { // who waits for keys waits two seconds
+			t.Errorf("%d good requests of %s in four seconds", n.Load(), name)
+		}
+	}
+	if all < 200 { // many more where nothing else runs
+		t.Errorf("%d good requests in four seconds", all)
 	}
 	if sent.Load() > 64<<20 {
 		t.Errorf("%d bytes of an endless answer were taken", sent.Load())
 	}
-	t.Logf("%d good requests", served.Load())
+	t.Logf("%d good requests", all)
 }
 
 // flow sends until nobody reads any more.

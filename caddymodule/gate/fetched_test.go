@@ -2,11 +2,18 @@ package gate_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate"
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -103,4 +110,63 @@ func TestOnlyTheIssuerThatATokenNamesIsAskedForItsKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// G01: while strangers have keys fetched, and their issuer does not answer, good tokens are
+// judged by the keys that there are. In the bubble no time passes while somebody is on the
+// network: whoever waited for that fetch, however briefly, would not come back.
+func TestGoodTokensDoNotWaitForAFloodsFetch(t *testing.T) {
+	ours, theirs := newScene(t), newScene(t)
+	var fetches atomic.Int32
+	began, held := make(chan struct{}), make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if fetches.Add(1) == 2 {
+			close(began)
+			<-held
+		}
+		_, _ = w.Write(theirs.ring.JWKS(time.Unix(0, 0)))
+	}))
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	synctest.Test(t, func(t *testing.T) {
+		keys, err := remote.OpenKeys(remote.KeysConfig{Issuer: partnerIssuer, JWKSURI: server.URL + "/keys", Roots: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer keys.Close()
+		g := ours.gate(t, gate.Config{Issuers: []gate.Issuer{{Identifier: partnerIssuer, Keys: keys, Audiences: []string{"shop"}}}})
+		time.Sleep(time.Minute) // the keys are there, and may be asked for again
+		var flood sync.WaitGroup
+		var answered atomic.Int32
+		for range 300 {
+			flood.Go(func() {
+				key, err := token.Generate(token.ES256)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				stranger := &scene{key: key, now: theirs.now}
+				_, err = g.Check(request(stranger.signFor(t, partnerIssuer)), ours.now)
+				wantReason(t, err, gate.UnknownKey)
+				answered.Add(1)
+			})
+		}
+		<-began
+		for range 300 {
+			for name, raw := range map[string]string{"theirs": theirs.signFor(t, partnerIssuer), "ours": ours.sign(t, "alice")} {
+				if _, err := g.Check(request(raw), ours.now); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if n := answered.Load(); n != 0 {
+			t.Errorf("%d strangers were answered, and nobody has said whether they are good", n)
+		}
+		close(held)
+		flood.Wait()
+		if n := fetches.Load(); n != 2 {
+			t.Errorf("%d fetches", n)
+		}
+	})
 }
