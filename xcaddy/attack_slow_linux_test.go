@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// crowd are connections to one site that have all sent the same beginning and go on by a
+// slowly are connections to one site that have all sent the same beginning and go on by a
 // byte a second each.
-type crowd struct {
+type slowly struct {
 	conns []net.Conn
 	gone  atomic.Int64 // that the server has ended
 }
 
 // gather makes the connections.
-func (i *instance) gather(n int, site, beginning string) *crowd {
+func (i *instance) gather(n int, site, beginning string) *slowly {
 	i.Helper()
-	c := &crowd{conns: make([]net.Conn, n)}
+	c := &slowly{conns: make([]net.Conn, n)}
 	config := i.trust()
 	config.CurvePreferences = []tls.CurveID{tls.X25519} // the cheapest of handshakes
 	var next atomic.Int64
@@ -68,7 +68,7 @@ func (i *instance) gather(n int, site, beginning string) *crowd {
 	return c
 }
 
-func (c *crowd) drip(ctx context.Context) {
+func (c *slowly) drip(ctx context.Context) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	left := append([]net.Conn(nil), c.conns...)
