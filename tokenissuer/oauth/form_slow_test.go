@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,14 +61,17 @@ func TestBodyThatDripsIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, began := dialed(t), time.Now()
 		begin(t, conn, "60000")
-		go func() {
+		var drops sync.WaitGroup
+		defer drops.Wait() // its sleep ends only while somebody waits
+		defer conn.Close()
+		drops.Go(func() {
 			for {
 				if _, err := io.WriteString(conn, "a"); err != nil {
 					return
 				}
 				time.Sleep(time.Second)
 			}
-		}()
+		})
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)
