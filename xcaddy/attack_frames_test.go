@@ -123,8 +123,10 @@ func (h *heard) ended() bool {
 func (f *frames) request(path string) []byte {
 	f.block.Reset()
 	for _, field := range []hpack.HeaderField{
-		{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"},
-		{Name: ":authority", Value: strings.TrimPrefix(f.site, "https://")}, {Name: ":path", Value: path},
+		{Name: ":method", Value: "GET"},
+		{Name: ":scheme", Value: "https"},
+		{Name: ":authority", Value: strings.TrimPrefix(f.site, "https://")},
+		{Name: ":path", Value: path},
 	} {
 		if err := f.hpack.WriteField(field); err != nil {
 			f.Fatal(err)

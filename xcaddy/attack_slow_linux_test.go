@@ -102,7 +102,7 @@ func connections(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := int(min(files.Cur, 10_000)) - len(open) - 200 //nolint:gosec // ten thousand at most
+	n := int(min(files.Cur, 10_000)) - len(open) - 200
 	if n < 300 {
 		t.Fatalf("with %d files, %d of them open, there are too few connections for an attack", files.Cur, len(open))
 	}
