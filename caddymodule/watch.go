@@ -79,7 +79,6 @@ func (a *App) keepConns(ctx caddy.Context) {
 // stream.
 func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *passage, next caddyhttp.Handler) error {
 	answer := &watched{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g, run: run, pass: p.pass, r: r}
-	defer answer.leave()
 	asked := gate.IsStream(r)
 	if asked || r.ProtoMajor == 3 {
 		// Once the answer has begun, a deadline ends the request's context over HTTP/1.1
@@ -90,6 +89,7 @@ func (g *Gate) watch(w http.ResponseWriter, r *http.Request, run *running, p *pa
 		defer inContext(ctx, r)()
 		answer.cancel = cancel
 	}
+	defer answer.leave() // before the request is as it was
 	if !asked {
 		if isSaid(w.Header()) {
 			answer.front = w.Header().Clone()
@@ -317,6 +317,9 @@ func (w *watched) follow() {
 	gateStreams.Inc()
 	w.r = w.r.WithContext(w.r.Context()) // what ends it is not the handler, which may change its request
 	w.about = w.gate.streamFields(w.r, w.pass)
+	if w.pass.Claims != nil {
+		w.pass.Claims.Every() // for whoever asks for them, here or where it is answered for the handler
+	}
 	if w.r.ProtoMajor == 1 {
 		w.conn, _ = w.r.Context().Value(connKey{}).(net.Conn)
 	}

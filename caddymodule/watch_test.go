@@ -261,7 +261,7 @@ http://node.example.com {
 	handle /down {
 		reverse_proxy unix/$DIR/nobody {
 			fail_duration 30s
-			lb_try_duration 3s
+			lb_try_duration 30s
 		}
 	}
 	respond ok

@@ -65,6 +65,11 @@ func TestFloodOfUnknownKeysHoldsNobodyUp(t *testing.T) {
 
 	over := make(chan struct{})
 	var flood sync.WaitGroup
+	end := sync.OnceFunc(func() {
+		close(over)
+		flood.Wait()
+	})
+	defer end()
 	for range 30 {
 		flood.Go(func() {
 			each := time.NewTicker(100 * time.Millisecond)
@@ -98,8 +103,7 @@ func TestFloodOfUnknownKeysHoldsNobodyUp(t *testing.T) {
 		row++
 		return row == 20 || t.Failed()
 	})
-	close(over)
-	flood.Wait()
+	end()
 	if n, most := fetches.Load()-before, int64(time.Since(began)/(10*time.Second))+2; n > most {
 		t.Errorf("%d fetches in %v", n, time.Since(began))
 	}

@@ -165,7 +165,7 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	hurried := "https://localhost:" + ports[0]
 	i.path = swift(t)
 	i.configure(threeClients, oneSite+hurried+" {\n\ttoken_gate\n\treverse_proxy {$BACKEND}\n}\n",
-		"\tservers :"+ports[0]+" {\n\t\ttimeouts {\n\t\t\tread_header 2s\n\t\t\twrite_idle 2s\n\t\t}\n\t}\n")
+		"\tservers {\n\t\ttimeouts {\n\t\t\tread_header 10m\n\t\t}\n\t}\n\tservers :"+ports[0]+" {\n\t\ttimeouts {\n\t\t\tread_header 2s\n\t\t\twrite_idle 2s\n\t\t}\n\t}\n")
 	i.start()
 	givenUp := make(chan string, 10)
 	i.serve(func(w http.ResponseWriter, r *http.Request) {

@@ -283,11 +283,15 @@ func (g *Gate) verify(r *http.Request, raw string, now time.Time, earlier *Pass)
 // it until a moment ago, or nil.
 func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
-	if g.opaque != nil && token.IsOpaque(raw) {
+	if elsewhere := before != nil && before.told != nil; g.opaque != nil && token.IsOpaque(raw) && !elsewhere {
 		e, i, err := g.look(r, digest, now)
 		if !asks || !errors.Is(err, token.ErrUnknown) {
 			return e, i, err
 		}
+		if e, i, err = g.introspect(r, raw, digest, before, now); err == nil {
+			g.cache.lookups.known(g.from(r), now)
+		}
+		return e, i, err
 	}
 	if asks {
 		return g.introspect(r, raw, digest, before, now)

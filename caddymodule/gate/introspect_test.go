@@ -183,3 +183,19 @@ func TestTwoIssuersAreNotAskedAboutOneToken(t *testing.T) {
 		t.Error("each of them is shown the other's tokens")
 	}
 }
+
+// What was good elsewhere a moment ago is not looked for at home again.
+func TestTokenOfAnotherIssuerIsLookedForAtHomeOnce(t *testing.T) {
+	home := new(counter)
+	s, o, g := oracleScene(t, gate.Config{Opaque: home})
+	o.good[someToken] = o.good[theirToken]
+	for second := range 25 {
+		if _, err := g.Check(request(someToken), s.now.Add(time.Duration(second)*time.Second)); err != nil {
+			t.Fatalf("second %d: %v", second, err)
+		}
+		s.cache.Wait()
+	}
+	if home.asked != 1 || o.asked != 3 {
+		t.Errorf("looked for %d times, and asked about %d times", home.asked, o.asked)
+	}
+}

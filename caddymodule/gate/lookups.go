@@ -11,26 +11,25 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
-// Opaque tokens that are not remembered are looked up a few at a time, one for each
-// Standing of the address that shows them. Anybody can make them up, and the store is also
-// where people sign in: most of its connections are theirs.
-const (
-	standings  = int(remote.Known) + 1
-	lookupWait = 2 * time.Second
-)
+// Opaque tokens that are not remembered are looked up a few at a time, by the Standing of
+// the address that shows them. Anybody can make them up, and the store is also where
+// people sign in.
+var turns = [...]int{remote.Owing: 1, remote.New: 4, remote.Known: 4}
+
+const lookupWait = 2 * time.Second
 
 var errManyLookups = fmt.Errorf("%w: too many tokens that nobody knows", errUnavailable)
 
 // lookups are those of one process, whatever its gates.
 type lookups struct {
-	turns [standings]chan struct{}
+	turns [len(turns)]chan struct{}
 	debts *remote.Debts
 }
 
 func newLookups() lookups {
 	l := lookups{debts: remote.NewDebts()}
-	for n := range l.turns {
-		l.turns[n] = make(chan struct{}, 1)
+	for standing, most := range turns {
+		l.turns[standing] = make(chan struct{}, most)
 	}
 	return l
 }
@@ -46,6 +45,12 @@ func (l *lookups) look(ctx context.Context, from netip.Addr, now time.Time, ask 
 		l.debts.Remember(from, now)
 	}
 	return claims, err
+}
+
+// known is for a token that is good elsewhere.
+func (l *lookups) known(from netip.Addr, now time.Time) {
+	l.debts.GiveBack(from)
+	l.debts.Remember(from, now)
 }
 
 func inTurn(ctx context.Context, turn chan struct{}, ask func() (*token.Claims, error)) (*token.Claims, error) {

@@ -24,7 +24,7 @@ const (
 type strangers struct {
 	seed   maphash.Seed
 	places [1 << 10][4]stranger
-	known  [1 << 12]acquaintance // apart, for strangers can have no good tokens
+	known  [1 << 10][4]acquaintance // apart, for strangers can have no good tokens
 }
 
 // acquaintance is an address that had a good token.
@@ -95,14 +95,30 @@ func (s *strangers) isKnown(from netip.Addr, now time.Time) bool {
 	if p == nil {
 		return false
 	}
-	k := &s.known[who%uint64(len(s.known))]
+	k := s.acquaintance(who)
 	return k.who == who && now.UnixNano() < k.until
+}
+
+// acquaintance finds an address, or where it would stand: for whoever has brought no good
+// token for longest.
+func (s *strangers) acquaintance(who uint64) *acquaintance {
+	at := &s.known[who%uint64(len(s.known))]
+	last := &at[0]
+	for n := range at {
+		if at[n].who == who {
+			return &at[n]
+		}
+		if at[n].until < last.until {
+			last = &at[n]
+		}
+	}
+	return last
 }
 
 // remember notes that a token of an address was good.
 func (s *strangers) remember(from netip.Addr, now time.Time) {
 	if who, p := s.place(from); p != nil {
-		s.known[who%uint64(len(s.known))] = acquaintance{who, now.Add(knownFor).UnixNano()}
+		*s.acquaintance(who) = acquaintance{who, now.Add(knownFor).UnixNano()}
 	}
 }
 
