@@ -53,15 +53,15 @@ test:
 	-scripts/need pgbouncer:pgbouncer
 	-scripts/need haproxy:haproxy
 	-scripts/need $(E2E_NEEDS)
-	{ aside=$$(mktemp); { nice -n 19 $(BUILD) >&2; nice -n 19 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 19 go test -json -timeout 15m ./...); } >"$$aside" & \
+	{ aside=$$(mktemp); { nice -n 10 $(BUILD) >&2; nice -n 10 scripts/test-openssl $(TAGS),openssl; (cd vectors && nice -n 10 go test -json -timeout 40m ./...); } >"$$aside" & \
 	CGO_ENABLED=1 go test $(RACE) -json -p $(BESIDE) -parallel $(BESIDE) -timeout 40m ./xcaddy ./tokenissuer/store/... ./tokenissuer ./...; \
-	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 10m ./...; } | scripts/testcount
+	wait; cat "$$aside"; rm -f "$$aside"; cd e2e && go test -json -timeout 20m ./...; } | scripts/testcount
 
 # Without a browser or npm these tests fail and say so; nothing is skipped.
 E2E_NEEDS := chromium:chromium,fonts-noto-cjk node:nodejs npm:npm
 e2e: build
 	-scripts/need $(E2E_NEEDS)
-	cd e2e && go test -json -timeout 10m ./... | ../scripts/testcount
+	cd e2e && go test -json -timeout 20m ./... | ../scripts/testcount
 
 vectors: build
 	cd vectors && go test -json -timeout 5m ./... | ../scripts/testcount
