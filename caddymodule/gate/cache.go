@@ -17,7 +17,7 @@ import (
 type Cache struct {
 	records *ristretto.Cache[uint64, *record]
 	kinds   kinds
-	lookups lookups // of what it does not remember
+	lookups *lookups // of what it does not remember
 	closed  atomic.Bool
 }
 

@@ -113,6 +113,8 @@ func (g *Gate) refusal(c *token.Claims, cause error) *Refusal {
 	case errors.Is(cause, oauth.ErrTwoTokens):
 		r.Status, r.Reason = http.StatusBadRequest, oauth.BadBearerToken
 		r.Challenge += `, error="invalid_request", error_description="more than one Authorization field"`
+	case errors.Is(cause, errManyLookups):
+		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.Overloaded, ""
 	case errors.Is(cause, errUnavailable):
 		r.Status, r.Reason, r.Challenge = http.StatusServiceUnavailable, oauth.StoreUnavailable, ""
 	case errors.Is(cause, errSilent):

@@ -284,13 +284,13 @@ func (g *Gate) verify(r *http.Request, raw string, now time.Time, earlier *Pass)
 func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
 	if elsewhere := before != nil && before.told != nil; g.opaque != nil && token.IsOpaque(raw) && !elsewhere {
-		e, i, err := g.look(r, digest, now)
+		a := g.asking(r, digest, now)
+		e, i, charged, err := g.look(r.Context(), a)
 		if !asks || !errors.Is(err, token.ErrUnknown) {
 			return e, i, err
 		}
-		if e, i, err = g.introspect(r, raw, digest, before, now); err == nil {
-			g.cache.lookups.known(g.from(r), now)
-		}
+		e, i, err = g.introspect(r, raw, digest, before, now)
+		g.cache.lookups.settle(charged, err, a)
 		return e, i, err
 	}
 	if asks {
@@ -299,20 +299,28 @@ func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *en
 	return g.trusted.verify(r.Context(), raw)
 }
 
-// look finds an opaque token of the embedded issuer.
-func (g *Gate) look(r *http.Request, digest token.Digest, now time.Time) (*entry, *issuer, error) {
-	claims, err := g.cache.lookups.look(r.Context(), g.from(r), now, func() (*token.Claims, error) { return g.opaque.Opaque(r.Context(), digest) })
-	if err != nil {
-		if errors.Is(err, token.ErrUnknown) {
-			return nil, nil, err
-		}
-		return nil, nil, errors.Join(errUnavailable, err)
+// asking is what is asked about an opaque token of the embedded issuer.
+func (g *Gate) asking(r *http.Request, digest token.Digest, now time.Time) asking {
+	return asking{
+		from: g.from(r), digest: digest, now: now,
+		find: func(ctx context.Context) (*token.Claims, error) { return g.opaque.Opaque(ctx, digest) },
+		judge: func(c *token.Claims) error {
+			e, i, err := g.trusted.found(digest, c)
+			if err != nil {
+				return err
+			}
+			return i.check(e, now)
+		},
 	}
-	i := g.trusted.issuers[claims.Issuer]
-	if i == nil || i.want.Foreign {
-		return nil, nil, token.ErrIssuer
+}
+
+// look finds an opaque token of the embedded issuer. Charged is for lookups.settle.
+func (g *Gate) look(ctx context.Context, a asking) (e *entry, i *issuer, charged bool, err error) {
+	claims, charged, err := g.cache.lookups.look(ctx, a)
+	if err == nil {
+		e, i, err = g.trusted.found(a.digest, claims)
 	}
-	return newEntry(digest, claims, nil, nil), i, nil
+	return e, i, charged, err
 }
 
 // from is the address of the client, the zero Addr where nobody knows it.

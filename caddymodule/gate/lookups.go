@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -16,65 +17,128 @@ import (
 // people sign in.
 var turns = [...]int{remote.Owing: 1, remote.New: 4, remote.Known: 4}
 
-const lookupWait = 2 * time.Second
+const (
+	lookupWait = 2 * time.Second  // for a turn
+	lookupMost = 10 * time.Second // for the store
+)
 
+// errManyLookups says nothing about the token, and nothing about the store.
 var errManyLookups = fmt.Errorf("%w: too many tokens that nobody knows", errUnavailable)
+
+// errLeft is of who went away before it was his turn.
+var errLeft = errors.New("the client has left")
 
 // lookups are those of one process, whatever its gates.
 type lookups struct {
-	turns [len(turns)]chan struct{}
-	debts *remote.Debts
+	queues [len(turns)]*queue
+	debts  *remote.Debts
+
+	mu    sync.Mutex
+	going map[token.Digest]*lookup
 }
 
-func newLookups() lookups {
-	l := lookups{debts: remote.NewDebts()}
+// lookup is one question to the store, for all who ask it meanwhile.
+type lookup struct {
+	done    chan struct{} // closed when the rest is there
+	claims  *token.Claims
+	err     error
+	charged bool // to whoever began it
+}
+
+// asking is about one token.
+type asking struct {
+	from   netip.Addr
+	digest token.Digest
+	now    time.Time
+	find   func(context.Context) (*token.Claims, error)
+	judge  func(*token.Claims) error // whether a token that is found is good where it is shown
+}
+
+func newLookups() *lookups {
+	l := &lookups{debts: remote.NewDebts(), going: map[token.Digest]*lookup{}}
 	for standing, most := range turns {
-		l.turns[standing] = make(chan struct{}, most)
+		l.queues[standing] = newQueue(most)
 	}
 	return l
 }
 
-// look asks the store about a token, when it is its turn.
-func (l *lookups) look(ctx context.Context, from netip.Addr, now time.Time, ask func() (*token.Claims, error)) (*token.Claims, error) {
-	standing := l.debts.Charge(from, now)
-	claims, err := inTurn(ctx, l.turns[standing], ask)
-	if standing != remote.Owing && !errors.Is(err, token.ErrUnknown) {
-		l.debts.GiveBack(from)
+// look asks the store about a token, when it is its turn. Charged is what elsewhere is told.
+func (l *lookups) look(ctx context.Context, a asking) (c *token.Claims, charged bool, err error) {
+	for {
+		one, begins := l.join(a.digest)
+		if begins {
+			l.ask(ctx, one, a)
+			return one.claims, one.charged, one.err
+		}
+		select {
+		case <-one.done:
+		case <-ctx.Done():
+			return nil, false, fmt.Errorf("%w: %w", errUnavailable, ctx.Err())
+		}
+		if !errors.Is(one.err, errLeft) {
+			return one.claims, false, one.err
+		}
 	}
-	if err == nil {
-		l.debts.Remember(from, now)
-	}
-	return claims, err
 }
 
-// known is for a token that is good elsewhere.
-func (l *lookups) known(from netip.Addr, now time.Time) {
-	l.debts.GiveBack(from)
-	l.debts.Remember(from, now)
+// join finds the question about a token, or begins it.
+func (l *lookups) join(digest token.Digest) (one *lookup, begins bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.going[digest]; one != nil {
+		return one, false
+	}
+	one = &lookup{done: make(chan struct{}), err: errLeft}
+	l.going[digest] = one
+	return one, true
 }
 
-func inTurn(ctx context.Context, turn chan struct{}, ask func() (*token.Claims, error)) (*token.Claims, error) {
-	if err := wait(ctx, turn); err != nil {
-		return nil, err
+// ask puts a question and tells everybody who waits for it.
+func (l *lookups) ask(ctx context.Context, one *lookup, a asking) {
+	defer l.over(one, a.digest)
+	standing := l.debts.Charge(a.from, a.now)
+	one.charged = standing != remote.Owing
+	if one.claims, one.err = l.inTurn(ctx, standing, a); one.err == nil {
+		l.settle(one.charged, a.judge(one.claims), a)
+		return
 	}
-	defer func() { <-turn }()
-	return ask()
+	l.settle(one.charged, one.err, a)
 }
 
-func wait(ctx context.Context, turn chan struct{}) error {
-	select {
-	case turn <- struct{}{}:
-		return nil
-	default:
+func (l *lookups) over(one *lookup, digest token.Digest) {
+	l.mu.Lock()
+	delete(l.going, digest)
+	l.mu.Unlock()
+	close(one.done)
+}
+
+// inTurn asks once it is the turn of the address. From then on it asks whether or not the
+// client is still there: whoever leaves early owes for the answer, too.
+func (l *lookups) inTurn(ctx context.Context, standing remote.Standing, a asking) (*token.Claims, error) {
+	q := l.queues[standing]
+	if !q.enter(ctx, remote.Host(a.from), lookupWait) {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", errUnavailable, errLeft)
+		}
+		return nil, errManyLookups
 	}
-	late := time.NewTimer(lookupWait)
-	defer late.Stop()
-	select {
-	case turn <- struct{}{}:
-		return nil
-	case <-late.C:
-		return errManyLookups
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errUnavailable, ctx.Err())
+	defer q.leave()
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupMost)
+	defer cancel()
+	c, err := a.find(late)
+	if err != nil && !errors.Is(err, token.ErrUnknown) {
+		return nil, errors.Join(errUnavailable, err)
+	}
+	return c, err
+}
+
+// settle gives back what was charged for a token that is good, or of which nobody can say
+// that it is not.
+func (l *lookups) settle(charged bool, verdict error, a asking) {
+	if verdict == nil {
+		l.debts.Remember(a.from, a.now)
+	}
+	if charged && (verdict == nil || errors.Is(verdict, errUnavailable) || errors.Is(verdict, errSilent)) {
+		l.debts.GiveBack(a.from)
 	}
 }

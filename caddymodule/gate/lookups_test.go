@@ -9,11 +9,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
+	"github.com/gatehouse-auth/gatehouse/tokenissuer/oauth"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
 
@@ -57,6 +59,9 @@ func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+raw)
 		_, err := f.gate.Check(r, f.now)
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			if refusal.Status == http.StatusServiceUnavailable && refusal.Reason != oauth.Overloaded {
+				t.Errorf("put off, and the log says %s", refusal.Reason)
+			}
 			return refusal.Status
 		}
 		return http.StatusOK
@@ -96,90 +101,286 @@ func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
 	}
 }
 
-// What nobody can say to be no good uses nothing up, also all at once.
-func TestOnlyUnknownOpaqueTokensAreOwed(t *testing.T) {
-	l, now, from := newLookups(), time.Now(), netip.MustParseAddr("192.0.2.1")
-	owing := func() bool { return l.debts.Charge(from, now) == remote.Owing }
-	for name, ask := range map[string]func() (*token.Claims, error){
-		"good":       func() (*token.Claims, error) { return new(token.Claims), nil },
-		"store away": func() (*token.Claims, error) { return nil, errors.New("the store is away") },
-	} {
-		var all sync.WaitGroup
-		for range 200 {
-			all.Go(func() { _, _ = l.look(t.Context(), from, now, ask) })
-		}
-		all.Wait()
-		if owing() {
-			t.Errorf("%s: owed for", name)
-		}
+// finds is a question of an address about a token of its own, and its answer.
+func finds(from netip.Addr, find func() (*token.Claims, error), verdict error) asking {
+	return asking{
+		from: from, digest: token.Sum(uuid.NewString()), now: time.Now(),
+		find:  func(context.Context) (*token.Claims, error) { return find() },
+		judge: func(*token.Claims) error { return verdict },
+	}
+}
+
+func found() (*token.Claims, error)   { return new(token.Claims), nil }
+func unknown() (*token.Claims, error) { return nil, token.ErrUnknown }
+func away() (*token.Claims, error)    { return nil, errors.New("the store is away") }
+
+// standing is what an address would be next.
+func (l *lookups) standing(from netip.Addr, now time.Time) remote.Standing {
+	standing := l.debts.Charge(from, now)
+	if standing != remote.Owing {
 		l.debts.GiveBack(from)
 	}
+	return standing
+}
 
-	for range turns[remote.Known] {
-		l.turns[remote.Known] <- struct{}{} // somebody's look-up that takes long
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 200 {
-		if _, err := l.look(gone, from, now, nil); !errors.Is(err, errUnavailable) {
-			t.Fatal(err)
+// Tokens that are good, and those of which nobody can say that they are not, use nothing
+// up, also all at once. Those in the store that open nothing here are as made-up ones.
+func TestOnlyTokensThatAreNoGoodAreOwed(t *testing.T) {
+	for name, c := range map[string]struct {
+		find    func() (*token.Claims, error)
+		verdict error
+		want    remote.Standing
+	}{
+		"good":             {found, nil, remote.Known},
+		"store away":       {away, nil, remote.New},
+		"other nodes away": {found, errBehind, remote.New},
+		"unknown":          {unknown, nil, remote.Owing},
+		"expired":          {found, token.ErrExpired, remote.Owing},
+		"revoked":          {found, errRevoked, remote.Owing},
+		"for others":       {found, token.ErrAudience, remote.Owing},
+	} {
+		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() { _, _, _ = l.look(t.Context(), finds(from, c.find, c.verdict)) })
+		}
+		all.Wait()
+		if got := l.standing(from, time.Now()); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
-	for range turns[remote.Known] {
-		<-l.turns[remote.Known]
-	}
-	if owing() {
-		t.Error("who does not wait has shown no bad token")
-	}
-	l.debts.GiveBack(from)
-
-	unknown := func() (*token.Claims, error) { return nil, token.ErrUnknown }
-	for range 60 {
-		_, _ = l.look(t.Context(), from, now, unknown)
-		l.known(from, now) // elsewhere
-	}
-	if owing() {
-		t.Error("good elsewhere: owed for")
-	}
-	l.debts.GiveBack(from)
-	for range 50 {
-		_, _ = l.look(t.Context(), from, now, unknown)
-	}
-	if !owing() {
-		t.Error("unknown tokens: owed for by nobody")
-	}
-	if l.debts.Charge(netip.Addr{}, now) != remote.Owing {
+	l := newLookups()
+	if l.standing(netip.Addr{}, time.Now()) != remote.Owing {
 		t.Error("nobody knows the address, and it owes nothing")
 	}
 }
 
-// A flood from thousands of addresses keeps those waiting that have shown nothing yet, and
-// not those of which a token was good.
-func TestFloodFromManyAddressesLeavesATurnToThoseWhoAreKnown(t *testing.T) {
-	l, now, known := newLookups(), time.Now(), netip.MustParseAddr("198.51.100.7")
-	good := func() (*token.Claims, error) { return new(token.Claims), nil }
-	if _, err := l.look(t.Context(), known, now, good); err != nil {
-		t.Fatal(err)
+// stored is the store where every opaque token is this one.
+type stored token.Claims
+
+func (s *stored) Opaque(context.Context, token.Digest) (*token.Claims, error) {
+	c := token.Claims(*s)
+	return &c, nil
+}
+
+// A stranger who has one token that opens nothing here is no acquaintance by it.
+func TestStoredTokenThatOpensNothingIsOwedFor(t *testing.T) {
+	f := newFlooded(t)
+	good := token.Claims{Issuer: "https://auth.example.com", Subject: "alice", ClientID: "shop", ID: "good", Expires: f.now.Unix() + 60, All: map[string]any{"sub": "alice"}}
+	expired, revoked, elsewhere := good, good, good
+	expired.Expires, revoked.ID, elsewhere.Issuer = f.now.Unix(), "revoked-1", "https://auth.example.com/other"
+	for n, c := range []struct {
+		of     token.Claims
+		status int
+		want   remote.Standing
+	}{{good, http.StatusOK, remote.Known}, {expired, http.StatusUnauthorized, remote.Owing}, {revoked, http.StatusUnauthorized, remote.Owing}, {elsewhere, http.StatusUnauthorized, remote.Owing}} {
+		f.gate.opaque = (*stored)(&c.of)
+		from := netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})
+		for range 60 {
+			r := httptest.NewRequest(http.MethodGet, "https://app.example.com/", nil)
+			r.RemoteAddr = from.String() + ":1"
+			r.Header.Set("Authorization", "Bearer "+uuid.NewString())
+			_, err := f.gate.Check(r, f.now)
+			if refusal, ok := errors.AsType[*Refusal](err); ok != (c.status != http.StatusOK) || ok && refusal.Status != c.status {
+				t.Fatalf("%+v: %v", c.of, err)
+			}
+		}
+		if got := f.gate.cache.lookups.standing(from, f.now); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.of, got, c.want)
+		}
 	}
-	held := make(chan struct{})
-	var flood sync.WaitGroup
-	for n := range 1000 {
-		flood.Go(func() {
-			_, _ = l.look(t.Context(), netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), now, func() (*token.Claims, error) {
-				<-held
-				return nil, token.ErrUnknown
+}
+
+// What is good elsewhere is owed by nobody, nor what nobody can say elsewhere; and who was
+// charged nothing gets nothing back.
+func TestTokensThatAreKnownElsewhereAreNotOwed(t *testing.T) {
+	for name, c := range map[string]struct {
+		verdict error
+		want    remote.Standing
+	}{
+		"good":    {nil, remote.Known},
+		"silence": {errSilent, remote.New},
+		"no good": {token.ErrUnknown, remote.Owing},
+	} {
+		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
+		for range 60 {
+			a := finds(from, unknown, nil)
+			_, charged, _ := l.look(t.Context(), a)
+			l.settle(charged, c.verdict, a)
+		}
+		if got := l.standing(from, time.Now()); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+		for l.standing(from, time.Now()) != remote.Owing {
+			_, _, _ = l.look(t.Context(), finds(from, unknown, nil))
+		}
+		a := finds(from, unknown, nil)
+		if _, charged, _ := l.look(t.Context(), a); charged {
+			t.Error("who owes is charged")
+		} else if l.settle(charged, nil, a); l.standing(from, time.Now()) != remote.Owing {
+			t.Error("what was not charged is given back")
+		}
+	}
+}
+
+// Who leaves before it is his turn has asked nothing; from then on the answer is his,
+// whether or not he waits for it.
+func TestWhoLeavesBeforeTheAnswerOwesForItToo(t *testing.T) {
+	l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
+	for range 60 {
+		ctx, leave := context.WithCancel(t.Context())
+		_, _, _ = l.look(ctx, finds(from, func() (*token.Claims, error) { leave(); return nil, token.ErrUnknown }, nil))
+	}
+	if l.standing(from, time.Now()) != remote.Owing {
+		t.Error("who leaves owes nothing")
+	}
+	l = newLookups()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range turns[remote.New] {
+		l.queues[remote.New].stand(from) // somebody's look-up that takes long
+	}
+	for range 200 {
+		if _, _, err := l.look(ctx, finds(from, found, nil)); !errors.Is(err, errUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	if l.standing(from, time.Now()) != remote.New || len(l.going) != 0 {
+		t.Errorf("who has asked nothing: %d, and %d go on", l.standing(from, time.Now()), len(l.going))
+	}
+}
+
+// A token that hundreds of requests show at once is asked about once.
+func TestOneLookupHoweverManyShowTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, from, answer := newLookups(), netip.MustParseAddr("192.0.2.1"), make(chan struct{})
+		var asked, charges, noes atomic.Int32
+		a := finds(from, func() (*token.Claims, error) {
+			asked.Add(1)
+			<-answer
+			return unknown()
+		}, nil)
+		for range 300 {
+			go func() {
+				_, charged, err := l.look(t.Context(), a)
+				if charged {
+					charges.Add(1)
+				}
+				if errors.Is(err, token.ErrUnknown) {
+					noes.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		impatient, leave := context.WithCancel(t.Context())
+		leave()
+		if _, _, err := l.look(impatient, a); !errors.Is(err, errUnavailable) {
+			t.Errorf("somebody who does not wait: %v", err)
+		}
+		close(answer)
+		synctest.Wait()
+		if noes.Load() != 300 || charges.Load() != 1 || asked.Load() != 1 || len(l.going) != 0 {
+			t.Errorf("%d answers, %d charges, %d questions, %d go on", noes.Load(), charges.Load(), asked.Load(), len(l.going))
+		}
+	})
+}
+
+// When whoever began to ask leaves before it is his turn, the next one asks.
+func TestNextOneAsksWhenTheFirstHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
+		for range turns[remote.New] {
+			l.queues[remote.New].stand(from)
+		}
+		first, leave := context.WithCancel(t.Context())
+		a := finds(from, found, nil)
+		var good atomic.Int32
+		go func() {
+			if _, _, err := l.look(first, a); !errors.Is(err, errUnavailable) {
+				t.Errorf("the first: %v", err)
+			}
+		}()
+		synctest.Wait()
+		for range 20 {
+			go func() {
+				if c, _, err := l.look(t.Context(), a); c != nil && err == nil {
+					good.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		l.queues[remote.New].leave()
+		synctest.Wait()
+		if good.Load() != 20 {
+			t.Errorf("%d of those who stayed have the answer", good.Load())
+		}
+	})
+}
+
+// A flood from thousands of addresses keeps those waiting that have shown nothing yet, a
+// turn of each, and not those of which a token was good.
+func TestFloodFromManyAddressesLeavesATurnToThoseWhoAreKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, known := newLookups(), netip.MustParseAddr("198.51.100.7")
+		if _, _, err := l.look(t.Context(), finds(known, found, nil)); err != nil {
+			t.Fatal(err)
+		}
+		held := make(chan struct{})
+		for n := range 1000 {
+			go func() {
+				_, _, _ = l.look(t.Context(), finds(netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), func() (*token.Claims, error) {
+					<-held
+					return unknown()
+				}, nil))
+			}()
+		}
+		synctest.Wait()
+		if _, _, err := l.look(t.Context(), finds(known, found, nil)); err != nil {
+			t.Errorf("somebody who was here: %v", err)
+		}
+		if _, _, err := l.look(t.Context(), finds(netip.MustParseAddr("198.51.100.8"), found, nil)); !errors.Is(err, errManyLookups) {
+			t.Errorf("somebody new, behind a thousand: %v", err)
+		}
+		close(held)
+	})
+}
+
+// An office whose tokens are all new at once finds its turns beside a flood, also one from
+// hundreds of hosts that each had a good token.
+func TestManyNewTokensOfOneAddressPassBesideAFlood(t *testing.T) {
+	for name, hosts := range map[string]int{"of one host": 1, "of a /56": 256} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, office := newLookups(), netip.MustParseAddr("198.51.100.7")
+				slowly := func(answer func() (*token.Claims, error)) func() (*token.Claims, error) {
+					return func() (*token.Claims, error) {
+						time.Sleep(time.Millisecond)
+						return answer()
+					}
+				}
+				for n := range 3000 {
+					from := netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(n % hosts), 15: 1})
+					if n < hosts {
+						_, _, _ = l.look(t.Context(), finds(from, found, nil))
+					}
+					go func() { _, _, _ = l.look(t.Context(), finds(from, slowly(unknown), nil)) }()
+				}
+				synctest.Wait()
+				var in atomic.Int32
+				for range 200 {
+					go func() {
+						if _, _, err := l.look(t.Context(), finds(office, slowly(found), nil)); err == nil {
+							in.Add(1)
+						}
+					}()
+				}
+				time.Sleep(time.Minute)
+				if in.Load() != 200 {
+					t.Errorf("%d of 200 got in", in.Load())
+				}
 			})
 		})
 	}
-	for len(l.turns[remote.New]) < turns[remote.New] {
-		time.Sleep(time.Millisecond)
-	}
-	if _, err := l.look(t.Context(), known, now, good); err != nil {
-		t.Errorf("somebody who was here: %v", err)
-	}
-	if _, err := l.look(t.Context(), netip.MustParseAddr("198.51.100.8"), now, good); !errors.Is(err, errManyLookups) {
-		t.Errorf("somebody new, behind a thousand: %v", err)
-	}
-	close(held)
-	flood.Wait()
 }

@@ -24,7 +24,7 @@ const (
 type strangers struct {
 	seed   maphash.Seed
 	places [1 << 10][4]stranger
-	known  [1 << 10][4]acquaintance // apart, for strangers can have no good tokens
+	known  [1 << 10][4]acquaintance // apart, for no made-up token brings anybody here
 }
 
 // acquaintance is an address that had a good token.
@@ -39,16 +39,22 @@ type stranger struct {
 	tat int64 // theoretical arrival time, in nanoseconds since 1970
 }
 
-// place finds an address, or where it would stand: an IPv4 address, or the /64 that a single IPv6 host picks
-// its addresses from. It is nil where nobody knows who asks.
-func (s *strangers) place(from netip.Addr) (uint64, *stranger) {
+// Host is what an address is counted as: an IPv4 address, or the /64 that a single IPv6
+// host picks its addresses from. It is the zero Addr where nobody knows who asks.
+func Host(from netip.Addr) netip.Addr {
 	from = from.Unmap().WithZone("")
-	if !from.IsValid() {
-		return 0, nil
-	}
 	if from.Is6() {
 		prefix, _ := from.Prefix(64) // an error is of more bits than there are
-		from = prefix.Addr()
+		return prefix.Addr()
+	}
+	return from
+}
+
+// place finds an address, or where it would stand. It is nil where nobody knows who asks.
+func (s *strangers) place(from netip.Addr) (uint64, *stranger) {
+	from = Host(from)
+	if !from.IsValid() {
+		return 0, nil
 	}
 	bytes := from.As16()
 	who := maphash.Bytes(s.seed, bytes[:])
