@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -12,24 +13,26 @@ import (
 
 // warnOfSharedCookies tells of logins to two clients on one host: a browser keeps one
 // cookie for the host, whatever its ports, so who signs in by the one is signed out of
-// the other.
+// the other. Of issuers elsewhere, wherever introduce lets them know of each other.
 func (a *App) warnOfSharedCookies() {
-	first := map[string]signIn{}
-	for _, g := range a.gates {
-		if g.signIn.client == "" {
-			continue
-		}
-		for _, host := range g.spot.hosts(g) {
-			before, known := first[host]
-			if !known {
-				first[host] = g.signIn
+	n := newHostLogins(slices.DeleteFunc(slices.Clone(a.gates), func(g *Gate) bool { return g.signIn.client == "" }))
+	first := map[string]*Gate{}
+	for order, g := range n.gates {
+		where, before := n.another(g, order)
+		for _, host := range n.hosts[g] {
+			if !n.leads(n.of(g), wider(host)) {
 				continue
 			}
-			if before.client != g.signIn.client || before.foreign != g.signIn.foreign {
-				a.logger.Warn("token_gate: login: another gate of "+orElse(host, "every host")+" signs people in to client "+before.client+
-					", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away"+before.mixUp(g.signIn)+"; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
-				break
+			known := first[host]
+			if known == nil {
+				first[host] = g
+			} else if before == nil && (known.signIn.client != g.signIn.client || known.signIn.foreign != g.signIn.foreign) {
+				where, before = " of "+orElse(host, "every host"), known
 			}
+		}
+		if before != nil {
+			a.logger.Warn("token_gate: login: another gate"+where+" signs people in to client "+before.signIn.client+
+				", and this one to "+g.signIn.client+": the cookie is the host's, so each takes the other's away"+before.signIn.mixUp(g.signIn)+"; use one client for both, or a host for each", zapAt(g.Login.line("client_id", "")))
 		}
 	}
 }
@@ -44,54 +47,160 @@ func (s signIn) mixUp(other signIn) string {
 
 // hostLogins are the logins at issuers elsewhere, by the hosts that their gates are on.
 type hostLogins struct {
-	at   map[string][]hostLogin // by the name of the host
-	like []hostLogin            // by a name that means several
+	*reach
+	gates []*Gate
+	hosts map[*Gate][]string      // as they are written
+	named map[string][]*hostLogin // by the name of the host, "" where any will do
+	like  []*hostLogin            // by a name that means several
+	odd   []*hostLogin            // those of like that wider does not find
 }
 
+// hostLogin are the gates of one issuer that are on hosts of one name, on one server. If
+// a request gets to one of them, then to the first.
 type hostLogin struct {
-	host   string // "" where any will do
-	issuer string
-	login  *login.Login
+	host  string
+	route siteRoute
+	first int // the order of the first
+	gates []*Gate
+}
+
+func newHostLogins(gates []*Gate) *hostLogins {
+	n := &hostLogins{gates: gates, hosts: map[*Gate][]string{}, named: map[string][]*hostLogin{}}
+	if len(gates) > 0 {
+		n.reach = newReach(gates[0].spot.app)
+	}
+	type key struct {
+		host, issuer string
+		server       *caddyhttp.Server
+	}
+	known := map[key]*hostLogin{}
+	for order, g := range gates {
+		n.hosts[g] = g.spot.hosts(g)
+		if g.signIn.foreign == "" {
+			continue
+		}
+		at := n.of(g)
+		for _, host := range n.names(g) {
+			one := known[key{host, g.signIn.foreign, at.server}]
+			if one == nil {
+				one = &hostLogin{host: host, route: at, first: order}
+				known[key{host, g.signIn.foreign, at.server}] = one
+				n.add(one)
+			}
+			one.gates = append(one.gates, g)
+		}
+	}
+	return n
+}
+
+func (n *hostLogins) add(one *hostLogin) {
+	n.named[one.host] = append(n.named[one.host], one)
+	if one.host == "" || strings.Contains(one.host, "*") {
+		n.like = append(n.like, one)
+	}
+	if isOdd(one.host) {
+		n.odd = append(n.odd, one)
+	}
+}
+
+// names are those of the hosts of a gate, "" where any will do.
+func (n *hostLogins) names(g *Gate) []string {
+	var names []string
+	for _, host := range n.hosts[g] {
+		if hasPlaceholder(host) {
+			host = ""
+		}
+		names = append(names, host)
+	}
+	if len(names) == 0 { // in a named route, or one for errors
+		return []string{""}
+	}
+	return names
 }
 
 // introduce lets the logins at issuers elsewhere know of those that share a host with them.
 func (a *App) introduce() {
-	n := hostLogins{at: map[string][]hostLogin{}}
-	for _, g := range a.gates {
-		if g.signIn.foreign == "" {
-			continue
-		}
-		hosts := g.spot.hosts(g)
-		if len(hosts) == 0 { // in a named route, or one for errors
-			hosts = []string{""}
-		}
-		for _, host := range hosts {
-			if strings.Contains(host, "{") { // a placeholder
-				host = ""
-			}
-			one := hostLogin{host, g.signIn.foreign, g.login}
-			if host == "" || strings.Contains(host, "*") {
-				n.like = append(n.like, one)
-			} else {
-				n.at[host] = append(n.at[host], one)
-			}
-		}
+	n := newHostLogins(slices.DeleteFunc(slices.Clone(a.gates), func(g *Gate) bool { return g.signIn.foreign == "" }))
+	for _, g := range n.gates {
 		g.login.Beside = func(host string) []*login.Login { return n.beside(host, g.signIn.foreign) }
 	}
 }
 
-// beside are the logins of a host at other issuers than this one.
+// beside are the logins of a host at other issuers than this one. Matchers know an IPv6
+// address without its brackets.
 func (n *hostLogins) beside(host, issuer string) (others []*login.Login) {
-	add := func(all []hostLogin) {
+	host = strings.Trim(host, "[]")
+	names := wider(host)
+	add := func(all []*hostLogin) {
 		for _, one := range all {
-			if one.issuer != issuer && (one.host == "" || isHostOf(host, one.host)) && !slices.Contains(others, one.login) {
-				others = append(others, one.login)
+			if one.issuer() == issuer || one.host != "" && !isHostOf(host, one.host) || !n.leads(one.route, names) {
+				continue
+			}
+			for _, g := range one.gates {
+				if !slices.Contains(others, g.login) {
+					others = append(others, g.login)
+				}
 			}
 		}
 	}
-	add(n.at[host])
+	add(n.named[host])
 	add(n.like)
 	return others
+}
+
+// another is a gate with a login at another issuer elsewhere that has a host in common
+// with this one, and where it is; nil: there is none. Of two on hosts of one name it is
+// the first, and else the one whose name means more.
+func (n *hostLogins) another(g *Gate, order int) (where string, other *Gate) {
+	if g.signIn.foreign == "" {
+		return "", nil
+	}
+	for _, host := range n.names(g) {
+		for one, both := range n.wide(host) {
+			if n.meet(g, one, both) && !(one.first > order && slices.Contains(n.names(one.gates[0]), host)) { // it tells of this one
+				return one.where(), one.gates[0]
+			}
+		}
+	}
+	return "", nil
+}
+
+// wide are the logins by a name that means a host, or hosts, of another, each with the
+// name of what is common. Of narrower ones it has those that wider does not find.
+func (n *hostLogins) wide(host string) iter.Seq2[*hostLogin, string] {
+	return func(yield func(*hostLogin, string) bool) {
+		for _, name := range wider(host) {
+			for _, one := range n.named[name] {
+				if !yield(one, host) {
+					return
+				}
+			}
+		}
+		for _, one := range n.odd {
+			if both, ok := common(host, one.host); ok && host != "" && host != one.host && !yield(one, both) {
+				return
+			}
+		}
+	}
+}
+
+// meet reports whether people may come to both on a host that is of both.
+func (n *hostLogins) meet(g *Gate, one *hostLogin, host string) bool {
+	if one.issuer() == g.signIn.foreign {
+		return false
+	}
+	names := wider(host)
+	return n.leads(n.of(g), names) && n.leads(one.route, names)
+}
+
+func (one *hostLogin) issuer() string { return one.gates[0].signIn.foreign }
+
+// where says which gate one is.
+func (one *hostLogin) where() string {
+	if one.host == "" && one.route.server == nil {
+		return ", in a named route or one for errors,"
+	}
+	return " of " + orElse(one.host, "every host")
 }
 
 // hosts are the names by which a gate can be reached, as they are written: with

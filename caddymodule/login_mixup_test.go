@@ -83,13 +83,13 @@ func (p *party) login(folder string) string {
 	return fmt.Sprintf("token_gate %s {\nembedded off\nissuer %s {\naudience site\nca_file $DIR/ca.pem\n}\nlogin {\nclient_id site\n}\n}\n", folder, p.URL)
 }
 
-// manyIssuers is a host whose folders have a login at issuers of their own.
-func manyIssuers(t *testing.T, logins string, parties ...*party) (*world, func() *visitor) {
+// manyIssuers is a site whose folders have a login at issuers of their own.
+func manyIssuers(t *testing.T, site, logins string, parties ...*party) (*world, func() *visitor) {
 	t.Helper()
 	w := newWorld(t)
 	w.backend(nil)
 	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: parties[0].Certificate().Raw})))
-	w.load(loginGlobal, "http://auth.example.com {\ntoken_issuer\n}\nhttp://app.example.com {\n"+logins+"reverse_proxy unix/$DIR/backend\n}\n")
+	w.load(loginGlobal, "http://auth.example.com {\ntoken_issuer\n}\n"+site+" {\n"+logins+"reverse_proxy unix/$DIR/backend\n}\n")
 	w.must(herPassword+"\n", []string{"user", "add", "alice", "--password-stdin"})
 	return w, func() *visitor {
 		v := w.visitor()
@@ -102,7 +102,7 @@ func manyIssuers(t *testing.T, logins string, parties ...*party) (*world, func()
 // challenge of a sign-in that an attacker has begun there. The code must not come to it.
 func TestPartnerGetsNoCodeOfTheEmbeddedIssuer(t *testing.T) {
 	partner := newParty(t, false)
-	w, visitor := manyIssuers(t, partner.login("/partner/*")+"token_gate {\nlogin\n}\n", partner)
+	w, visitor := manyIssuers(t, "http://app.example.com", partner.login("/partner/*")+"token_gate {\nlogin\n}\n", partner)
 
 	alice := visitor()
 	if a, _ := alice.signIn("https://app.example.com/", "alice"); a.status != http.StatusOK {
@@ -129,37 +129,90 @@ func TestPartnerGetsNoCodeOfTheEmbeddedIssuer(t *testing.T) {
 }
 
 // The same between two issuers elsewhere: where none of them says who it is, nobody can
-// tell whose an answer is; where the other does, it would have.
+// tell whose an answer is; where the other does, it would have. One whose gate no request
+// for the host gets to has no answers there. Whatever may be refused was warned of.
 func TestAnswersAreToldApartAmongIssuersElsewhere(t *testing.T) {
 	for name, c := range map[string]struct {
 		beside func(other *party) string // what else people of the host sign in by
 		says   bool                      // the other issuer
 		taken  bool                      // an answer that does not say whose it is
+		warned bool                      // of two logins on one host
 	}{
-		"alone":                       {func(*party) string { return "" }, false, true},
-		"beside the embedded one":     {func(*party) string { return "token_gate /b/* {\nlogin\n}\n" }, false, true},
-		"beside one that says":        {func(other *party) string { return other.login("/b/*") }, true, true},
-		"beside one that does not":    {func(other *party) string { return other.login("/b/*") }, false, false},
-		"beside one of another host":  {func(other *party) string { return "}\nhttp://wiki.example.com {\n" + other.login("") }, false, true},
-		"beside one of several hosts": {func(other *party) string { return "}\nhttp://*.example.com {\n" + other.login("/b/*") }, false, false},
-		"beside one of other hosts":   {func(other *party) string { return "}\nhttp://*.a.example.com {\n" + other.login("/b/*") }, false, true},
-		"beside one of any host":      {func(other *party) string { return "}\nhttp:// {\n" + other.login("/b/*") }, false, false},
-		"in a named route":            {func(other *party) string { return "invoke b\n}\n&(b) {\n" + other.login("/b/*") }, false, false},
-		"of the error pages":          {func(other *party) string { return "handle_errors {\n" + other.login("/b/*") + "}\n" }, false, false},
+		"alone":                       {func(*party) string { return "" }, false, true, false},
+		"beside the embedded one":     {func(*party) string { return "token_gate /b/* {\nlogin\n}\n" }, false, true, true},
+		"beside one that says":        {func(other *party) string { return other.login("/b/*") }, true, true, true},
+		"beside one that does not":    {func(other *party) string { return other.login("/b/*") }, false, false, true},
+		"beside one of another host":  {func(other *party) string { return "}\nhttp://wiki.example.com {\n" + other.login("") }, false, true, false},
+		"beside one of several hosts": {func(other *party) string { return "}\nhttp://*.example.com {\n" + other.login("/b/*") }, false, true, false},
+		"beside one of other hosts":   {func(other *party) string { return "}\nhttp://*.a.example.com {\n" + other.login("/b/*") }, false, true, false},
+		"beside one of any host":      {func(other *party) string { return "}\nhttp:// {\n" + other.login("/b/*") }, false, true, false},
+		"beside one of this host on its site for others": {func(other *party) string {
+			return "}\nhttp://*.example.com {\n@app host app.example.com\nhandle @app {\n" + other.login("/b/*") + "}\n"
+		}, false, true, false},
+		"beside one of several hosts on another port": {func(other *party) string {
+			return "}\nhttp://*.example.com:8081 {\nbind 127.0.0.1\n" + other.login("/b/*")
+		}, false, false, true},
+		"beside one of any host on another port":  {func(other *party) string { return "}\nhttp://:8081 {\nbind 127.0.0.1\n" + other.login("/b/*") }, false, false, true},
+		"beside one of odd hosts on another port": {func(other *party) string { return "}\nhttp://app.*.com:8081 {\nbind 127.0.0.1\n" + other.login("/b/*") }, false, false, true},
+		"beside one of other hosts on another port": {func(other *party) string {
+			return "}\nhttp://*.a.example.com:8081 {\nbind 127.0.0.1\n" + other.login("/b/*")
+		}, false, true, false},
+		"in a named route":   {func(other *party) string { return "invoke b\n}\n&(b) {\n" + other.login("/b/*") }, false, false, true},
+		"of the error pages": {func(other *party) string { return "handle_errors {\n" + other.login("/b/*") + "}\n" }, false, false, true},
+		"of the error pages of several hosts": {func(other *party) string {
+			return "}\nhttp://*.example.com {\nhandle_errors {\n" + other.login("/b/*") + "}\n"
+		}, false, false, true},
 		"on another host, too": {func(other *party) string {
 			return "reverse_proxy unix/$DIR/backend\n}\nhttp://wiki.example.com {\n" + strings.Replace(other.login("/a/*"), "/a/*", "/b/*", 1) + "HERE"
-		}, false, true},
+		}, false, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, other := newParty(t, false), newParty(t, c.says)
-			w, visitor := manyIssuers(t, here.login("/a/*")+strings.ReplaceAll(c.beside(other), "HERE", here.login("/a/*")), here, other)
-			a, way := visitor().follow("https://app.example.com/a/")
-			if taken := here.codes() == "code of "+here.URL; a.status != http.StatusBadRequest || taken != c.taken {
-				t.Errorf("shown %q: %v, by %q", here.codes(), a, way)
-			}
-			if told := strings.Contains(w.logged(), `"reason":"answer_of_another_issuer"`); told == c.taken {
-				t.Errorf("the log tells of another issuer: %v", told)
-			}
+			w, visitor := manyIssuers(t, "http://app.example.com", here.login("/a/*")+strings.ReplaceAll(c.beside(other), "HERE", here.login("/a/*")), here, other)
+			checkAnswer(t, w, visitor(), here, "https://app.example.com/a/", c.taken, c.warned)
 		})
+	}
+}
+
+// The same where the site of the host means others, too, or is not the first.
+func TestAnswersAreToldApartOnSitesOfSeveralHosts(t *testing.T) {
+	for name, c := range map[string]struct {
+		sites         string // of the login HERE, and what is behind it
+		at            string // where it is asked for
+		taken, warned bool
+	}{
+		"on one site with a name of its own":   {"http://app.example.com http://*.example.com {\nHERE OTHER", "app.example.com", false, true},
+		"on one site for several":              {"http://*.example.com {\nHERE OTHER", "app.example.com", false, true},
+		"on one site, of which another is out": {"http://wiki.example.com {\nrespond ok\n}\nhttp://*.example.com {\nHERE OTHER", "app.example.com", false, true},
+		"a dot at the end is for another site": {"http://app.example.com {\nrespond ok\n}\nhttp:// {\nHERE OTHER", "app.example.com.", false, true},
+		"several hosts and any":                {"http:// {\nOTHER respond ok\n}\nhttp://*.example.com {\nHERE", "app.example.com", true, false},
+		"several hosts and more":               {"http://*.*.com {\nOTHER respond ok\n}\nhttp://*.example.com {\nHERE", "app.example.com", true, false},
+		"more hosts, of which some are another's": {
+			"http://*.example.com {\nOTHER respond ok\n}\nhttp:// {\nHERE", "app.example.org", true, false,
+		},
+		"two of several hosts with some of both": {"http://app.*.com:8081 {\nbind 127.0.0.1\nOTHER respond ok\n}\nhttp://*.example.com {\nHERE", "app.example.com", false, true},
+		"an address":                             {"http://[::1] {\nHERE OTHER", "[::1]", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, other := newParty(t, false), newParty(t, false)
+			site, words, _ := strings.Cut(strings.NewReplacer("HERE", here.login("/a/*"), "OTHER", other.login("/b/*")).Replace(c.sites), " {\n")
+			w, visitor := manyIssuers(t, site, words, here, other)
+			checkAnswer(t, w, visitor(), here, "https://"+c.at+"/a/", c.taken, c.warned)
+		})
+	}
+}
+
+// checkAnswer has somebody come back with an answer that does not say whose it is.
+func checkAnswer(t *testing.T, w *world, v *visitor, here *party, address string, taken, warned bool) {
+	t.Helper()
+	a, way := v.follow(address)
+	if is := here.codes() == "code of "+here.URL; a.status != http.StatusBadRequest || is != taken {
+		t.Errorf("shown %q: %v, by %q", here.codes(), a, way)
+	}
+	if told := strings.Contains(w.logged(), `"reason":"answer_of_another_issuer"`); told == taken {
+		t.Errorf("the log tells of another issuer: %v", told)
+	}
+	if told := strings.Count(w.logged(), "each takes the other's away"); told > 1 || (told > 0) != warned {
+		t.Errorf("the start warned %d times", told)
 	}
 }

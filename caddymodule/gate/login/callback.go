@@ -115,7 +115,7 @@ var errNameless = errors.New("the answer does not say whose it is (RFC 9207), an
 func (l *Login) mayBeAnothers(r *http.Request) (bool, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), neighbourMost)
 	defer cancel()
-	for _, other := range l.Beside(Host(r)) {
+	for _, other := range l.Beside(askedHost(r)) {
 		doors, err := other.Issuer.Doors(ctx, home(r))
 		if err != nil {
 			return false, fmt.Errorf("whether %s names itself in its answers: %w", other.Key, err)

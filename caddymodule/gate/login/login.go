@@ -95,7 +95,8 @@ type Login struct {
 	Keys   *Keys
 	Memory *Memory
 
-	// Beside are the logins of a host at other issuers elsewhere; nil: there are none.
+	// Beside are the logins of a host at other issuers elsewhere; nil: there are none. A dot
+	// at the end of the host is part of it.
 	Beside func(host string) []*Login
 
 	// Judge says whether a gate knows the caller by a new token, at this place. A

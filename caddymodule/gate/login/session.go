@@ -85,7 +85,10 @@ func (s Session) Lapsed() Session {
 func (s *Session) over(now time.Time) bool { return now.Unix() >= s.expires }
 
 // Host is what a cookie is for: a browser keeps one for all ports of a host.
-func Host(r *http.Request) string {
+func Host(r *http.Request) string { return strings.TrimSuffix(askedHost(r), ".") }
+
+// askedHost is the host as it is asked for: with a dot at its end, it is on another site.
+func askedHost(r *http.Request) string {
 	host := r.Host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
 		host = host[:i]
@@ -96,5 +99,5 @@ func Host(r *http.Request) string {
 			break
 		}
 	}
-	return strings.TrimSuffix(host, ".")
+	return host
 }
