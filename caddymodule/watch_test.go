@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,19 @@ func (w *world) send(client *http.Client, whole bool, method, path, token string
 		answered <- asking{response, err, string(text)}
 	}()
 	return answered
+}
+
+// rest reads what is left of an answer that need not be whole.
+func (a asking) rest() <-chan asking {
+	whole := make(chan asking, 1)
+	go func() {
+		if a.err == nil {
+			text, err := io.ReadAll(a.Body)
+			a.err, a.text = err, string(text)
+		}
+		whole <- a
+	}()
+	return whole
 }
 
 // within is what comes of a request, in time.
@@ -234,7 +248,7 @@ func TestEndOfATokenIsNoFailureOfTheNode(t *testing.T) {
 				if strings.Contains(c.line, "/*") || strings.Contains(c.line, "json") {
 					more <- struct{}{} // of what only the answer tells that it is a stream
 				}
-				a := w.within(name, waits, time.Second)
+				a := w.within(name, waits, 5*time.Second)
 				if a.err != nil || a.StatusCode != lapsed(c.method, c.line) || a.text != "" || a.Header["Set-Cookie"] != nil {
 					t.Errorf("%s: %+v", name, a)
 				} else if a.StatusCode == http.StatusOK && a.Header.Get("Content-Type") != "text/event-stream" ||
@@ -717,12 +731,16 @@ func TestAnswersThatAreNoStreamsGoOnToTheirEnd(t *testing.T) {
 				if strings.HasPrefix(c.line, "Upgrade") {
 					lines = append(lines, "Connection: Upgrade")
 				}
-				answered := w.ask(w.client, http.MethodPost, "/mcp", hers, bytes.NewReader([]byte("{}")), lines...)
+				goOn := sync.OnceFunc(func() { close(more) })
+				defer goOn()
+				answered := w.send(w.client, !c.begun, http.MethodPost, "/mcp", hers, bytes.NewReader([]byte("{}")), lines)
 				<-here
-				<-time.After(50 * time.Millisecond) // the proxy reads the header
+				if c.begun {
+					answered = w.within("the header", answered, 5*time.Second).rest()
+				}
 				w.revoke(hers)
 				<-time.After(50 * time.Millisecond)
-				close(more)
+				goOn()
 				a := w.within("the answer", answered, 5*time.Second)
 				if a.err != nil || a.StatusCode != http.StatusOK || a.text != `["hello", "and goodbye"]` {
 					t.Errorf("%+v", a)
@@ -748,7 +766,7 @@ func TestNothingComesOfAStreamThatBeginsAfterItsToken(t *testing.T) {
 	<-here
 	w.revoke(hers)
 	close(more)
-	if a := w.within("the stream", answered, time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
+	if a := w.within("the stream", answered, 5*time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
 		t.Errorf("%+v", a)
 	}
 }
