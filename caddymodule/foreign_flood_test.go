@@ -59,7 +59,8 @@ func TestStrangersFloodLeavesOthersNewTokens(t *testing.T) {
 	}
 	for n, end := 0, time.Now().Add(time.Minute); get(fmt.Sprint("bad-last-", n), "2001:db8:1:1::ffff") != http.StatusServiceUnavailable; n++ {
 		if time.Now().After(end) {
-			t.Fatal("the stranger's own are asked about, and there was no flood")
+			t.Error("the stranger's own are asked about, and there was no flood")
+			break
 		}
 	}
 	close(stop)
