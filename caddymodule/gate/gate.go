@@ -96,7 +96,8 @@ type Fetched interface {
 }
 
 // Opaque looks an opaque token up by its digest. An error in whose chain is
-// token.ErrUnknown says that there is none; another, that nobody can say now.
+// token.ErrUnknown says that there is none; another, that nobody can say now. It is a
+// pointer.
 type Opaque interface {
 	Opaque(context.Context, token.Digest) (*token.Claims, error)
 }
@@ -290,7 +291,7 @@ func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *en
 			return e, i, err
 		}
 		e, i, err = g.introspect(r, raw, digest, before, now)
-		g.cache.lookups.settle(charged, err, a)
+		g.cache.lookups.settle(charged, saidElsewhere(e, i, err, now), a)
 		return e, i, err
 	}
 	if asks {
@@ -301,9 +302,9 @@ func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *en
 
 // asking is what is asked about an opaque token of the embedded issuer.
 func (g *Gate) asking(r *http.Request, digest token.Digest, now time.Time) asking {
+	from := g.from(r)
 	return asking{
-		from: g.from(r), digest: digest, now: now,
-		find: func(ctx context.Context) (*token.Claims, error) { return g.opaque.Opaque(ctx, digest) },
+		question: question{g.opaque, remote.Host(from), digest}, from: from, now: now,
 		judge: func(c *token.Claims) error {
 			e, i, err := g.trusted.found(digest, c)
 			if err != nil {
@@ -312,6 +313,17 @@ func (g *Gate) asking(r *http.Request, digest token.Digest, now time.Time) askin
 			return i.check(e, now)
 		},
 	}
+}
+
+// saidElsewhere is what the answer of another issuer is to lookups.settle.
+func saidElsewhere(e *entry, i *issuer, err error, now time.Time) error {
+	if err == nil {
+		return i.check(e, now)
+	}
+	if f, ok := errors.AsType[*remote.Failure](err); ok && f.OfAsker() {
+		return token.ErrUnknown
+	}
+	return err
 }
 
 // look finds an opaque token of the embedded issuer. Charged is for lookups.settle.

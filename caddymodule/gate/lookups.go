@@ -18,8 +18,8 @@ import (
 var turns = [...]int{remote.Owing: 1, remote.New: 4, remote.Known: 4}
 
 const (
-	lookupWait = 2 * time.Second  // for a turn
-	lookupMost = 10 * time.Second // for the store
+	lookupWait = 2 * time.Second // for a turn
+	lookupMost = 3 * time.Second // for the store
 )
 
 // errManyLookups says nothing about the token, and nothing about the store.
@@ -34,10 +34,18 @@ type lookups struct {
 	debts  *remote.Debts
 
 	mu    sync.Mutex
-	going map[token.Digest]*lookup
+	going map[question]*lookup
 }
 
-// lookup is one question to the store, for all who ask it meanwhile.
+// question is about one token. One answer is for all of a host who ask meanwhile: the
+// turn of another host may come sooner.
+type question struct {
+	of     Opaque
+	host   netip.Addr
+	digest token.Digest
+}
+
+// lookup is the answer to a question.
 type lookup struct {
 	done    chan struct{} // closed when the rest is there
 	claims  *token.Claims
@@ -45,17 +53,16 @@ type lookup struct {
 	charged bool // to whoever began it
 }
 
-// asking is about one token.
+// asking is what is known of who asks.
 type asking struct {
-	from   netip.Addr
-	digest token.Digest
-	now    time.Time
-	find   func(context.Context) (*token.Claims, error)
-	judge  func(*token.Claims) error // whether a token that is found is good where it is shown
+	question
+	from  netip.Addr
+	now   time.Time
+	judge func(*token.Claims) error // whether a token that is found is good where it is shown
 }
 
 func newLookups() *lookups {
-	l := &lookups{debts: remote.NewDebts(), going: map[token.Digest]*lookup{}}
+	l := &lookups{debts: remote.NewDebts(), going: map[question]*lookup{}}
 	for standing, most := range turns {
 		l.queues[standing] = newQueue(most)
 	}
@@ -65,7 +72,7 @@ func newLookups() *lookups {
 // look asks the store about a token, when it is its turn. Charged is what elsewhere is told.
 func (l *lookups) look(ctx context.Context, a asking) (c *token.Claims, charged bool, err error) {
 	for {
-		one, begins := l.join(a.digest)
+		one, begins := l.join(a.question)
 		if begins {
 			l.ask(ctx, one, a)
 			return one.claims, one.charged, one.err
@@ -82,20 +89,20 @@ func (l *lookups) look(ctx context.Context, a asking) (c *token.Claims, charged 
 }
 
 // join finds the question about a token, or begins it.
-func (l *lookups) join(digest token.Digest) (one *lookup, begins bool) {
+func (l *lookups) join(q question) (one *lookup, begins bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if one := l.going[digest]; one != nil {
+	if one := l.going[q]; one != nil {
 		return one, false
 	}
 	one = &lookup{done: make(chan struct{}), err: errLeft}
-	l.going[digest] = one
+	l.going[q] = one
 	return one, true
 }
 
 // ask puts a question and tells everybody who waits for it.
 func (l *lookups) ask(ctx context.Context, one *lookup, a asking) {
-	defer l.over(one, a.digest)
+	defer l.over(one, a.question)
 	standing := l.debts.Charge(a.from, a.now)
 	one.charged = standing != remote.Owing
 	if one.claims, one.err = l.inTurn(ctx, standing, a); one.err == nil {
@@ -105,9 +112,9 @@ func (l *lookups) ask(ctx context.Context, one *lookup, a asking) {
 	l.settle(one.charged, one.err, a)
 }
 
-func (l *lookups) over(one *lookup, digest token.Digest) {
+func (l *lookups) over(one *lookup, q question) {
 	l.mu.Lock()
-	delete(l.going, digest)
+	delete(l.going, q)
 	l.mu.Unlock()
 	close(one.done)
 }
@@ -116,7 +123,7 @@ func (l *lookups) over(one *lookup, digest token.Digest) {
 // client is still there: whoever leaves early owes for the answer, too.
 func (l *lookups) inTurn(ctx context.Context, standing remote.Standing, a asking) (*token.Claims, error) {
 	q := l.queues[standing]
-	if !q.enter(ctx, remote.Host(a.from), lookupWait) {
+	if !q.enter(ctx, a.host, lookupWait) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", errUnavailable, errLeft)
 		}
@@ -125,7 +132,7 @@ func (l *lookups) inTurn(ctx context.Context, standing remote.Standing, a asking
 	defer q.leave()
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupMost)
 	defer cancel()
-	c, err := a.find(late)
+	c, err := a.of.Opaque(late, a.digest)
 	if err != nil && !errors.Is(err, token.ErrUnknown) {
 		return nil, errors.Join(errUnavailable, err)
 	}

@@ -2,7 +2,11 @@ package gate
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -101,11 +105,18 @@ func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
 	}
 }
 
+// then is when everything happens: no debt is forgiven meanwhile.
+var then = time.Unix(1_800_000_000, 0)
+
+// finder is a store.
+type finder func() (*token.Claims, error)
+
+func (f *finder) Opaque(context.Context, token.Digest) (*token.Claims, error) { return (*f)() }
+
 // finds is a question of an address about a token of its own, and its answer.
-func finds(from netip.Addr, find func() (*token.Claims, error), verdict error) asking {
+func finds(from netip.Addr, find finder, verdict error) asking {
 	return asking{
-		from: from, digest: token.Sum(uuid.NewString()), now: time.Now(),
-		find:  func(context.Context) (*token.Claims, error) { return find() },
+		question: question{&find, remote.Host(from), token.Sum(uuid.NewString())}, from: from, now: then,
 		judge: func(*token.Claims) error { return verdict },
 	}
 }
@@ -115,8 +126,8 @@ func unknown() (*token.Claims, error) { return nil, token.ErrUnknown }
 func away() (*token.Claims, error)    { return nil, errors.New("the store is away") }
 
 // standing is what an address would be next.
-func (l *lookups) standing(from netip.Addr, now time.Time) remote.Standing {
-	standing := l.debts.Charge(from, now)
+func (l *lookups) standing(from netip.Addr) remote.Standing {
+	standing := l.debts.Charge(from, then)
 	if standing != remote.Owing {
 		l.debts.GiveBack(from)
 	}
@@ -145,12 +156,12 @@ func TestOnlyTokensThatAreNoGoodAreOwed(t *testing.T) {
 			all.Go(func() { _, _, _ = l.look(t.Context(), finds(from, c.find, c.verdict)) })
 		}
 		all.Wait()
-		if got := l.standing(from, time.Now()); got != c.want {
+		if got := l.standing(from); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 	l := newLookups()
-	if l.standing(netip.Addr{}, time.Now()) != remote.Owing {
+	if l.standing(netip.Addr{}) != remote.Owing {
 		t.Error("nobody knows the address, and it owes nothing")
 	}
 }
@@ -185,7 +196,7 @@ func TestStoredTokenThatOpensNothingIsOwedFor(t *testing.T) {
 				t.Fatalf("%+v: %v", c.of, err)
 			}
 		}
-		if got := f.gate.cache.lookups.standing(from, f.now); got != c.want {
+		if got := f.gate.cache.lookups.standing(from); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.of, got, c.want)
 		}
 	}
@@ -208,18 +219,91 @@ func TestTokensThatAreKnownElsewhereAreNotOwed(t *testing.T) {
 			_, charged, _ := l.look(t.Context(), a)
 			l.settle(charged, c.verdict, a)
 		}
-		if got := l.standing(from, time.Now()); got != c.want {
+		if got := l.standing(from); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
-		for l.standing(from, time.Now()) != remote.Owing {
+		for l.standing(from) != remote.Owing {
 			_, _, _ = l.look(t.Context(), finds(from, unknown, nil))
 		}
 		a := finds(from, unknown, nil)
 		if _, charged, _ := l.look(t.Context(), a); charged {
 			t.Error("who owes is charged")
-		} else if l.settle(charged, nil, a); l.standing(from, time.Now()) != remote.Owing {
+		} else if l.settle(charged, nil, a); l.standing(from) != remote.Owing {
 			t.Error("what was not charged is given back")
 		}
+	}
+}
+
+// Only what the issuer elsewhere keeps to itself is nobody's debt: not that it was asked
+// too much from here, or nonsense, and that nobody waited.
+func TestSilenceElsewhereThatTheAskerMadeIsOwedFor(t *testing.T) {
+	answer := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		}
+	}
+	good := `{"active":true,"sub":"anna","client_id":"app","aud":"%s"}`
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		first  int  // tokens that are asked about elsewhere alone
+		leaves bool // before any answer
+		want   remote.Standing
+	}{
+		"good":                  {answer(200, fmt.Sprintf(good, "api")), 0, false, remote.Known},
+		"for others":            {answer(200, fmt.Sprintf(good, "others")), 0, false, remote.Owing},
+		"no good":               {answer(200, `{"active":false}`), 0, false, remote.Owing},
+		"it fails":              {answer(500, ""), 0, false, remote.New},
+		"it knows no such":      {answer(400, ""), 0, false, remote.Owing},
+		"asked too much before": {answer(200, `{"active":false}`), 60, false, remote.Owing},
+		"nobody waits":          {answer(200, `{"active":false}`), 0, true, remote.Owing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFlooded(t)
+			server := httptest.NewUnstartedServer(c.answer)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0) // of those who do not wait
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			roots := x509.NewCertPool()
+			roots.AddCert(server.Certificate())
+			asked, err := remote.NewIntrospection(remote.IntrospectionConfig{
+				Issuer: "https://partner.example", URL: server.URL, ClientID: "gate", ClientSecret: "secret", Roots: roots, Timeout: time.Minute,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(asked.Close)
+			keys := token.NewRing([]*token.Key{f.key})
+			f.gate, err = New(Config{Opaque: nobody{}, Issuers: []Issuer{
+				{Identifier: "https://auth.example.com", Keys: keys, Embedded: true},
+				{Identifier: "https://partner.example", Keys: token.NewRing(nil), Audiences: []string{"api"}, Asked: asked},
+			}}, f.gate.cache)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := netip.MustParseAddr("192.0.2.1")
+			show := func(raw string) {
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				if c.leaves {
+					leave()
+				}
+				r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://app.example.com/", nil)
+				r.RemoteAddr = from.String() + ":1"
+				r.Header.Set("Authorization", "Bearer "+raw)
+				_, _ = f.gate.Check(r, then)
+			}
+			for n := range c.first {
+				show(fmt.Sprint("not-ours-", n))
+			}
+			for range 60 {
+				show(uuid.NewString())
+			}
+			if got := f.gate.cache.lookups.standing(from); got != c.want {
+				t.Errorf("%d, want %d", got, c.want)
+			}
+		})
 	}
 }
 
@@ -231,7 +315,7 @@ func TestWhoLeavesBeforeTheAnswerOwesForItToo(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		_, _, _ = l.look(ctx, finds(from, func() (*token.Claims, error) { leave(); return nil, token.ErrUnknown }, nil))
 	}
-	if l.standing(from, time.Now()) != remote.Owing {
+	if l.standing(from) != remote.Owing {
 		t.Error("who leaves owes nothing")
 	}
 	l = newLookups()
@@ -245,8 +329,8 @@ func TestWhoLeavesBeforeTheAnswerOwesForItToo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if l.standing(from, time.Now()) != remote.New || len(l.going) != 0 {
-		t.Errorf("who has asked nothing: %d, and %d go on", l.standing(from, time.Now()), len(l.going))
+	if l.standing(from) != remote.New || len(l.going) != 0 {
+		t.Errorf("who has asked nothing: %d, and %d go on", l.standing(from), len(l.going))
 	}
 }
 
@@ -282,6 +366,29 @@ func TestOneLookupHoweverManyShowTheToken(t *testing.T) {
 		if noes.Load() != 300 || charges.Load() != 1 || asked.Load() != 1 || len(l.going) != 0 {
 			t.Errorf("%d answers, %d charges, %d questions, %d go on", noes.Load(), charges.Load(), asked.Load(), len(l.going))
 		}
+	})
+}
+
+// One host's turn is not the other's.
+func TestTokenOfTwoHostsIsAskedAboutInTheTurnOfEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, owing, honest := newLookups(), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.7")
+		for l.standing(owing) != remote.Owing {
+			_, _, _ = l.look(t.Context(), finds(owing, unknown, nil))
+		}
+		l.queues[remote.Owing].stand(owing) // somebody's look-up that takes long
+		a := finds(owing, found, nil)
+		go func() {
+			if _, _, err := l.look(t.Context(), a); !errors.Is(err, errManyLookups) {
+				t.Errorf("of who owes: %v", err)
+			}
+		}()
+		synctest.Wait()
+		a.from, a.host = honest, honest
+		if _, _, err := l.look(t.Context(), a); err != nil {
+			t.Errorf("of another host: %v", err)
+		}
+		time.Sleep(2 * lookupWait)
 	})
 }
 

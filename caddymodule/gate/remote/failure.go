@@ -40,6 +40,7 @@ type Failure struct {
 	words string
 	code  string // the `error` of the answer (RFC 6749 §5.2), which a stranger may have written
 	cause error
+	own   bool // it is about who asked: he has asked too much
 }
 
 func (f *Failure) Error() string { return f.words }
@@ -54,6 +55,12 @@ func (f *Failure) ofRequest() bool {
 		return false
 	}
 	return f.Status/100 == 4
+}
+
+// OfAsker reports whether it says nothing of the issuer: who asked has asked too much, or
+// nonsense, or has not waited for the answer.
+func (f *Failure) OfAsker() bool {
+	return f.own || f.ofRequest() || errors.Is(f.cause, context.Canceled)
 }
 
 func fail(result Result, format string, a ...any) *Failure {
