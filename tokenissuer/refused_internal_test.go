@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/grant"
@@ -179,6 +180,10 @@ func TestFiftyThatAskARevokedClientsTokenAtOnce(t *testing.T) {
 // proof again.
 func TestWaitForARevokedClientLosesNothing(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, waitsAndLosesNothing)
+}
+
+func waitsAndLosesNothing(t *testing.T) {
 	r := newRevoking(t, openState(t, func(err error) { t.Error(err) }))
 	form := r.signedIn()
 	for _, name := range []string{"authorization_code", "refresh_token"} {
@@ -205,6 +210,10 @@ func TestWaitForARevokedClientLosesNothing(t *testing.T) {
 // refused is given out; one that is refused for longer is told so at once.
 func TestClientThatIsRevokedAgainAndAgain(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, isToldWhenToComeBack)
+}
+
+func isToldWhenToComeBack(t *testing.T) {
 	r := newRevoking(t, openState(t, func(err error) { t.Error(err) }))
 	later := func(client string, least time.Duration) {
 		r.Helper()
