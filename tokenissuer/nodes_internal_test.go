@@ -53,7 +53,7 @@ func TestNodeGoesOnWhileOthersSealTheKeys(t *testing.T) {
 	startNode(t, url, operatorsSecret)
 	// What it hears after the sealing has come behind it.
 	behind, _ := late.Behind()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		if records, err := late.store.Keys(t.Context()); err != nil || len(records) == 0 || !records[0].Sealed {
 			t.Fatalf("%v: the keys are not sealed", err)
 		}

@@ -33,7 +33,7 @@ func (l *told) all() []string {
 // await waits until so many were told, and wants them to begin so.
 func (l *told) await(t *testing.T, want ...string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); len(l.all()) < len(want) && time.Now().Before(end); {
+	for end := time.Now().Add(patience); len(l.all()) < len(want) && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	l.are(t, want...)

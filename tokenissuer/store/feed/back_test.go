@@ -166,7 +166,7 @@ func TestStandbyThatLaggedTakesOver(t *testing.T) {
 		a.revoke(lost[i])
 	}
 	done := time.Now()
-	a.within(patience, "it has read them", func() bool { return a.tail.Behind() < time.Since(done) })
+	a.within(patience, "it has read them", func() bool { return time.Since(done) > a.tail.Behind() })
 	first.Kill()
 	second.Promote(t)
 	b := startNode(t, asUser(second))

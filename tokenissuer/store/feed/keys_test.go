@@ -65,9 +65,9 @@ func TestRevocationsDoNotWaitForKeys(t *testing.T) {
 				b.within(patience, id+" revoked", b.knows(id))
 			}
 			revoked := time.Now()
-			b.within(patience, "it follows", func() bool { return b.tail.Behind() < time.Since(revoked) })
-			if behind := b.tail.KeysBehind(); behind < time.Since(made) {
-				t.Errorf("keys that were made %s ago are not known, and it is %s behind them", time.Since(made), behind)
+			b.within(patience, "it follows", func() bool { return time.Since(revoked) > b.tail.Behind() })
+			if since, behind := time.Since(made), b.tail.KeysBehind(); behind < since {
+				t.Errorf("keys that were made %s ago are not known, and it is %s behind them", since, behind)
 			}
 			b.within(patience, "it is known for how long", func() bool { return b.tail.KeysUnread() > time.Since(revoked)/2 })
 			if n := b.toldOf("cannot be followed"); n != 0 {
@@ -80,7 +80,7 @@ func TestRevocationsDoNotWaitForKeys(t *testing.T) {
 			}
 			close(end)
 			ended := time.Now()
-			b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(ended) && b.tail.KeysUnread() == 0 })
+			b.within(patience, "the keys are known", func() bool { return time.Since(ended) > b.tail.KeysBehind() && b.tail.KeysUnread() == 0 })
 			for _, told := range []string{"cannot be read: it is sealed", "are read again"} {
 				b.within(patience, "it is told", func() bool { return b.toldOf(told) == failed })
 			}
@@ -110,7 +110,7 @@ func TestKeysThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 	close(end)
 	<-reads
 	ended := time.Now()
-	b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(ended) })
+	b.within(patience, "the keys are known", func() bool { return time.Since(ended) > b.tail.KeysBehind() })
 }
 
 // TestRevocationsDoNotWaitForTheTableOfKeys: who waits for it, while somebody compacts or
@@ -163,7 +163,7 @@ func TestKeysThatWereReadAreAsYoungAsTheRevocations(t *testing.T) {
 	})
 	a.makeKey("k")
 	made := time.Now()
-	b.within(patience, "a look after it", func() bool { return b.tail.Behind() < time.Since(made) && b.tail.KeysBehind() > time.Since(made) })
+	b.within(patience, "a look after it", func() bool { return time.Since(made) > b.tail.Behind() && b.tail.KeysBehind() > time.Since(made) })
 	holder, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -173,5 +173,5 @@ func TestKeysThatWereReadAreAsYoungAsTheRevocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(end)
-	b.within(patience, "the keys are known", func() bool { return b.tail.KeysBehind() < time.Since(made) })
+	b.within(patience, "the keys are known", func() bool { return time.Since(made) > b.tail.KeysBehind() })
 }

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 // patience is for a machine that does other things, too. How long it takes is measured
 // by the whole program's tests.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // node is a process that follows the changes of others.
 type node struct {
@@ -346,7 +346,8 @@ func TestRequestsThatWaitDoNotKeepRevocationsOut(t *testing.T) {
 func TestNodeKnowsHowFarBehindItIs(t *testing.T) {
 	s := postgrestest.Start(t)
 	n := startNode(t, s.Database(t))
-	n.within(patience, "it follows", func() bool { return n.tail.Behind() < 600*time.Millisecond })
+	const follows = 1500 * time.Millisecond // a look comes each half second, and takes a while
+	n.within(patience, "it follows", func() bool { return n.tail.Behind() < follows })
 	s.Kill()
 	n.within(patience, "it is behind", func() bool { return n.tail.Behind() > 2*time.Second })
 	// A look waits for a server that is away: until it gave up, it could yet be answered.
@@ -358,7 +359,7 @@ func TestNodeKnowsHowFarBehindItIs(t *testing.T) {
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	n.within(patience, "it follows again", func() bool { return n.tail.Behind() < 600*time.Millisecond })
+	n.within(patience, "it follows again", func() bool { return n.tail.Behind() < follows })
 	n.within(patience, "both are told", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -369,7 +370,6 @@ func TestNodeKnowsHowFarBehindItIs(t *testing.T) {
 		t.Errorf("told %q", n.told)
 	}
 	n.mu.Unlock()
-	if ahead := n.tail.Ahead(); ahead.Abs() > 50*time.Millisecond {
-		t.Errorf("the database on this machine is said to be %s ahead", ahead)
-	}
+	// It is known as exactly as the quickest look was quick.
+	n.within(patience, "the clock of this machine is the database's", func() bool { return n.tail.Ahead().Abs() <= 50*time.Millisecond })
 }
