@@ -173,7 +173,7 @@ func TestHangingServerIsGivenUp(t *testing.T) {
 	t.Cleanup(func() { close(hang); slow.Close() })
 	c := p.otp()
 	c.OTPPerNumber = nil
-	c.Sources[1].Webhook = message.WebhookConfig{URL: slow.URL, Timeout: 50 * time.Millisecond}
+	c.Sources[1].Webhook = message.WebhookConfig{URL: slow.URL, Timeout: 500 * time.Millisecond}
 	s := start(t, c)
 	r := row{form: object("phone_number", number, "auth_source_id", "sms"), headers: []string{asJSON, basic("shop", secret)}, status: 503, body: failed}
 	s.check(t, sendPath, r)

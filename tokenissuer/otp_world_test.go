@@ -92,7 +92,7 @@ func (p *post) arrived(to, code string) {
 // notices waits until there are n, and returns them.
 func (p *post) notices(t *testing.T, n int) []string {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		p.mu.Lock()
 		told, news := slices.Clone(p.told), p.news
@@ -111,7 +111,7 @@ func (p *post) notices(t *testing.T, n int) []string {
 // await waits until n messages were sent: some leave after the answer.
 func (p *post) await(t *testing.T, n int) {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		p.mu.Lock()
 		sent, news := len(p.to), p.news

@@ -81,7 +81,7 @@ func TestServerThatEchoesGetsNoSecretIntoAnError(t *testing.T) {
 					return "250 ok"
 				})
 				sender := newSMTP(t, message.SMTPConfig{
-					URL: "smtps://robot:" + password + "@" + address, CAFile: ca.file, Timeout: 2 * time.Second,
+					URL: "smtps://robot:" + password + "@" + address, CAFile: ca.file, Timeout: 10 * time.Second,
 				})
 				e := failed(t, sender.Send(t.Context(), mailed("ann@example.org")), step)
 				clean(t, shown(e))

@@ -190,13 +190,13 @@ func TestHangingServerEndsByTheTimeout(t *testing.T) {
 	} {
 		t.Run(c.step, func(t *testing.T) {
 			t.Parallel()
-			sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + scripted(t, nil, c.script), Timeout: time.Second})
+			sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + scripted(t, nil, c.script), Timeout: 3 * time.Second})
 			start := time.Now()
 			e := failed(t, sender.Send(t.Context(), mailed("ann@example.org")), c.step)
 			if !errors.Is(e, context.DeadlineExceeded) || e.Refused {
 				t.Error(e)
 			}
-			if took := time.Since(start); took > message.Timeout/2 {
+			if took := time.Since(start); took >= message.Timeout {
 				t.Errorf("took %v", took)
 			}
 		})
@@ -215,8 +215,8 @@ func TestGoneCallerEndsTheConversation(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
 	start := time.Now()
-	e := failed(t, newSMTP(t, message.SMTPConfig{URL: "smtp://" + address}).Send(ctx, mailed("ann@example.org")), "EHLO")
-	if took := time.Since(start); !errors.Is(e, context.Canceled) || took > message.Timeout/2 {
+	e := failed(t, newSMTP(t, message.SMTPConfig{URL: "smtp://" + address, Timeout: time.Minute}).Send(ctx, mailed("ann@example.org")), "EHLO")
+	if took := time.Since(start); !errors.Is(e, context.Canceled) || took > 30*time.Second {
 		t.Errorf("after %v: %v", took, e)
 	}
 }
@@ -225,7 +225,7 @@ func TestHangingServerCostsAFewConnections(t *testing.T) {
 	const bound = 16
 	reached := make(chan struct{}, bound)
 	address := scripted(t, nil, func(string) string { reached <- struct{}{}; return "" })
-	sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + address})
+	sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + address, Timeout: time.Minute})
 	ctx, cancel := context.WithCancel(t.Context())
 	var sends sync.WaitGroup
 	for range bound {
@@ -263,12 +263,12 @@ func TestDeliveredMessageIsSentWhateverQUITSays(t *testing.T) {
 				inData = false
 				return "250 ok"
 			})
-			sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + address, Timeout: 5 * time.Second})
+			sender := newSMTP(t, message.SMTPConfig{URL: "smtp://" + address, Timeout: time.Minute})
 			start := time.Now()
 			if err := sender.Send(t.Context(), mailed("ann@example.org")); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -138,7 +138,7 @@ func TestFailedWebhookIsTriedAgainWithTheSameKey(t *testing.T) {
 func TestHangingWebhookIsAskedOnceAndEndsByTheTimeout(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
-	hook := service(t, message.WebhookConfig{Timeout: time.Second}, func(_ http.ResponseWriter, r *http.Request) {
+	hook := service(t, message.WebhookConfig{Timeout: 5 * time.Second}, func(_ http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -150,7 +150,8 @@ func TestHangingWebhookIsAskedOnceAndEndsByTheTimeout(t *testing.T) {
 	clean(t, shown(e))
 }
 
-// The third try would be half a second after the first.
+// The third try would be half a second after the first. On a machine that took the time for
+// the first two, another message is sent.
 func TestRetriesEndWithTheTime(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -158,17 +159,23 @@ func TestRetriesEndWithTheTime(t *testing.T) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusBadGateway)
 	})
-	e := failed(t, hook.Send(t.Context(), texted()), "POST, try 2")
-	if asked.Load() != 2 || !strings.Contains(e.Error(), "502") {
-		t.Errorf("asked %d times: %v", asked.Load(), e)
+	for range 50 {
+		asked.Store(0)
+		err := hook.Send(t.Context(), texted())
+		if e, ok := errors.AsType[*message.Error](err); !ok || asked.Load() > 2 {
+			t.Fatalf("asked %d times: %v", asked.Load(), err)
+		} else if e.Step == "POST, try 2" && asked.Load() == 2 && strings.Contains(e.Error(), "502") {
+			return
+		}
 	}
+	t.Error("no message came to its second try")
 }
 
 func TestAnswerWithoutAnEndIsNotWaitedFor(t *testing.T) {
 	for name, status := range map[string]int{"sent": http.StatusOK, "refused": http.StatusForbidden} {
 		for _, body := range []string{"endless", "silent"} {
 			t.Run(name+" "+body, func(t *testing.T) {
-				hook := service(t, message.WebhookConfig{}, func(w http.ResponseWriter, r *http.Request) {
+				hook := service(t, message.WebhookConfig{Timeout: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					w.WriteHeader(status)
 					_ = http.NewResponseController(w).Flush()
@@ -187,7 +194,7 @@ func TestAnswerWithoutAnEndIsNotWaitedFor(t *testing.T) {
 				if err != nil {
 					clean(t, shown(err))
 				}
-				if took := time.Since(start); took > 3*time.Second {
+				if took := time.Since(start); took > 30*time.Second {
 					t.Errorf("took %v", took)
 				}
 			})

@@ -209,7 +209,7 @@ func TestManyParametersAreRefusedAtOnce(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("took %v", d)
 	}
 }
