@@ -50,9 +50,9 @@ func (r *reader) ends() {
 // until waits for an answer of the database.
 func (r *reader) until(what, question, want string) {
 	r.Helper()
-	for end := time.Now().Add(20 * time.Second); postgrestest.Ask(r.T, r.text, question) != want; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); postgrestest.Ask(r.T, r.text, question) != want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			r.Fatalf("not in twenty seconds: %s", what)
+			r.Fatalf("not in a minute: %s", what)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestIndexThatCouldNotBeMadeIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	text := lacking(t)
 	report := reading(t, text)
-	late, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+	late, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 	defer cancel()
 	if st, err := open(late, parsed(t, text), current()); err == nil {
 		_ = st.Close()
@@ -161,7 +161,7 @@ func TestFirstStartWaitsForNobody(t *testing.T) {
 
 func waitsForNobody(t *testing.T, text string) {
 	report := reading(t, text)
-	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	st, err := open(soon, parsed(t, text), current())
 	if err != nil {

@@ -117,9 +117,20 @@ func TestNodeWaitsForTheUpgradeOfAnother(t *testing.T) {
 		if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock($1)`, lock); err != nil {
 			t.Fatal(err)
 		}
-		late, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-		defer cancel()
-		if _, err := open(late, parsed(t, text), current()); err == nil || !strings.Contains(err.Error(), want) {
+		impatient, leave := context.WithCancel(t.Context())
+		defer leave()
+		a, ended := parsed(t, text), make(chan error, 1)
+		a.Waits(func(string) { leave() }) // for who has the lock of the work
+		go func() {
+			_, err := open(impatient, a, current())
+			ended <- err
+		}()
+		if lock == turn {
+			(&reader{T: t, text: text}).until("it waits for its turn", `SELECT count(*)::TEXT FROM pg_stat_activity
+				WHERE application_name = 'gatehouse upgrade' AND query LIKE 'SELECT pg_try_advisory_lock%' AND datname = current_database()`, "1")
+			leave()
+		}
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("while another upgrades: %v, want %q", err, want)
 		}
 		if err := conn.Close(); err != nil { // back to the pool, with the lock

@@ -20,7 +20,7 @@ func TestStandbyIsNobodysStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.Host = second.Host()
-	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	_, err = opener(t, u.String())(soon)
 	if err == nil || !strings.Contains(err.Error(), "does not answer as a primary: it is a standby; name all servers") || strings.Contains(err.Error(), "\n") {

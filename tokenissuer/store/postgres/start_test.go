@@ -30,7 +30,7 @@ func TestServerThatStartsWithUsIsWaitedFor(t *testing.T) {
 	text := s.Database(t)
 	s.Stop()
 	text = postgrestest.With(text, "sslmode", "prefer") // with TLS, and without
-	soon, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	if _, err := opener(t, text)(soon); err == nil || !strings.Contains(err.Error(), "does not answer: ") || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a server that does not start: %v", err)

@@ -44,20 +44,23 @@ func TestSweepPassesALingeringSignInOnce(t *testing.T) {
 	}
 	left := func(table string) string { return postgrestest.Ask(t, text, "SELECT count(*) FROM "+table) }
 	sweep := func(text string, at time.Time) (done int, err error) {
-		st := open(t, text)
+		st, err := opener(t, text)(t.Context())
+		if err != nil {
+			return 0, err
+		}
 		done, err = st.Sweep(t.Context(), at, math.MaxInt)
 		if err := st.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return done, err
 	}
-	hurried := postgrestest.With(text, "statement_timeout", "100")
-	for try := 0; left("events") != "0"; try++ { // where the machine is busy, what fails is tried again
-		if try == 20 {
+	for try := 0; left("events") != "0"; try++ { // where the machine is busy, what fails is tried again, with a little more time
+		if try == 30 {
 			t.Fatalf("%s events are left", left("events"))
 		}
-		_, err = sweep(hurried, now)
-		t.Logf("with 100 ms for a statement: %v", err)
+		most := fmt.Sprint(100 + 10*try)
+		_, err = sweep(postgrestest.With(text, "statement_timeout", most), now)
+		t.Logf("with %s ms for a statement: %v", most, err)
 	}
 	if _, err := sweep(text, now); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (r *reader) waitsFor(ended chan error, told chan string, maker string) {
 	select {
 	case err := <-ended:
 		r.Fatalf("the next start has not waited: %v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		r.Fatal("the next start says nothing of whom it waits for")
 	case got := <-told:
 		if want := fmt.Sprintf("pid %s (gatehouse upgrade), pid %d (report)", maker, r.pid); got != want {
