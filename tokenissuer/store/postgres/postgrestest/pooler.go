@@ -3,7 +3,6 @@ package postgrestest
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -44,12 +43,7 @@ func Pool(tb testing.TB, address, mode string) *Pooler {
 	if err := p.as.lower(); err != nil {
 		tb.Fatal(err)
 	}
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p.as.port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
+	if p.as.port, err = freePort(); err != nil {
 		tb.Fatal(err)
 	}
 	p.settings = fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\nauth_type = any\npool_mode = %s\n",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,7 +31,7 @@ type Server struct {
 }
 
 // patience is how long a server may take to start or to stop.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Begin makes a new server and starts it, for who is no test and calls End.
 func Begin() (*Server, error) {
@@ -142,12 +141,8 @@ func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 // start starts the server on its port, the first time on a free one.
 func (s *Server) start() error {
 	if s.port == 0 {
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		s.port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
+		var err error
+		if s.port, err = freePort(); err != nil {
 			return err
 		}
 	}
