@@ -62,7 +62,7 @@ func (w *world) tab(t *testing.T, l look) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(w.browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, patience)
+	ctx, stop := context.WithTimeout(ctx, 3*patience) // for a whole story
 	t.Cleanup(stop)
 	b := &tab{T: t, look: l, ctx: ctx}
 	var mobile []chromedp.EmulateViewportOption
