@@ -115,9 +115,9 @@ func (b *balanced) node(at int, pem string) *instance {
 // share this one with their visitors.
 func (b *balanced) changes(port string) []string {
 	changes := []string{
-		"shutdown_delay 5s", "shutdown_delay 2s\n\tadmin {$ADMIN}\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\t" + port + " {$NODE_PORT}",
+		"shutdown_delay 5s", "shutdown_delay 5s\n\tadmin {$ADMIN}\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\t" + port + " {$NODE_PORT}",
 		"10.0.0.10", "127.0.0.1",
-		"store postgres {env.DATABASE_URL}", "store postgres {env.DATABASE_URL} {\n\t\t\tmax_staleness 2s\n\t\t}\n\t\tsigning_algorithm ES256\n\t\tlimits {\n\t\t\ttokens_per_address 10 1m\n\t\t}",
+		"store postgres {env.DATABASE_URL}", "store postgres {env.DATABASE_URL} {\n\t\t\tmax_staleness 5s\n\t\t}\n\t\tsigning_algorithm ES256\n\t\tlimits {\n\t\t\ttokens_per_address 10 1m\n\t\t}",
 		"client wiki {", `auth_source password {
 			type password
 		}

@@ -95,8 +95,8 @@ func TestForeignSignOutReachesTheOtherNode(t *testing.T) {
 			}
 			ended = append(ended, time.Since(began))
 		}
-		report(t, "sign-outs of "+site+", to the other node's refusal", out)
-		report(t, "sign-outs of "+site+", to the end of a stream there", ended)
+		report(t, "sign-outs of "+site+", to the other node's refusal", c.nodes[0], out)
+		report(t, "sign-outs of "+site+", to the end of a stream there", c.nodes[0], ended)
 	}
 }
 

@@ -119,7 +119,7 @@ func (k *killing) check(n int, left []*instance) {
 		looks.Go(func() {
 			for _, token := range ch.access {
 				for _, node := range left {
-					if a, err := node.ask(http.MethodGet, "/userinfo", "", bearer(token)); err != nil || a.status != http.StatusOK || !node.open(token) {
+					if a, err := node.ask(http.MethodGet, "/userinfo", "", bearer(token)); err != nil || a.status != http.StatusOK || !node.opens(token) {
 						k.Errorf("an access token that was answered is refused by another node: %d %s, %v", a.status, a.body, err)
 					}
 				}

@@ -23,7 +23,7 @@ func pause(t *testing.T) {
 	lost, unmet, kept := first.signIn(), first.signIn(), first.signIn()
 	var streams []<-chan struct{}
 	for _, n := range paused {
-		if !n.open(lost.Access) || !n.open(kept.Access) {
+		if !n.opens(lost.Access) || !n.opens(kept.Access) {
 			t.Fatal("refused")
 		}
 		streams = append(streams, n.stream(lost.Access))
@@ -66,16 +66,17 @@ func pause(t *testing.T) {
 		case <-time.After(patience):
 			t.Error("a stream goes on although its token was revoked in the pause")
 		}
-		if a := n.post("/oauth2/token", byRefresh("phone", lost.Refresh)); a.status != http.StatusBadRequest {
-			t.Errorf("a refresh with what was revoked: %d %s", a.status, a.body)
+		if a, err := n.insist("/oauth2/token", byRefresh("phone", lost.Refresh)); err != nil || a.status != http.StatusBadRequest {
+			t.Errorf("a refresh with what was revoked: %d %s, %v", a.status, a.body, err)
 		}
 		eventually(t, "the key that was made meanwhile is published", func() bool { return n.must(http.MethodGet, "/oauth2/jwks", "").body == want })
-		if !n.open(kept.Access) {
+		if !n.opens(kept.Access) {
 			t.Error("a good token is refused after the pause")
 		}
-		if a := n.must(http.MethodGet, "/health", ""); a.status != http.StatusOK || !strings.Contains(a.body, "behind_seconds") {
-			t.Errorf("health after the pause: %d %s", a.status, a.body)
-		}
+		eventually(t, "health after the pause", func() bool {
+			a := n.must(http.MethodGet, "/health", "")
+			return a.status == http.StatusOK && strings.Contains(a.body, "behind_seconds")
+		})
 		for _, metric := range []string{"gatehouse_store_behind_seconds 0.", "gatehouse_store_keys_behind_seconds 0."} {
 			eventually(t, metric, func() bool { return strings.Contains(n.metrics(), metric) })
 		}

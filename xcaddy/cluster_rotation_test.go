@@ -185,7 +185,7 @@ func (r *rotation) settled(n int) {
 // look at the keys. Each looks by itself once a minute, which is not what is meant.
 func (r *rotation) told() {
 	r.Helper()
-	const most = 15 * time.Second
+	const most = 40 * time.Second
 	began := time.Now()
 	for at := range r.nodes {
 		eventually(r.T, "the node has the keys that there are", func() bool {

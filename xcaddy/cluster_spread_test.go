@@ -71,7 +71,7 @@ func (s *spread) look() {
 	s.Helper()
 	for at, ch := range s.chains {
 		for n, token := range ch.access {
-			if node := s.nodes[(at+n)%len(s.nodes)]; !node.open(token) {
+			if node := s.nodes[(at+n)%len(s.nodes)]; !node.opens(token) {
 				s.Errorf("chain %d: access token %d of %d, answered, does not open the gate", at, n, len(ch.access))
 				break
 			}

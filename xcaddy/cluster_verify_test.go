@@ -136,7 +136,7 @@ func (v *verifiers) hold(token string, lifetime time.Duration) {
 
 // still wants what was answered earlier and has not expired to be good everywhere.
 func (v *verifiers) still() {
-	const near = 10_000 // by then it may have expired
+	const near = 60_000 // by then it may have expired
 	now := v.number(`SELECT ` + inMillis)
 	var good []held
 	for _, h := range v.held {
