@@ -93,7 +93,7 @@ func (f *frames) listen() *heard {
 		for {
 			frame, err := framer.ReadFrame()
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				f.Errorf("the connection stays as it is for %s", patience)
+				f.Errorf("the connection stays as it is for %s", 2*patience)
 			}
 			if err != nil {
 				return

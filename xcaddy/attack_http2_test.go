@@ -35,7 +35,7 @@ func (b *besieged) frames() *frames {
 	}
 	f := &frames{besieged: b, conn: dialed.(*tls.Conn), next: 1}
 	b.Cleanup(func() { f.conn.Close() })
-	if err := f.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := f.conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := f.conn.Write([]byte(http2.ClientPreface)); err != nil {

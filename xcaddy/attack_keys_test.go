@@ -89,7 +89,7 @@ func TestFloodOfUnknownKeysHoldsNobodyUp(t *testing.T) {
 	}
 	var of int64 // the fetch beside which requests went through
 	row := 0
-	eventually(t, "twenty good ones in the time of one fetch", func() bool {
+	eventually(t, "ten good ones in the time of one fetch", func() bool {
 		during := hanging.Load()
 		if got, err := i.ask(http.MethodGet, "/", "", good); err != nil || got.status != http.StatusOK {
 			t.Errorf("a good one: %d %s, %v", got.status, got.body, err)
@@ -101,7 +101,7 @@ func TestFloodOfUnknownKeysHoldsNobodyUp(t *testing.T) {
 			of, row = during, 0
 		}
 		row++
-		return row == 20 || t.Failed()
+		return row == 10 || t.Failed()
 	})
 	end()
 	if n, most := fetches.Load()-before, int64(time.Since(began)/(10*time.Second))+2; n > most {

@@ -58,7 +58,7 @@ func TestExpensiveTokensCostNothing(t *testing.T) {
 		if len(a.raw) > 16<<10 {
 			want = http.StatusRequestHeaderFieldsTooLarge
 		}
-		if took := time.Since(began); status != want || saw != nil || took > 5*time.Second {
+		if took := time.Since(began); status != want || saw != nil || took > patience/2 {
 			t.Errorf("%s: %d after %v, want %d", a.name, status, took, want)
 		}
 	}

@@ -133,7 +133,9 @@ func (i *instance) trickle() {
 		return
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	got, err := i.newcomer().client.Do(r)
+	other := i.newcomer()
+	other.client.Timeout = 2 * patience // the half minute that a body has is a part of it
+	got, err := other.client.Do(r)
 	if err != nil {
 		i.Errorf("a body that drips over HTTP/2: %v", err)
 		return
@@ -165,7 +167,7 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	hurried := "https://localhost:" + ports[0]
 	i.path = swift(t)
 	i.configure(threeClients, oneSite+hurried+" {\n\ttoken_gate\n\treverse_proxy {$BACKEND}\n}\n",
-		"\tservers {\n\t\ttimeouts {\n\t\t\tread_header 10m\n\t\t}\n\t}\n\tservers :"+ports[0]+" {\n\t\ttimeouts {\n\t\t\tread_header 2s\n\t\t\twrite_idle 2s\n\t\t}\n\t}\n")
+		"\tservers {\n\t\ttimeouts {\n\t\t\tread_header 10m\n\t\t}\n\t}\n\tservers :"+ports[0]+" {\n\t\ttimeouts {\n\t\t\tread_header 10s\n\t\t\twrite_idle 2s\n\t\t}\n\t}\n")
 	i.start()
 	givenUp := make(chan string, 10)
 	i.serve(func(w http.ResponseWriter, r *http.Request) {

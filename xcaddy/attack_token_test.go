@@ -93,7 +93,7 @@ func (b *besieged) refuses(path string, a attack) {
 	if err != nil || answer.status != http.StatusUnauthorized || !strings.Contains(answer.header.Get("WWW-Authenticate"), `error="invalid_token"`) {
 		b.Errorf("%s: %d %s %v", a.name, answer.status, answer.header.Get("WWW-Authenticate"), err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > patience/2 {
 		b.Errorf("%s: refused after %v", a.name, took)
 	}
 	if b.seen.Load() != before {

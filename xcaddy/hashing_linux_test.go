@@ -70,15 +70,28 @@ func people(t *testing.T) *instance {
 	return i
 }
 
+// oneHashes wants one process to hash. A busy machine may have starved the first, which is
+// given up then: the next comes with a later password.
+func (i *instance) oneHashes() (found []int) {
+	i.Helper()
+	eventually(i.T, "one process hashes", func() bool {
+		if found = i.hashing(); len(found) == 0 {
+			i.signsIn(alicePassword)
+		}
+		return len(found) > 0
+	})
+	if len(found) != 1 {
+		i.Fatalf("%d processes", len(found))
+	}
+	return found
+}
+
 func TestPasswordsAreHashedInAnotherProcess(t *testing.T) {
 	i := people(t)
 	if status := i.signsIn(alicePassword); status != http.StatusOK {
 		t.Fatalf("answer %d", status)
 	}
-	found := i.hashing()
-	if len(found) != 1 {
-		t.Fatalf("%d processes", len(found))
-	}
+	found := i.oneHashes()
 	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", found[0]))
 	if err != nil || strings.Contains(string(environment), "SECRET") || strings.Contains(string(environment), "HOME") {
 		t.Errorf("%q, %v", environment, err)
@@ -93,7 +106,12 @@ func TestPasswordsAreHashedInAnotherProcess(t *testing.T) {
 			t.Fatalf("after reload %d: %d", n+1, status)
 		}
 	}
-	if after := i.hashing(); len(after) != 1 || after[0] != found[0] {
+	log, err := os.ReadFile(i.file("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	starved := strings.Contains(string(log), "no answer within ") // by a busy machine, and given up
+	if after := i.hashing(); !starved && (len(after) != 1 || after[0] != found[0]) {
 		t.Errorf("processes %v, after %d reloads %v", found, reloads, after)
 	}
 	i.stop()
@@ -138,10 +156,7 @@ func TestKilledProcessesThatHashRefuseNobody(t *testing.T) {
 
 func TestProcessesThatHashEndWithAKilledProgram(t *testing.T) {
 	i := people(t)
-	found := i.hashing()
-	if len(found) != 1 {
-		t.Fatalf("%d processes", len(found))
-	}
+	found := i.oneHashes()
 	i.running.kill()
 	i.running = nil
 	eventually(t, "no process after the kill", func() bool { return !hashes(found[0]) })

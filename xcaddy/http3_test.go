@@ -27,7 +27,7 @@ func (i *instance) dialQUIC(socket net.PacketConn, config *tls.Config) (*quic.Co
 	}
 	config.NextProtos, config.ServerName = []string{http3.NextProtoH3}, "localhost"
 	transport := &quic.Transport{Conn: socket}
-	conn, err := transport.DialEarly(i.Context(), to, config, &quic.Config{})
+	conn, err := transport.DialEarly(i.Context(), to, config, &quic.Config{HandshakeIdleTimeout: patience})
 	if err != nil {
 		i.Fatal(err)
 	}

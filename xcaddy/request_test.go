@@ -88,7 +88,7 @@ func browser(ts *testscript.TestScript) *http.Client {
 		ts.Fatalf("%s holds no certificate", file)
 	}
 	return &http.Client{
-		Timeout:       30 * time.Second,
+		Timeout:       patience,
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
