@@ -163,7 +163,7 @@ func TestFloodsOfFramesHoldNobodyUp(t *testing.T) {
 	for name, attack := range map[string]func(s *swarm, f *frames, h *heard){
 		// CVE-2023-44487, CVE-2023-39325: each is worked on after its client has left.
 		"rapid reset": func(s *swarm, f *frames, h *heard) {
-			f.reset(5000, "/public/held/x")
+			f.reset(2000, "/public/held/x")          // the answer to the ping waits for each of them, half a millisecond at least
 			_ = f.framer.WritePing(false, [8]byte{}) // where it is closed, that is an answer, too
 			eventually(s.T, "it has come to the end", func() bool { return h.ended() || h.ponged.Load() })
 			eventually(s.T, "nobody works on what its client has left", func() bool { return s.inside.Load() == 0 })
