@@ -221,7 +221,7 @@ func TestGuessesOverNodesAreAnsweredAsOnOne(t *testing.T) {
 	w.create(Create{Username: "alice", Password: right})
 	other := w
 	var err error
-	if other.Accounts, err = New(w.st, Options{Hashes: 8, Memory: 8, Passes: 1, Key: w.key}); err != nil {
+	if other.Accounts, err = New(w.st, Options{Hashes: 8, Memory: 8, Passes: 1, Wait: time.Minute, Key: w.key}); err != nil {
 		t.Fatal(err)
 	}
 	var both sync.WaitGroup

@@ -19,7 +19,7 @@ func TestKeyThatCameWhileAnImportWaitedIsSeen(t *testing.T) {
 		t.Run(level, func(t *testing.T) {
 			url := postgrestest.URL(t)
 			postgrestest.Exec(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''`+level+`''', current_database()); END $$`)
-			st, err := at(t.Context(), url)
+			st, err := at(t.Context(), postgrestest.With(postgrestest.With(url, "lock_timeout", "60000"), "statement_timeout", "60000"))
 			opened(t, st, err)
 			node, err := pgx.Connect(t.Context(), url)
 			if err != nil {
