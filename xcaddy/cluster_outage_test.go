@@ -20,6 +20,7 @@ const (
 	// A refresh whose commit was under way may have happened, and its client learns of
 	// it when the database is back.
 	longMemory = "\t\trefresh_window 1m\n"
+	memory     = time.Minute
 )
 
 // databaseAway takes PostgreSQL away for twenty seconds under three nodes that are told

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,14 +37,19 @@ func (s *spread) begin() (end func()) {
 					return
 				case <-time.After(20 * time.Millisecond): // a client's own pace
 				}
-				s.turn(ch, s.nodes[turn%len(s.nodes)])
+				if s.turn(ch, s.nodes[turn%len(s.nodes)]); ch.refresh == nil {
+					return
+				}
 			}
 		})
 	}
 	return func() { close(over); all.Wait() }
 }
 
+// turn refreshes a chain once. A request that was answered 503 may have happened: on a machine
+// so slow that its answer is not to be had again by then, the chain is over.
 func (s *spread) turn(ch *chain, node *instance) {
+	sent := time.Now()
 	a, err := node.ask(http.MethodPost, "/oauth2/token", byRefresh("phone", ch.last(1)).Encode())
 	if err != nil {
 		s.Errorf("a refresh: %v", err)
@@ -51,16 +57,25 @@ func (s *spread) turn(ch *chain, node *instance) {
 	}
 	if a.status == http.StatusServiceUnavailable {
 		s.later.Add(1)
+		if !ch.cut {
+			ch.cut, ch.asked = true, sent
+		}
 		if problem := notLater(a); problem != "" {
 			s.Errorf("a refresh: %s", problem)
 		}
 		return
 	}
 	got, err := a.tokens()
+	if err != nil && ch.cut && time.Since(ch.asked) > memory {
+		s.Logf("a chain is over after %s without an answer", time.Since(ch.asked))
+		ch.refresh = nil
+		return
+	}
 	if err != nil {
 		s.Errorf("a refresh: %v", err)
 		return
 	}
+	ch.cut = false
 	ch.refresh, ch.access = append(ch.refresh, got.Refresh), append(ch.access, got.Access)
 	s.answered.Add(1)
 }
@@ -69,7 +84,13 @@ func (s *spread) turn(ch *chain, node *instance) {
 // spent long ago to end its sign-in on all of them.
 func (s *spread) look() {
 	s.Helper()
+	if !slices.ContainsFunc(s.chains, func(ch *chain) bool { return ch.refresh != nil }) {
+		s.Error("all chains are over: it tested nothing")
+	}
 	for at, ch := range s.chains {
+		if ch.refresh == nil {
+			continue
+		}
 		for n, token := range ch.access {
 			if node := s.nodes[(at+n)%len(s.nodes)]; !node.opens(token) {
 				s.Errorf("chain %d: access token %d of %d, answered, does not open the gate", at, n, len(ch.access))
