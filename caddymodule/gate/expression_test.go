@@ -190,7 +190,7 @@ func TestExpressionThatCostsTooMuchRefuses(t *testing.T) {
 	if err := through(g, request(many), s.now); err == nil {
 		t.Error("a thousand million rounds passed")
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("it took %v to say no", took)
 	}
 }

@@ -53,56 +53,58 @@ func (s *slowStore) Opaque(ctx context.Context, digest token.Digest) (*token.Cla
 // Opaque tokens that strangers make up are asked about at the store where people sign in:
 // a few at a time, and those of one address beside the others' and not before them.
 func TestFloodOfOpaqueTokensLeavesTheStoreToOthers(t *testing.T) {
-	f := newFlooded(t)
-	good := uuid.NewString()
-	store := &slowStore{good: token.Sum(good), takes: 20 * time.Millisecond}
-	f.gate.opaque = store
-	check := func(raw, from string) int {
-		r := httptest.NewRequest(http.MethodGet, "https://app.example.com/", nil)
-		r.RemoteAddr = from + ":1"
-		r.Header.Set("Authorization", "Bearer "+raw)
-		_, err := f.gate.Check(r, f.now)
-		if refusal, ok := errors.AsType[*Refusal](err); ok {
-			if refusal.Status == http.StatusServiceUnavailable && refusal.Reason != oauth.Overloaded {
-				t.Errorf("put off, and the log says %s", refusal.Reason)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlooded(t)
+		good := uuid.NewString()
+		store := &slowStore{good: token.Sum(good), takes: 20 * time.Millisecond}
+		f.gate.opaque = store
+		check := func(raw, from string) int {
+			r := httptest.NewRequest(http.MethodGet, "https://app.example.com/", nil)
+			r.RemoteAddr = from + ":1"
+			r.Header.Set("Authorization", "Bearer "+raw)
+			_, err := f.gate.Check(r, f.now)
+			if refusal, ok := errors.AsType[*Refusal](err); ok {
+				if refusal.Status == http.StatusServiceUnavailable && refusal.Reason != oauth.Overloaded {
+					t.Errorf("put off, and the log says %s", refusal.Reason)
+				}
+				return refusal.Status
 			}
-			return refusal.Status
+			return http.StatusOK
 		}
-		return http.StatusOK
-	}
 
-	var unknown, busy, others atomic.Int32
-	var wg sync.WaitGroup
-	for range 2000 {
-		wg.Go(func() {
-			switch status := check(uuid.NewString(), "192.0.2.1"); status {
-			case http.StatusUnauthorized:
-				unknown.Add(1)
-			case http.StatusServiceUnavailable:
-				busy.Add(1)
-			default:
-				others.Add(1)
-			}
-		})
-	}
-	for end := time.Now().Add(time.Minute); store.times.Load() < 60; time.Sleep(time.Millisecond) { // the flood is on
-		if time.Now().After(end) {
-			t.Fatal("nobody is looked up")
+		var unknown, busy, others atomic.Int32
+		var wg sync.WaitGroup
+		for range 2000 {
+			wg.Go(func() {
+				switch status := check(uuid.NewString(), "192.0.2.1"); status {
+				case http.StatusUnauthorized:
+					unknown.Add(1)
+				case http.StatusServiceUnavailable:
+					busy.Add(1)
+				default:
+					others.Add(1)
+				}
+			})
 		}
-	}
-	if status := check(good, "198.51.100.7"); status != http.StatusOK { // behind the others it would be put off, too
-		t.Errorf("somebody else's good token: %d", status)
-	}
-	wg.Wait()
-	if most := store.most.Load(); most > int32(turns[remote.New]+turns[remote.Owing]) {
-		t.Errorf("%d look-ups at a time", most)
-	}
-	if unknown.Load() < 60 || busy.Load() == 0 || others.Load() != 0 {
-		t.Errorf("%d unknown, %d put off, %d others", unknown.Load(), busy.Load(), others.Load())
-	}
-	if status := check(uuid.NewString(), "192.0.2.1"); status != http.StatusUnauthorized {
-		t.Errorf("the same address, when nobody else waits: %d", status)
-	}
+		for end := time.Now().Add(time.Minute); store.times.Load() < 60; time.Sleep(time.Millisecond) { // the flood is on
+			if time.Now().After(end) {
+				t.Fatal("nobody is looked up")
+			}
+		}
+		if status := check(good, "198.51.100.7"); status != http.StatusOK { // behind the others it would be put off, too
+			t.Errorf("somebody else's good token: %d", status)
+		}
+		wg.Wait()
+		if most := store.most.Load(); most > int32(turns[remote.New]+turns[remote.Owing]) {
+			t.Errorf("%d look-ups at a time", most)
+		}
+		if unknown.Load() < 60 || busy.Load() == 0 || others.Load() != 0 {
+			t.Errorf("%d unknown, %d put off, %d others", unknown.Load(), busy.Load(), others.Load())
+		}
+		if status := check(uuid.NewString(), "192.0.2.1"); status != http.StatusUnauthorized {
+			t.Errorf("the same address, when nobody else waits: %d", status)
+		}
+	})
 }
 
 // then is when everything happens: no debt is forgiven meanwhile.

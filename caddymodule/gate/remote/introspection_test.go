@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -33,7 +34,8 @@ type desk struct {
 }
 
 // newDesk is waited for as long as it takes: a busy machine must not look like one
-// that is down.
+// that is down. In a bubble with its desk a test has all the time there is: no time
+// passes where somebody waits for the network, and a server always does.
 func newDesk(t testing.TB, answer http.HandlerFunc) *desk {
 	return newHastyDesk(t, answer, time.Minute)
 }
@@ -84,30 +86,32 @@ func silent(err error) bool {
 const good = `{"active":true,"iss":"https://login.partner.example","sub":"anna","aud":"https://api.example.com","scope":"read write","client_id":"app","exp":1800000100}`
 
 func TestIntrospectionAsksAsRFC7662Says(t *testing.T) {
-	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		id, secret, err := oauth.ParseBasic(r.Header.Get("Authorization"))
-		if err != nil || id != "gate:1" || secret != clientSecret {
-			t.Errorf("%q %q %v", id, secret, err)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			id, secret, err := oauth.ParseBasic(r.Header.Get("Authorization"))
+			if err != nil || id != "gate:1" || secret != clientSecret {
+				t.Errorf("%q %q %v", id, secret, err)
+			}
+			if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.FormValue("token") != "opaque+/~x=" || r.FormValue("token_type_hint") != "access_token" {
+				t.Errorf("%s %s %v", r.Method, r.URL, r.Form)
+			}
+			says(good)(w, r)
+		})
+		got, err := d.ask("opaque+/~x=", false, now)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.FormValue("token") != "opaque+/~x=" || r.FormValue("token_type_hint") != "access_token" {
-			t.Errorf("%s %s %v", r.Method, r.URL, r.Form)
+		c := got.Claims
+		if c.Subject != "anna" || c.ClientID != "app" || strings.Join(c.Scopes, ",") != "read,write" || c.Expires != 1800000100 || !c.Foreign() {
+			t.Errorf("%+v", c)
 		}
-		says(good)(w, r)
+		if left := got.Until.Sub(now); left != 10*time.Second {
+			t.Errorf("asked again after %v", left)
+		}
+		if _, active := c.All["active"]; active {
+			t.Error("active is no claim")
+		}
 	})
-	got, err := d.ask("opaque+/~x=", false, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := got.Claims
-	if c.Subject != "anna" || c.ClientID != "app" || strings.Join(c.Scopes, ",") != "read,write" || c.Expires != 1800000100 || !c.Foreign() {
-		t.Errorf("%+v", c)
-	}
-	if left := got.Until.Sub(now); left < 10*time.Second || left > 11*time.Second {
-		t.Errorf("asked again after %v", left)
-	}
-	if _, active := c.All["active"]; active {
-		t.Error("active is no claim")
-	}
 }
 
 // What is answered is either the issuer's word on the token or nonsense, of
@@ -209,178 +213,189 @@ func TestEndpointThatHangsIsGivenUp(t *testing.T) {
 
 // Those that give up begin no second question, and take the answer from nobody.
 func TestOneTokenIsOneQuestion(t *testing.T) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		begun <- struct{}{}
-		<-finish
-		says(good)(w, r)
-	})
-	var first sync.WaitGroup
-	first.Go(func() {
-		if _, err := d.ask("opaque", false, now); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		begun, finish := make(chan struct{}), make(chan struct{})
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			begun <- struct{}{}
+			<-finish
+			says(good)(w, r)
+		})
+		var first sync.WaitGroup
+		first.Go(func() {
+			if _, err := d.ask("opaque", false, now); err != nil {
+				t.Error(err)
+			}
+		})
+		<-begun
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 99 {
+			if _, err := d.Introspect(gone, "opaque", token.Sum("opaque"), netip.Addr{}, false, now); !silent(err) {
+				t.Errorf("%v", err)
+			}
+		}
+		close(finish)
+		first.Wait()
+		if n := d.asked.Load(); n != 1 {
+			t.Errorf("%d questions", n)
 		}
 	})
-	<-begun
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 99 {
-		if _, err := d.Introspect(gone, "opaque", token.Sum("opaque"), netip.Addr{}, false, now); !silent(err) {
-			t.Errorf("%v", err)
-		}
-	}
-	close(finish)
-	first.Wait()
-	if n := d.asked.Load(); n != 1 {
-		t.Errorf("%d questions", n)
-	}
 }
 
 // TestFloodOfOpaqueTokens: 10,000 that nobody issued reach the issuer a few
 // hundred times, and those that were good a moment ago are asked about as ever.
 func TestFloodOfOpaqueTokens(t *testing.T) {
-	var beside, most atomic.Int64
-	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		n := beside.Add(1)
-		defer beside.Add(-1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-		}
-		if strings.HasPrefix(r.FormValue("token"), "good") {
-			says(good)(w, r)
-			return
-		}
-		says(`{"active":false}`)(w, r)
-	})
-	var wg sync.WaitGroup
-	var refused, unknown atomic.Int64
-	for n := range 10_000 {
-		wg.Go(func() {
-			switch _, err := d.ask(fmt.Sprint("bad", n), false, now); {
-			case silent(err):
-				refused.Add(1)
-			case errors.Is(err, token.ErrUnknown):
-				unknown.Add(1)
+	synctest.Test(t, func(t *testing.T) {
+		var beside, most atomic.Int64
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			n := beside.Add(1)
+			defer beside.Add(-1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
+			if strings.HasPrefix(r.FormValue("token"), "good") {
+				says(good)(w, r)
+				return
+			}
+			says(`{"active":false}`)(w, r)
 		})
-	}
-	wg.Wait()
-	if n := d.asked.Load(); n > 200 || unknown.Load() != n || refused.Load() != 10_000-n {
-		t.Errorf("%d questions, %d unknown, %d not asked", n, unknown.Load(), refused.Load())
-	}
-	if most.Load() > 32 {
-		t.Errorf("%d side by side", most.Load())
-	}
-	if _, err := d.ask("good1", true, now); err != nil {
-		t.Errorf("one that was good: %v", err)
-	}
-	for n := range 20 { // what is left by those for whom there was no room
-		_, _ = d.ask(fmt.Sprint("worse", n), false, now)
-	}
-	if _, err := d.ask("good2", false, now); !silent(err) {
-		t.Errorf("a new one must wait, and is not said to be bad: %v", err)
-	}
-	later := now.Add(10 * time.Second)
-	for n := range 1000 { // which give back what they take
-		if _, err := d.ask(fmt.Sprint("good", n), false, later); err != nil {
-			t.Fatalf("ten seconds later: %v", err)
+		var wg sync.WaitGroup
+		var refused, unknown atomic.Int64
+		for n := range 10_000 {
+			wg.Go(func() {
+				switch _, err := d.ask(fmt.Sprint("bad", n), false, now); {
+				case silent(err):
+					refused.Add(1)
+				case errors.Is(err, token.ErrUnknown):
+					unknown.Add(1)
+				}
+			})
 		}
-	}
+		wg.Wait()
+		if n := d.asked.Load(); n > 200 || unknown.Load() != n || refused.Load() != 10_000-n {
+			t.Errorf("%d questions, %d unknown, %d not asked", n, unknown.Load(), refused.Load())
+		}
+		if most.Load() > 32 {
+			t.Errorf("%d side by side", most.Load())
+		}
+		if _, err := d.ask("good1", true, now); err != nil {
+			t.Errorf("one that was good: %v", err)
+		}
+		for n := range 20 { // what is left by those for whom there was no room
+			_, _ = d.ask(fmt.Sprint("worse", n), false, now)
+		}
+		if _, err := d.ask("good2", false, now); !silent(err) {
+			t.Errorf("a new one must wait, and is not said to be bad: %v", err)
+		}
+		later := now.Add(10 * time.Second)
+		for n := range 1000 { // which give back what they take
+			if _, err := d.ask(fmt.Sprint("good", n), false, later); err != nil {
+				t.Fatalf("ten seconds later: %v", err)
+			}
+		}
+	})
 }
 
 func TestTokenThatIsNoGoodIsRememberedForAMoment(t *testing.T) {
-	d := newDesk(t, says(`{"active":false}`))
-	for range 100 {
-		if _, err := d.ask("opaque", false, now); !errors.Is(err, token.ErrUnknown) {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, says(`{"active":false}`))
+		for range 100 {
+			if _, err := d.ask("opaque", false, now); !errors.Is(err, token.ErrUnknown) {
+				t.Fatal(err)
+			}
 		}
-	}
-	if n := d.asked.Load(); n != 1 {
-		t.Errorf("%d questions", n)
-	}
-	d.answers(says(good))
-	if _, err := d.ask("opaque", false, now.Add(3*time.Second)); err != nil {
-		t.Errorf("three seconds later: %v", err)
-	}
+		if n := d.asked.Load(); n != 1 {
+			t.Errorf("%d questions", n)
+		}
+		d.answers(says(good))
+		if _, err := d.ask("opaque", false, now.Add(3*time.Second)); err != nil {
+			t.Errorf("three seconds later: %v", err)
+		}
+	})
 }
 
 func TestEndpointThatFailsIsLeftAloneForAMoment(t *testing.T) {
-	d := newDesk(t, status(500))
-	for n := range 1000 {
-		if _, err := d.ask(fmt.Sprint(n), n%2 == 0, now); !silent(err) {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, status(500))
+		for n := range 1000 {
+			if _, err := d.ask(fmt.Sprint(n), n%2 == 0, now); !silent(err) {
+				t.Fatal(err)
+			}
 		}
-	}
-	if n := d.asked.Load(); n > 8 {
-		t.Errorf("%d questions to one that fails", n)
-	}
-	d.answers(says(good))
-	if _, err := d.ask("opaque", false, now.Add(2*time.Second)); err != nil {
-		t.Errorf("two seconds later: %v", err)
-	}
-	waitUntil(t, func() bool { return d.back.Load() == 1 })
-	if d.down.Load() != 1 {
-		t.Errorf("told %d times that it is down", d.down.Load())
-	}
-	if _, told := d.told.Load(remote.Refused); !told {
-		t.Error("what was not asked is not told")
-	}
+		if n := d.asked.Load(); n > 8 {
+			t.Errorf("%d questions to one that fails", n)
+		}
+		d.answers(says(good))
+		if _, err := d.ask("opaque", false, now.Add(2*time.Second)); err != nil {
+			t.Errorf("two seconds later: %v", err)
+		}
+		if d.down.Load() != 1 || d.back.Load() != 1 {
+			t.Errorf("told %d times that it is down, and %d times that it is back", d.down.Load(), d.back.Load())
+		}
+		if _, told := d.told.Load(remote.Refused); !told {
+			t.Error("what was not asked is not told")
+		}
+	})
 }
 
 // Some endpoints answer what a stranger makes up with 400 or 404. Whoever does it pays, and
 // nobody else's new token has to wait.
 func TestEndpointThatDoesNotTakeATokenIsNotDown(t *testing.T) {
-	for answer, rests := range map[int]bool{400: false, 404: false, 422: false, 401: true, 403: true, 429: true, 500: true} {
-		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.FormValue("token"), "good") {
-				says(good)(w, r)
-				return
+	synctest.Test(t, func(t *testing.T) {
+		for answer, rests := range map[int]bool{400: false, 404: false, 422: false, 401: true, 403: true, 429: true, 500: true} {
+			d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.FormValue("token"), "good") {
+					says(good)(w, r)
+					return
+				}
+				w.WriteHeader(answer)
+			})
+			stranger := netip.MustParseAddr("192.0.2.1")
+			ask := func(raw string, from netip.Addr) error {
+				_, err := d.Introspect(t.Context(), raw, token.Sum(raw), from, false, now)
+				return err
 			}
-			w.WriteHeader(answer)
-		})
-		stranger := netip.MustParseAddr("192.0.2.1")
-		ask := func(raw string, from netip.Addr) error {
-			_, err := d.Introspect(t.Context(), raw, token.Sum(raw), from, false, now)
-			return err
-		}
-		for n := range 200 {
-			if err := ask(fmt.Sprint("made-up", n), stranger); !silent(err) {
-				t.Fatalf("%d: %v", answer, err)
+			for n := range 200 {
+				if err := ask(fmt.Sprint("made-up", n), stranger); !silent(err) {
+					t.Fatalf("%d: %v", answer, err)
+				}
+			}
+			if err := ask("good", netip.MustParseAddr("198.51.100.7")); silent(err) != rests || err == nil == rests {
+				t.Errorf("%d: somebody else's new token: %v", answer, err)
+			}
+			if n := d.asked.Load(); n > 51 {
+				t.Errorf("%d: %d questions for one address", answer, n)
 			}
 		}
-		if err := ask("good", netip.MustParseAddr("198.51.100.7")); silent(err) != rests || err == nil == rests {
-			t.Errorf("%d: somebody else's new token: %v", answer, err)
-		}
-		if n := d.asked.Load(); n > 51 {
-			t.Errorf("%d: %d questions for one address", answer, n)
-		}
-	}
+	})
 }
 
 // A stall that met many questions is no reason to ask nobody for longer than it took.
 func TestStallThatManyMeetIsOneFailure(t *testing.T) {
-	begun, stalled := make(chan struct{}, 12), make(chan struct{})
-	d := newDesk(t, func(w http.ResponseWriter, _ *http.Request) {
-		begun <- struct{}{}
-		<-stalled
-		w.WriteHeader(http.StatusBadGateway)
-	})
-	var all sync.WaitGroup
-	for n := range 12 {
-		all.Go(func() {
-			if _, err := d.ask(fmt.Sprint("known", n), true, now); !silent(err) {
-				t.Error(err)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		begun, stalled := make(chan struct{}, 12), make(chan struct{})
+		d := newDesk(t, func(w http.ResponseWriter, _ *http.Request) {
+			begun <- struct{}{}
+			<-stalled
+			w.WriteHeader(http.StatusBadGateway)
 		})
-	}
-	for range 12 {
-		<-begun
-	}
-	close(stalled)
-	all.Wait()
-	d.answers(says(good))
-	if _, err := d.ask("known", true, now.Add(time.Second)); err != nil {
-		t.Errorf("after it: %v", err)
-	}
+		var all sync.WaitGroup
+		for n := range 12 {
+			all.Go(func() {
+				if _, err := d.ask(fmt.Sprint("known", n), true, now); !silent(err) {
+					t.Error(err)
+				}
+			})
+		}
+		for range 12 {
+			<-begun
+		}
+		close(stalled)
+		all.Wait()
+		d.answers(says(good))
+		if _, err := d.ask("known", true, now.Add(time.Second)); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+	})
 }
 
 func TestConfigurationOfIntrospectionHidesItsSecret(t *testing.T) {
@@ -399,15 +414,6 @@ func TestConfigurationOfIntrospectionHidesItsSecret(t *testing.T) {
 		bad(&broken)
 		if _, err := remote.NewIntrospection(broken); err == nil {
 			t.Errorf("%v is accepted", broken)
-		}
-	}
-}
-
-func waitUntil(t *testing.T, happened func() bool) {
-	t.Helper()
-	for until := time.Now().Add(10 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("it does not happen")
 		}
 	}
 }

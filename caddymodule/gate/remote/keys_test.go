@@ -135,60 +135,74 @@ func TestFloodOfUnknownKeysIsOneFetchInAWhile(t *testing.T) {
 // or, among a stranger's, when there is a new one.
 func TestManyThatWaitGetTheKeys(t *testing.T) {
 	s := newSite(t)
-	held := make(chan struct{})
+	allWait := make(chan struct{}, 1)
 	s.answers(nil, func(w http.ResponseWriter, _ *http.Request) {
-		<-held
+		<-allWait
 		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": s.URL, "jwks_uri": s.URL + "/keys"})
 	})
-	k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots(), Wait: time.Minute})
-	all := func(kids ...string) {
-		var wg sync.WaitGroup
-		for n := range 900 {
-			wg.Go(func() {
-				kid := kids[n%len(kids)]
-				if err := k.Await(t.Context(), kid); err != nil || kid == s.newest() && !known(k, kid) {
-					t.Errorf("%s: refused, %v", kid, err)
-				}
-			})
+	synctest.Test(t, func(t *testing.T) {
+		k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots()})
+		all := func(kids ...string) {
+			var wg sync.WaitGroup
+			var waiting atomic.Int32
+			for n := range 900 {
+				wg.Go(func() {
+					kid := kids[n%len(kids)]
+					ctx := &waiter{Context: t.Context(), waits: func() {
+						if waiting.Add(1) == 900 {
+							allWait <- struct{}{}
+						}
+					}}
+					if err := k.Await(ctx, kid); err != nil || kid == s.newest() && !known(k, kid) {
+						t.Errorf("%s: refused, %v", kid, err)
+					}
+				})
+			}
+			wg.Wait()
 		}
-		time.Sleep(100 * time.Millisecond)
-		held <- struct{}{}
-		wg.Wait()
-	}
-	all(s.newest())
-	s.rotate(t)
-	s.answers(func(w http.ResponseWriter, r *http.Request) {
-		<-held
-		s.answers(nil, nil)
-		s.answer(w, r)
-	}, nil)
-	all("a stranger's", "another", s.newest())
+		all(s.newest())
+		s.rotate(t)
+		s.answers(func(w http.ResponseWriter, r *http.Request) {
+			<-allWait
+			s.answers(nil, nil)
+			s.answer(w, r)
+		}, nil)
+		all("a stranger's", "another", s.newest())
+	})
 }
 
 // But what waits is bounded, whoever hangs.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	s := newSite(t)
-	held := make(chan struct{})
+	held, refused := make(chan struct{}), make(chan struct{}, 10_100)
+	defer close(held)
 	s.answers(nil, func(http.ResponseWriter, *http.Request) { <-held })
-	k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots(), Wait: time.Minute})
-	var refused atomic.Int32
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	for range 10_100 {
-		wg.Go(func() {
-			if err := k.Await(ctx, "nobody's"); err != nil && strings.Contains(err.Error(), "too many") {
-				refused.Add(1)
+	late, inTime := context.WithTimeout(t.Context(), time.Minute) // by the real clock
+	defer inTime()
+	tooLate := late.Done() // made out here, it keeps the bubble's clock still
+	synctest.Test(t, func(t *testing.T) {
+		k := open(t, remote.KeysConfig{Issuer: s.URL, Roots: s.roots()})
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 10_100 {
+			wg.Go(func() {
+				if err := k.Await(ctx, "nobody's"); err != nil && strings.Contains(err.Error(), "too many") {
+					refused <- struct{}{}
+				}
+			})
+		}
+		for range 100 {
+			select {
+			case <-refused:
+			case <-tooLate:
+				t.Error("not refused")
 			}
-		})
-	}
-	for end := time.Now().Add(time.Minute); refused.Load() < 100 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	cancel()
-	close(held)
-	wg.Wait()
-	if got := refused.Load(); got != 100 {
-		t.Errorf("%d of 10,100 did not wait", got)
+		}
+		cancel()
+		wg.Wait()
+	})
+	if more := len(refused); more != 0 {
+		t.Errorf("%d of 10,100 did not wait", 100+more)
 	}
 }
 

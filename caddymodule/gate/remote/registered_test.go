@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -238,83 +239,87 @@ func TestEndpointsOutliveAnIssuerThatIsDown(t *testing.T) {
 // caller who has gone waits for nothing.
 func TestNobodyWaitsForADocumentThatIsKnown(t *testing.T) {
 	t.Parallel()
-	d := newOffice(t)
-	fetched, silent := make(chan struct{}, 100), make(chan struct{})
-	defer close(silent)
-	var hangs atomic.Bool
-	well := d.Config.Handler
-	d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !hangs.Load() {
-			well.ServeHTTP(w, r)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		d := newOffice(t)
+		fetched, silent := make(chan struct{}, 100), make(chan struct{})
+		defer close(silent)
+		var hangs atomic.Bool
+		well := d.Config.Handler
+		d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !hangs.Load() {
+				well.ServeHTTP(w, r)
+				return
+			}
+			fetched <- struct{}{}
+			<-silent
+		})
+		c, now := d.client(t, ""), time.Now()
+		known, err := c.Endpoints(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
 		}
-		fetched <- struct{}{}
-		<-silent
+		hangs.Store(true)
+		for range 50 { // while it hangs: nobody's answer depends on it
+			if later, err := c.Endpoints(t.Context(), now.Add(61*time.Minute)); err != nil || later != known {
+				t.Fatalf("%v %v", later, err)
+			}
+		}
+		<-fetched
+		if n := len(fetched); n != 0 {
+			t.Errorf("%d more fetches", n)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := d.client(t, "").Endpoints(gone, now); err == nil || t.Context().Err() != nil {
+			t.Errorf("a caller who has gone got %v", err)
+		}
 	})
-	c, now := d.client(t, ""), time.Now()
-	known, err := c.Endpoints(t.Context(), now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hangs.Store(true)
-	for range 50 { // while it hangs: nobody's answer depends on it
-		if later, err := c.Endpoints(t.Context(), now.Add(61*time.Minute)); err != nil || later != known {
-			t.Fatalf("%v %v", later, err)
-		}
-	}
-	<-fetched
-	if n := len(fetched); n != 0 {
-		t.Errorf("%d more fetches", n)
-	}
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if _, err := d.client(t, "").Endpoints(gone, now); err == nil || t.Context().Err() != nil {
-		t.Errorf("a caller who has gone got %v", err)
-	}
 }
 
 // Everybody who comes while it is silent waits for one answer, not each in turn
 // for their own.
 func TestSilentIssuerIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
-	d := newOffice(t)
-	var fetches atomic.Int32
-	begun, silent := make(chan struct{}), make(chan struct{})
-	d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if fetches.Add(1) == 1 {
-			close(begun)
+	synctest.Test(t, func(t *testing.T) {
+		d := newOffice(t)
+		var fetches atomic.Int32
+		begun, silent := make(chan struct{}), make(chan struct{})
+		d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if fetches.Add(1) == 1 {
+				close(begun)
+			}
+			<-silent
+			w.WriteHeader(http.StatusBadGateway)
+		})
+		c, now := d.client(t, ""), time.Now()
+		var people, waiting sync.WaitGroup
+		waiting.Add(51)
+		ask := func() {
+			if _, err := c.Endpoints(&waiter{Context: t.Context(), waits: waiting.Done}, now); err == nil {
+				t.Error("a document came of nothing")
+			}
 		}
-		<-silent
-		w.WriteHeader(http.StatusBadGateway)
-	})
-	c, now := d.client(t, ""), time.Now()
-	var people, waiting sync.WaitGroup
-	waiting.Add(51)
-	ask := func() {
-		if _, err := c.Endpoints(&waiter{Context: t.Context(), waits: waiting.Done}, now); err == nil {
-			t.Error("a document came of nothing")
-		}
-	}
-	people.Go(ask)
-	<-begun
-	for range 50 {
 		people.Go(ask)
-	}
-	waiting.Wait()
-	close(silent)
-	people.Wait()
-	if n := fetches.Load(); n != 1 {
-		t.Errorf("%d fetches", n)
-	}
-	for range 50 { // who comes right after it does not ask again
-		ask()
-	}
-	if n := fetches.Load(); n != 1 {
-		t.Errorf("%d fetches in a moment", n)
-	}
-	if _, err := c.Endpoints(t.Context(), now.Add(time.Minute)); err == nil || fetches.Load() != 2 {
-		t.Errorf("later: %v after %d fetches", err, fetches.Load())
-	}
+		<-begun
+		for range 50 {
+			people.Go(ask)
+		}
+		waiting.Wait()
+		close(silent)
+		people.Wait()
+		if n := fetches.Load(); n != 1 {
+			t.Errorf("%d fetches", n)
+		}
+		for range 50 { // who comes right after it does not ask again
+			ask()
+		}
+		if n := fetches.Load(); n != 1 {
+			t.Errorf("%d fetches in a moment", n)
+		}
+		if _, err := c.Endpoints(t.Context(), now.Add(time.Minute)); err == nil || fetches.Load() != 2 {
+			t.Errorf("later: %v after %d fetches", err, fetches.Load())
+		}
+	})
 }
 
 // waiter is the context of a request, and tells that somebody waits for its end.
@@ -332,32 +337,34 @@ func (w *waiter) Done() <-chan struct{} {
 // A flood of made-up codes at a slow issuer does not keep people from renewing.
 func TestMadeUpCodesDoNotStandInTheWayOfRenewal(t *testing.T) {
 	t.Parallel()
-	d := newOffice(t)
-	hold := make(chan struct{})
-	waiting := make(chan struct{}, 100)
-	d.token = func(w http.ResponseWriter, r *http.Request) {
-		if r.PostFormValue("code") != "" {
-			waiting <- struct{}{}
-			<-hold
+	synctest.Test(t, func(t *testing.T) {
+		d := newOffice(t)
+		hold := make(chan struct{})
+		waiting := make(chan struct{}, 100)
+		d.token = func(w http.ResponseWriter, r *http.Request) {
+			if r.PostFormValue("code") != "" {
+				waiting <- struct{}{}
+				<-hold
+			}
+			granting(w, r)
 		}
-		granting(w, r)
-	}
-	c := d.client(t, "")
-	var flood sync.WaitGroup
-	for range 60 {
-		flood.Go(func() { _, _ = c.Earn(t.Context(), netip.Addr{}, url.Values{"code": {"made up"}}, time.Now()) })
-	}
-	for range 16 {
-		<-waiting // as many as are asked about at a time
-	}
-	if _, err := c.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, time.Now()); err != nil {
-		t.Errorf("a renewal meanwhile: %v", err)
-	}
-	if len(waiting) > 0 {
-		t.Errorf("%d more codes are asked about", len(waiting))
-	}
-	close(hold)
-	flood.Wait()
+		c := d.client(t, "")
+		var flood sync.WaitGroup
+		for range 60 {
+			flood.Go(func() { _, _ = c.Earn(t.Context(), netip.Addr{}, url.Values{"code": {"made up"}}, time.Now()) })
+		}
+		for range 16 {
+			<-waiting // as many as are asked about at a time
+		}
+		if _, err := c.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, time.Now()); err != nil {
+			t.Errorf("a renewal meanwhile: %v", err)
+		}
+		if len(waiting) > 0 {
+			t.Errorf("%d more codes are asked about", len(waiting))
+		}
+		close(hold)
+		flood.Wait()
+	})
 }
 
 // Codes that a stranger makes up are not shown to the issuer without end: it counts

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
@@ -71,29 +72,33 @@ func TestFloodFromOneAddressIsItsOwn(t *testing.T) {
 // A host, or an office behind one address, may bring as many good tokens as it
 // likes: only the others use its allowance up.
 func TestGoodTokensOfOneAddressCostNothing(t *testing.T) {
-	d := newDesk(t, some)
-	for n := range 1000 {
-		raw := fmt.Sprint("good", n)
-		if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), false, now); err != nil {
-			t.Fatalf("token %d: %v", n, err)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, some)
+		for n := range 1000 {
+			raw := fmt.Sprint("good", n)
+			if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), false, now); err != nil {
+				t.Fatalf("token %d: %v", n, err)
+			}
 		}
-	}
+	})
 }
 
 // TestFloodFromManyAddresses (J01): who has thousands of them meets the allowance of
 // all strangers, in memory that does not grow.
 func TestFloodFromManyAddresses(t *testing.T) {
-	d := newDesk(t, some)
-	for n := range 20_000 {
-		raw := fmt.Sprint("bad", n)
-		_, _ = d.Introspect(t.Context(), raw, token.Sum(raw), within(n, 1), false, now)
-	}
-	if n := d.asked.Load(); n > 200 {
-		t.Errorf("%d questions", n)
-	}
-	if _, err := d.Introspect(t.Context(), "good", token.Sum("good"), within(7, 1), true, now); err != nil {
-		t.Errorf("one that was good: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, some)
+		for n := range 20_000 {
+			raw := fmt.Sprint("bad", n)
+			_, _ = d.Introspect(t.Context(), raw, token.Sum(raw), within(n, 1), false, now)
+		}
+		if n := d.asked.Load(); n > 200 {
+			t.Errorf("%d questions", n)
+		}
+		if _, err := d.Introspect(t.Context(), "good", token.Sum("good"), within(7, 1), true, now); err != nil {
+			t.Errorf("one that was good: %v", err)
+		}
+	})
 }
 
 // TestStrangersOfManyAddressesKeepOutNobodyElse (J01): ten addresses, each within its
@@ -146,58 +151,62 @@ func TestStrangersOfManyAddressesKeepOutNobodyElse(t *testing.T) {
 // TestTokensThatItsIssuerChokesOn: an endpoint that answers strange tokens with an
 // error is not one that is down, as long as it answers about those that were good.
 func TestTokensThatItsIssuerChokesOn(t *testing.T) {
-	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("token")[:4] != "good" {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		says(good)(w, r)
-	})
-	for n := range 100 {
-		raw := fmt.Sprint("bad", n)
-		_, _ = d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), false, now)
-		if n%10 == 9 {
-			raw = fmt.Sprint("good", n)
-			if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), true, now); err != nil {
-				t.Fatalf("one that was good: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.FormValue("token")[:4] != "good" {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			says(good)(w, r)
+		})
+		for n := range 100 {
+			raw := fmt.Sprint("bad", n)
+			_, _ = d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), false, now)
+			if n%10 == 9 {
+				raw = fmt.Sprint("good", n)
+				if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), within(1, 1), true, now); err != nil {
+					t.Fatalf("one that was good: %v", err)
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestStrangersThatWaitLeaveRoom: an issuer that is slow has strangers wait in a
 // queue of their own.
 func TestStrangersThatWaitLeaveRoom(t *testing.T) {
-	finish := make(chan struct{})
-	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("token")[:4] != "good" {
-			<-finish
-		}
-		some(w, r)
-	})
-	var wg sync.WaitGroup
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	for second := range 10 { // by the clock that is passed in: nobody waits for it
-		for n := range 100 {
-			raw := fmt.Sprint("bad", second, " ", n)
-			_, _ = d.Introspect(gone, raw, token.Sum(raw), within(100*second+n, 1), false, now.Add(time.Duration(second)*10*time.Second))
-		}
-	}
-	for n := range 16 {
-		wg.Go(func() {
-			raw := fmt.Sprint("good", n)
-			if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), netip.Addr{}, true, now); err != nil {
-				t.Errorf("one that was good: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		finish := make(chan struct{})
+		d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.FormValue("token")[:4] != "good" {
+				<-finish
 			}
+			some(w, r)
 		})
-	}
-	wg.Wait()
-	if n := d.asked.Load(); n > 32 { // as long as nobody who waits is let go
-		t.Errorf("%d questions", n)
-	}
-	close(finish)
-	if _, told := d.told.Load(remote.Refused); !told {
-		t.Error("nobody was turned away")
-	}
+		var wg sync.WaitGroup
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for second := range 10 { // by the clock that is passed in: nobody waits for it
+			for n := range 100 {
+				raw := fmt.Sprint("bad", second, " ", n)
+				_, _ = d.Introspect(gone, raw, token.Sum(raw), within(100*second+n, 1), false, now.Add(time.Duration(second)*10*time.Second))
+			}
+		}
+		for n := range 16 {
+			wg.Go(func() {
+				raw := fmt.Sprint("good", n)
+				if _, err := d.Introspect(t.Context(), raw, token.Sum(raw), netip.Addr{}, true, now); err != nil {
+					t.Errorf("one that was good: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := d.asked.Load(); n > 32 { // as long as nobody who waits is let go
+			t.Errorf("%d questions", n)
+		}
+		close(finish)
+		if _, told := d.told.Load(remote.Refused); !told {
+			t.Error("nobody was turned away")
+		}
+	})
 }
