@@ -141,7 +141,7 @@ func TestImportFromAPipeThatBringsNothingEndsAtCtrlC(t *testing.T) {
 			if err == nil || err.Error() != "interrupt signal received" {
 				t.Errorf("%s: %v", name, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(far):
 			t.Errorf("%s: it goes on", name)
 		}
 		close(over)

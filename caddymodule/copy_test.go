@@ -199,7 +199,7 @@ func TestCopyEndsAtCtrlC(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "interrupt signal received") {
 				t.Errorf("%s: %v", name, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(far):
 			t.Fatalf("%s goes on", name)
 		}
 		if entries, err := os.ReadDir(folder); err != nil || len(entries) != 0 {
@@ -236,7 +236,7 @@ func TestExportIntoAPipeThatNobodyReadsEndsAtCtrlC(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "interrupt signal received") {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(far):
 		t.Fatal("it goes on")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/jackc/pgx/v5"
@@ -257,9 +256,7 @@ func TestReloadWithoutTheDatabase(t *testing.T) {
 	token := w.token()
 	opens := func() int { return w.get("/", "Authorization: Bearer "+token).status }
 	s.Stop()
-	for end := time.Now().Add(20 * time.Second); opens() != http.StatusServiceUnavailable && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
-	}
+	waitFor(t, func() bool { return opens() == http.StatusServiceUnavailable })
 	if a := w.get("/health/gate"); a.status != http.StatusServiceUnavailable {
 		t.Errorf("health of gates that refuse: %v", a)
 	}
@@ -274,9 +271,7 @@ func TestReloadWithoutTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.load(when("refuse"), oneSite)
-	for end := time.Now().Add(20 * time.Second); opens() != http.StatusOK && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
-	}
+	waitFor(t, func() bool { return opens() == http.StatusOK })
 	w.token()
 	waitFor(t, func() bool { return len(w.events("background work goes on")) > 0 })
 	if began, over := w.events("background work"), w.events("background work goes on"); len(began) != 1 || len(over) != 1 || over[0]["level"] != "info" {

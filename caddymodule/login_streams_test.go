@@ -61,7 +61,7 @@ func TestSigningOutEndsTheStreamsOfTheSignIn(t *testing.T) {
 			for _, o := range ending {
 				select {
 				case <-o.over:
-				case <-time.After(5 * time.Second):
+				case <-time.After(far):
 					t.Errorf("%s goes on", o.name)
 				}
 			}

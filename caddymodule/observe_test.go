@@ -15,6 +15,9 @@ import (
 func (w *world) events(message string) (events []map[string]any) {
 	w.Helper()
 	for line := range strings.Lines(w.logged()) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written
+		}
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			w.Fatalf("%s: %v", line, err)
