@@ -145,7 +145,11 @@ func TestForeignIssuersKeysAreFetchedOnceAndOutliveReloads(t *testing.T) {
 	if n := a.fetches.Load(); n != 1 {
 		t.Errorf("the keys were fetched %d times", n)
 	}
-	_, metrics := w.admin(http.MethodGet, "/metrics", "")
+	var metrics string
+	waitFor(t, func() bool { // counted after those who waited were let in
+		_, metrics = w.admin(http.MethodGet, "/metrics", "")
+		return strings.Contains(metrics, `gatehouse_gate_key_fetches_total{issuer="`+a.URL)
+	})
 	for _, want := range []string{
 		`gatehouse_gate_key_fetches_total{issuer="` + a.URL + `",result="ok"} 1`,
 		`gatehouse_gate_keys_age_seconds{issuer="` + a.URL + `"} `,
@@ -197,6 +201,7 @@ func TestForeignIssuerThatIsDown(t *testing.T) {
 	if got := w.get("/", raw); got.status != http.StatusOK {
 		t.Errorf("its keys are known: %v", got)
 	}
+	waitFor(t, func() bool { return strings.Contains(w.logged(), "issuer is back") }) // written after those who waited were let in
 	log := w.logged()
 	for text, times := range map[string]int{
 		"issuer cannot be asked and none of its keys is used": 1,

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/remote"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/store/postgres/postgrestest"
 	"github.com/gatehouse-auth/gatehouse/tokenissuer/token"
 )
@@ -131,6 +132,18 @@ func (w *world) load(global, site string) {
 	for _, s := range before {
 		_ = s.Shutdown(over) // it waits for nothing but the end of listening
 	}
+	waitFor(w.T, haveAnswered)
+}
+
+// haveAnswered reports whether the issuers on this machine have been asked for their keys:
+// a request waits for that for no more than two seconds.
+func haveAnswered() bool {
+	for issuer, keys := range keysElsewhere() {
+		if strings.HasPrefix(issuer, "https://127.0.0.1:") && keys.State == remote.Waiting {
+			return false
+		}
+	}
+	return true
 }
 
 // validate is what `caddy validate` says of a file.

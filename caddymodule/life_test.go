@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -112,7 +113,10 @@ func openFiles(t *testing.T, dir string) []string {
 // another store, takes over.
 func TestRequestOutlivesItsConfigurationAndItsStore(t *testing.T) {
 	w := newWorld(t)
-	w.load(oneIssuer, oneSite)
+	patient := bytes.Replace(w.caddyfile(oneIssuer, oneSite), []byte(`"grace_period":5000000000`), []byte(`"grace_period":60000000000`), 1)
+	if err := caddy.Load(patient, true); err != nil {
+		t.Fatal(err)
+	}
 	old := theState(t)
 
 	body, rest := io.Pipe()

@@ -87,13 +87,13 @@ func (a asking) rest() <-chan asking {
 	return whole
 }
 
-// within is what comes of a request, in time.
-func (w *world) within(what string, answered <-chan asking, most time.Duration) asking {
+// within is what comes of a request.
+func (w *world) within(what string, answered <-chan asking) asking {
 	w.Helper()
 	select {
 	case a := <-answered:
 		return a
-	case <-time.After(most):
+	case <-time.After(far):
 		w.Fatalf("%s: goes on", what)
 	}
 	return asking{}
@@ -163,16 +163,14 @@ func (w *world) endsWhileTheBackendThinks(network, protocol string, client *http
 		name := c.name + " over " + protocol + " and " + network
 		select {
 		case <-asked:
-		case <-time.After(5 * time.Second):
+		case <-time.After(far):
 			w.Fatalf("%s: no backend was asked", name)
 		}
 		before := w.told()
 		w.revoke(hers)
-		for end := time.Now().Add(5 * time.Second); w.told() == before && time.Now().Before(end); {
-			<-time.After(10 * time.Millisecond)
-		}
+		waitFor(w.T, func() bool { return w.told() != before })
 		whole.Close() // a client waits for it as well
-		if a := w.within(name, waits, 5*time.Second); w.told() == before || a.err != nil || a.StatusCode != lapsed(c.method, c.lines[0]) || a.text != "" {
+		if a := w.within(name, waits); w.told() == before || a.err != nil || a.StatusCode != lapsed(c.method, c.lines[0]) || a.text != "" {
 			w.Errorf("%s: %d streams have ended; %v %v %s", name, w.told(), a.Response, a.err, a.text)
 		}
 		<-time.After(300 * time.Millisecond) // the proxy would ask again after 250
@@ -248,7 +246,7 @@ func TestEndOfATokenIsNoFailureOfTheNode(t *testing.T) {
 				if strings.Contains(c.line, "/*") || strings.Contains(c.line, "json") {
 					more <- struct{}{} // of what only the answer tells that it is a stream
 				}
-				a := w.within(name, waits, 5*time.Second)
+				a := w.within(name, waits)
 				if a.err != nil || a.StatusCode != lapsed(c.method, c.line) || a.text != "" || a.Header["Set-Cookie"] != nil {
 					t.Errorf("%s: %+v", name, a)
 				} else if a.StatusCode == http.StatusOK && a.Header.Get("Content-Type") != "text/event-stream" ||
@@ -306,14 +304,16 @@ func TestWhatDoesNotComeBackIsNoFailureOfTheNode(t *testing.T) {
 				} {
 					name := c.method + " " + path + " " + c.line
 					hers, his := w.token(), w.token()
+					before := w.letIn()
 					answered := w.send(w.client, false, c.method, path, hers, strings.NewReader("{}"), []string{c.line})
+					waitFor(t, func() bool { return w.letIn() > before })
 					select {
 					case a := <-answered:
 						t.Fatalf("%s: answered before the token ended: %+v", name, a)
 					case <-time.After(200 * time.Millisecond):
 					}
 					w.revoke(hers)
-					if a := w.within(name, answered, 3*time.Second); a.err != nil || a.StatusCode != lapsed(c.method, c.line) {
+					if a := w.within(name, answered); a.err != nil || a.StatusCode != lapsed(c.method, c.line) {
 						t.Errorf("%s: %+v", name, a)
 					}
 					<-time.After(2 * patience) // it is torn off
@@ -350,7 +350,7 @@ func TestStatusOverHTTP2DoesNotWaitForTheHandler(t *testing.T) {
 			<-here
 			w.revoke(hers)
 			close(ended)
-			if a := w.within("the answer", answered, 5*time.Second); a.Response == nil || a.StatusCode != http.StatusUnauthorized || a.err == nil || a.text != "" {
+			if a := w.within("the answer", answered); a.Response == nil || a.StatusCode != http.StatusUnauthorized || a.err == nil || a.text != "" {
 				t.Errorf("%+v", a)
 			}
 		})
@@ -379,7 +379,7 @@ func TestHandlerThatDoesNotReadIsBroughtBack(t *testing.T) {
 	<-asked
 	<-time.After(200 * time.Millisecond) // until the backend's connection is full
 	w.revoke(hers)
-	if a := w.within("the answer", answered, 5*time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
+	if a := w.within("the answer", answered); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
 		t.Errorf("%+v", a)
 	}
 }
@@ -424,7 +424,7 @@ func TestWhatHasEndedMeanwhileIsNotHandedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	app.(*App).running.Load().streams.Close()
-	a := w.within("the stream", w.ask(w.client, http.MethodPost, "/", hers, nil, "Accept: text/event-stream"), 5*time.Second)
+	a := w.within("the stream", w.ask(w.client, http.MethodPost, "/", hers, nil, "Accept: text/event-stream"))
 	if a.err != nil || a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%+v", a)
 	}
@@ -456,7 +456,7 @@ func TestWhatIsSaidInFrontOfTheGateStaysInTheAnswer(t *testing.T) {
 		if line == "Accept: */*" {
 			more <- struct{}{}
 		}
-		a := w.within(line, answered, 5*time.Second)
+		a := w.within(line, answered)
 		if a.err != nil || a.StatusCode != http.StatusUnauthorized || a.Header["Set-Cookie"] != nil ||
 			!slices.Equal(a.Header["Access-Control-Allow-Origin"], []string{"https://spa.example.com"}) {
 			t.Errorf("%s: %+v", line, a)
@@ -513,7 +513,7 @@ func TestHeaderOfAStreamArrivesWhole(t *testing.T) {
 func TestHeaderOfAnErrorIsLeftToItsRoutes(t *testing.T) {
 	w := newWorld(t)
 	w.load(h2cServer+oneIssuer, strings.Replace(oneSite, "reverse_proxy unix/$DIR/backend", "route {\n\t\theader Behind yes\n\t\terror 418\n\t}", 1))
-	a := w.within("the error", w.ask(w.client, http.MethodPost, "/", w.token(), nil, "Content-Type: application/grpc"), 5*time.Second)
+	a := w.within("the error", w.ask(w.client, http.MethodPost, "/", w.token(), nil, "Content-Type: application/grpc"))
 	if a.err != nil || a.StatusCode != http.StatusTeapot || a.Header.Get("Behind") != "yes" {
 		t.Errorf("%+v", a)
 	}
@@ -568,6 +568,9 @@ func TestCopyingEndsWithTheToken(t *testing.T) {
 		t.Errorf("%v, %q", err, to.Body)
 	}
 }
+
+// letIn is how many requests the log says have passed a gate.
+func (w *world) letIn() int { return strings.Count(w.logged(), `"gate passed"`) }
 
 // told is how many streams the log says have been ended.
 func (w *world) told() int { return strings.Count(w.logged(), `"gate ended a stream"`) }
@@ -662,27 +665,28 @@ func TestStreamsOfFastCGIEndWithTheirToken(t *testing.T) {
 				continue
 			}
 			hers := w.token()
-			answered := w.ask(client, http.MethodGet, c.path, hers, nil, c.lines...)
+			before, mute := w.letIn(), c.path == "/mute"
+			answered := w.send(client, mute, http.MethodGet, c.path, hers, nil, c.lines)
+			if mute {
+				waitFor(t, func() bool { return w.letIn() > before })
+			} else {
+				answered = w.within(name, answered).rest()
+			}
 			select {
 			case a := <-answered:
 				t.Fatalf("%s, %s: ended before its token: %+v", name, protocol, a)
 			case <-time.After(200 * time.Millisecond):
 			}
-			before := w.told()
+			before = w.told()
 			w.revoke(hers)
-			a := w.within(name+", "+protocol, answered, 3*time.Second)
-			if c.path == "/mute" && (a.Response == nil || a.StatusCode != http.StatusOK || a.text != "" || protocol == "HTTP/1.1" && a.err != nil) {
+			a := w.within(name+", "+protocol, answered)
+			if mute && (a.Response == nil || a.StatusCode != http.StatusOK || a.text != "" || protocol == "HTTP/1.1" && a.err != nil) {
 				t.Errorf("%s, %s: %+v", name, protocol, a)
-			} else if c.path != "/mute" && a.err == nil && a.StatusCode != http.StatusUnauthorized { // this where no byte had come
+			} else if !mute && a.err == nil {
 				t.Errorf("%s, %s: came to its own end: %+v", name, protocol, a)
 			}
 			// However long the script is silent.
-			for end := time.Now().Add(5 * time.Second); w.told() == before && time.Now().Before(end); {
-				<-time.After(10 * time.Millisecond)
-			}
-			if w.told() == before {
-				t.Errorf("%s, %s: the log does not say that it has ended", name, protocol)
-			}
+			waitFor(t, func() bool { return w.told() != before })
 		}
 	}
 }
@@ -736,12 +740,12 @@ func TestAnswersThatAreNoStreamsGoOnToTheirEnd(t *testing.T) {
 				answered := w.send(w.client, !c.begun, http.MethodPost, "/mcp", hers, bytes.NewReader([]byte("{}")), lines)
 				<-here
 				if c.begun {
-					answered = w.within("the header", answered, 5*time.Second).rest()
+					answered = w.within("the header", answered).rest()
 				}
 				w.revoke(hers)
 				<-time.After(50 * time.Millisecond)
 				goOn()
-				a := w.within("the answer", answered, 5*time.Second)
+				a := w.within("the answer", answered)
 				if a.err != nil || a.StatusCode != http.StatusOK || a.text != `["hello", "and goodbye"]` {
 					t.Errorf("%+v", a)
 				}
@@ -766,7 +770,7 @@ func TestNothingComesOfAStreamThatBeginsAfterItsToken(t *testing.T) {
 	<-here
 	w.revoke(hers)
 	close(more)
-	if a := w.within("the stream", answered, 5*time.Second); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
+	if a := w.within("the stream", answered); a.err != nil || a.StatusCode != http.StatusUnauthorized || a.text != "" {
 		t.Errorf("%+v", a)
 	}
 }
