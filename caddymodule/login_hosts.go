@@ -55,11 +55,11 @@ type hostLogins struct {
 	odd   []*hostLogin            // those of like that wider does not find
 }
 
-// hostLogin are the gates of one issuer that are on hosts of one name, on one server. If
-// a request gets to one of them, then to the first.
+// hostLogin are the gates of one issuer that are on hosts of one name, in one list and
+// group of routes. If a request gets to one of them, then to the first.
 type hostLogin struct {
 	host  string
-	route siteRoute
+	route listedRoute
 	first int // the order of the first
 	gates []*Gate
 }
@@ -71,7 +71,7 @@ func newHostLogins(gates []*Gate) *hostLogins {
 	}
 	type key struct {
 		host, issuer string
-		server       *caddyhttp.Server
+		route        listedRoute
 	}
 	known := map[key]*hostLogin{}
 	for order, g := range gates {
@@ -81,10 +81,11 @@ func newHostLogins(gates []*Gate) *hostLogins {
 		}
 		at := n.of(g)
 		for _, host := range n.names(g) {
-			one := known[key{host, g.signIn.foreign, at.server}]
+			where := key{host, g.signIn.foreign, listedRoute{list: at.list, group: at.group}}
+			one := known[where]
 			if one == nil {
 				one = &hostLogin{host: host, route: at, first: order}
-				known[key{host, g.signIn.foreign, at.server}] = one
+				known[where] = one
 				n.add(one)
 			}
 			one.gates = append(one.gates, g)
@@ -197,7 +198,7 @@ func (one *hostLogin) issuer() string { return one.gates[0].signIn.foreign }
 
 // where says which gate one is.
 func (one *hostLogin) where() string {
-	if one.host == "" && one.route.server == nil {
+	if one.host == "" && one.route.list == nil {
 		return ", in a named route or one for errors,"
 	}
 	return " of " + orElse(one.host, "every host")

@@ -176,6 +176,7 @@ func TestAnswersAreToldApartAmongIssuersElsewhere(t *testing.T) {
 
 // The same where the site of the host means others, too, or is not the first.
 func TestAnswersAreToldApartOnSitesOfSeveralHosts(t *testing.T) {
+	const handled = "http://*.example.com {\n@app host app.example.com\n"
 	for name, c := range map[string]struct {
 		sites         string // of the login HERE, and what is behind it
 		at            string // where it is asked for
@@ -192,6 +193,13 @@ func TestAnswersAreToldApartOnSitesOfSeveralHosts(t *testing.T) {
 		},
 		"two of several hosts with some of both": {"http://app.*.com:8081 {\nbind 127.0.0.1\nOTHER respond ok\n}\nhttp://*.example.com {\nHERE", "app.example.com", false, true},
 		"an address":                             {"http://[::1] {\nHERE OTHER", "[::1]", false, true},
+		"handled before the others of a site":    {handled + "handle @app {\nHERE }\nhandle {\nOTHER }\n", "app.example.com", true, false},
+		"handled by a path of that host":         {"http://*.example.com {\n@app {\nhost app.example.com\npath /a/* /.gatehouse/*\n}\nhandle @app {\nHERE }\nhandle {\nOTHER }\n", "app.example.com", false, true},
+		"handled, and no other behind it":        {handled + "handle @app {\nHERE }\nOTHER", "app.example.com", false, true},
+		"handled before one of the others":       {handled + "handle @app {\nHERE }\nhandle {\nOTHER }\nroute {\nOTHER }\n", "app.example.com", false, true},
+		"handled before all, deeper":             {handled + "handle @app {\nHERE }\nhandle {\nroute {\nOTHER }\nhandle /c {\nOTHER }\n}\n", "app.example.com", true, false},
+		"handled before one behind a backend":    {handled + "handle @app {\nHERE }\nhandle {\nreverse_proxy unix/$DIR/backend {\nhandle_response {\nOTHER }\n}\n}\n", "app.example.com", true, false},
+		"handled before the others":              {handled + "handle @app {\nOTHER }\nhandle {\nHERE }\n", "wiki.example.com", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, other := newParty(t, false), newParty(t, false)

@@ -7,74 +7,92 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// reach tells whether the requests for a host get to a route, or a site before it on the
-// same server takes them all: Caddy puts the one that names them more closely first, and
-// what it answers goes no further.
+// reach tells whether the requests for a host get to a gate, or a route before it in the
+// same list takes them all: Caddy puts the site that names them more closely first, and
+// what it answers goes no further; of several `handle` the first has them.
 type reach struct {
-	at    map[any]siteRoute  // by the gate, or the subroute that it is in
-	taken map[serverHost]int // the first route of a server that takes every request of a name
+	at    map[any]listedRoute // of a gate or a subroute
+	taken map[claim]int       // the first route of a list that takes every request of a name
 }
 
-// siteRoute is a route of a server, by its index. Without a server it may be met on every
-// host: a named route, or one for errors.
-type siteRoute struct {
-	server *caddyhttp.Server
-	index  int
+// listedRoute is a route in the list of a server or a subroute. Without a list it may be
+// met on every host: a named route, or one for errors.
+type listedRoute struct {
+	list  any
+	group string
+	index int
 }
 
-type serverHost struct {
-	server *caddyhttp.Server
-	host   string
+// claim is a name of hosts of which no request goes on to the routes of a group, or to
+// any where it is "".
+type claim struct {
+	list        any
+	group, host string
 }
 
 func newReach(app *caddyhttp.App) *reach {
-	r := &reach{map[any]siteRoute{}, map[serverHost]int{}}
+	r := &reach{map[any]listedRoute{}, map[claim]int{}}
 	if app == nil {
 		return r
 	}
 	for _, server := range app.Servers {
-		for n := range server.Routes {
-			r.learn(siteRoute{server, n}, &server.Routes[n])
-		}
+		r.learn(server, server.Routes)
 	}
 	return r
 }
 
-func (r *reach) learn(at siteRoute, route *caddyhttp.Route) {
-	for _, h := range route.Handlers {
-		switch h.(type) {
-		case *Gate, *caddyhttp.Subroute:
-			r.at[h] = at
+func (r *reach) learn(list any, routes caddyhttp.RouteList) {
+	for n := range routes {
+		route := &routes[n]
+		for _, host := range takes(route) {
+			one := claim{list, route.Group, host}
+			if _, before := r.taken[one]; !before {
+				r.taken[one] = n
+			}
 		}
-	}
-	for _, host := range takes(route) {
-		if _, before := r.taken[serverHost{at.server, host}]; !before {
-			r.taken[serverHost{at.server, host}] = at.index
+		for _, h := range route.Handlers {
+			switch h := h.(type) {
+			case *Gate:
+				r.at[h] = listedRoute{list, route.Group, n}
+			case *caddyhttp.Subroute:
+				r.at[h] = listedRoute{list, route.Group, n}
+				r.learn(h, h.Routes)
+			}
 		}
 	}
 }
 
-// of is where a gate is.
-func (r *reach) of(g *Gate) siteRoute {
-	if len(g.spot.inner) > 0 {
-		return r.at[g.spot.inner[0].sub]
+// of is where a gate is; of one behind a backend or for errors, the subroute around it.
+func (r *reach) of(g *Gate) listedRoute {
+	at, known := r.at[g]
+	for n := len(g.spot.inner) - 1; !known && n >= 0; n-- {
+		at, known = r.at[g.spot.inner[n].sub]
 	}
-	return r.at[g]
+	return at
 }
 
 // leads reports whether a request for a host may get to a route. The names are those that
 // wider gives of it; where it means several hosts, of one of them.
-func (r *reach) leads(at siteRoute, names []string) bool {
-	return at.server == nil || !slices.ContainsFunc(names, func(host string) bool {
-		n, taken := r.taken[serverHost{at.server, host}]
-		return taken && n < at.index
-	})
+func (r *reach) leads(at listedRoute, names []string) bool {
+	for at.list != nil {
+		if slices.ContainsFunc(names, func(host string) bool { return r.before(at, "", host) || r.before(at, at.group, host) }) {
+			return false
+		}
+		at = r.at[at.list]
+	}
+	return true
 }
 
-// takes are the names of the hosts of which no request goes on behind a route: it asks
-// for nothing else. "" is all of them.
+func (r *reach) before(at listedRoute, group, host string) bool {
+	n, taken := r.taken[claim{at.list, group, host}]
+	return taken && n < at.index
+}
+
+// takes are the names of the hosts of which no request goes on behind a route, or to
+// another one of its group: it asks for nothing else. "" is all of them. One that ends the
+// way and has a group may be passed over for a route of that group elsewhere.
 func takes(route *caddyhttp.Route) (hosts []string) {
-	if !route.Terminal || route.Group != "" {
+	if !route.Terminal && route.Group == "" {
 		return nil
 	}
 	if len(route.MatcherSets) == 0 {
@@ -85,7 +103,7 @@ func takes(route *caddyhttp.Route) (hosts []string) {
 			continue
 		}
 		named, _ := hostNames(caddyhttp.MatcherSets{set})
-		hosts = append(hosts, slices.DeleteFunc(named, func(host string) bool { return hasPlaceholder(host) || isOdd(host) })...)
+		hosts = append(hosts, slices.DeleteFunc(named, hasPlaceholder)...)
 	}
 	return hosts
 }
