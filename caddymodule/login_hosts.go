@@ -50,6 +50,7 @@ type hostLogins struct {
 	*reach
 	gates []*Gate
 	hosts map[*Gate][]string      // as they are written
+	names map[*Gate][]string      // of those at issuers elsewhere
 	named map[string][]*hostLogin // by the name of the host, "" where any will do
 	like  []*hostLogin            // by a name that means several
 	odd   []*hostLogin            // those of like that wider does not find
@@ -65,7 +66,7 @@ type hostLogin struct {
 }
 
 func newHostLogins(gates []*Gate) *hostLogins {
-	n := &hostLogins{gates: gates, hosts: map[*Gate][]string{}, named: map[string][]*hostLogin{}}
+	n := &hostLogins{gates: gates, hosts: map[*Gate][]string{}, names: map[*Gate][]string{}, named: map[string][]*hostLogin{}}
 	if len(gates) > 0 {
 		n.reach = newReach(gates[0].spot.app)
 	}
@@ -79,8 +80,9 @@ func newHostLogins(gates []*Gate) *hostLogins {
 		if g.signIn.foreign == "" {
 			continue
 		}
+		n.names[g] = siteNames(n.hosts[g])
 		at := n.of(g)
-		for _, host := range n.names(g) {
+		for _, host := range n.names[g] {
 			where := key{host, g.signIn.foreign, listedRoute{list: at.list, group: at.group}}
 			one := known[where]
 			if one == nil {
@@ -104,10 +106,10 @@ func (n *hostLogins) add(one *hostLogin) {
 	}
 }
 
-// names are those of the hosts of a gate, "" where any will do.
-func (n *hostLogins) names(g *Gate) []string {
+// siteNames are the names of hosts in order, each once, "" where any will do.
+func siteNames(hosts []string) []string {
 	var names []string
-	for _, host := range n.hosts[g] {
+	for _, host := range hosts {
 		if hasPlaceholder(host) {
 			host = ""
 		}
@@ -116,7 +118,8 @@ func (n *hostLogins) names(g *Gate) []string {
 	if len(names) == 0 { // in a named route, or one for errors
 		return []string{""}
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // introduce lets the logins at issuers elsewhere know of those that share a host with them.
@@ -156,14 +159,19 @@ func (n *hostLogins) another(g *Gate, order int) (where string, other *Gate) {
 	if g.signIn.foreign == "" {
 		return "", nil
 	}
-	for _, host := range n.names(g) {
+	for _, host := range n.names[g] {
 		for one, both := range n.wide(host) {
-			if n.meet(g, one, both) && !(one.first > order && slices.Contains(n.names(one.gates[0]), host)) { // it tells of this one
+			if n.meet(g, one, both) && !(one.first > order && n.isNamed(one.gates[0], host)) { // it tells of this one
 				return one.where(), one.gates[0]
 			}
 		}
 	}
 	return "", nil
+}
+
+func (n *hostLogins) isNamed(g *Gate, host string) bool {
+	_, is := slices.BinarySearch(n.names[g], host)
+	return is
 }
 
 // wide are the logins by a name that means a host, or hosts, of another, each with the

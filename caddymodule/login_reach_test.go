@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -116,5 +118,28 @@ func TestGateThatIsNotInAListIsMetEverywhere(t *testing.T) {
 		if leads := r.leads(r.of(&Gate{spot: spot{inner: c.inner}}), wider("app.example.com")); leads != c.leads {
 			t.Errorf("%s: leads: %v", name, leads)
 		}
+	}
+}
+
+// Two logins on a site of many hosts: a start compares each host once.
+func TestLoginsOfManyHostsAreComparedAtOnce(t *testing.T) {
+	const many = 20_000
+	hosts := make(caddyhttp.MatchHost, many)
+	for n := range hosts {
+		hosts[n] = fmt.Sprintf("h%d.example.com", n)
+	}
+	one, two := &Gate{signIn: signIn{foreign: "https://a.example"}}, &Gate{signIn: signIn{foreign: "https://b.example"}}
+	site := caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&hosts}}, Handlers: []caddyhttp.MiddlewareHandler{one, two}}
+	app := &caddyhttp.App{Servers: map[string]*caddyhttp.Server{"srv0": {Routes: caddyhttp.RouteList{site}}}}
+	one.spot.app, two.spot.app = app, app
+	n, begun := newHostLogins([]*Gate{one, two}), time.Now()
+	if _, other := n.another(one, 0); other != nil {
+		t.Error("the earlier one tells of the later one")
+	}
+	if _, other := n.another(two, 1); other != one {
+		t.Error("the later one does not tell of the earlier one")
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("%d hosts took %v", many, took)
 	}
 }
