@@ -206,9 +206,9 @@ func TestWritersInEachOthersWayAllComeThrough(t *testing.T) {
 		return store.TakeQuota{Key: store.Hash{b}, Most: 1000, Window: time.Hour}
 	}
 	var wg sync.WaitGroup
-	for w := range 8 {
+	for w := range 4 { // of more, on a slow machine, one may be undone as often as it is tried again
 		wg.Go(func() {
-			for range 10 {
+			for range 20 {
 				writes := []store.Write{take(1), take(2), take(3)}
 				if w%2 == 1 {
 					writes = []store.Write{take(3), take(2), take(1)}
