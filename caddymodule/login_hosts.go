@@ -49,8 +49,9 @@ func (s signIn) mixUp(other signIn) string {
 type hostLogins struct {
 	*reach
 	gates []*Gate
-	hosts map[*Gate][]string      // as they are written
-	names map[*Gate][]string      // of those at issuers elsewhere
+	hosts map[*Gate][]string // as they are written
+	names map[*Gate][]string // of those at issuers elsewhere
+	all   []*hostLogin
 	named map[string][]*hostLogin // by the name of the host, "" where any will do
 	like  []*hostLogin            // by a name that means several
 	odd   []*hostLogin            // those of like that wider does not find
@@ -97,6 +98,7 @@ func newHostLogins(gates []*Gate) *hostLogins {
 }
 
 func (n *hostLogins) add(one *hostLogin) {
+	n.all = append(n.all, one)
 	n.named[one.host] = append(n.named[one.host], one)
 	if one.host == "" || strings.Contains(one.host, "*") {
 		n.like = append(n.like, one)
@@ -135,20 +137,19 @@ func (a *App) introduce() {
 func (n *hostLogins) beside(host, issuer string) (others []*login.Login) {
 	host = strings.Trim(host, "[]")
 	names := wider(host)
-	add := func(all []*hostLogin) {
-		for _, one := range all {
-			if one.issuer() == issuer || one.host != "" && !isHostOf(host, one.host) || !n.leads(one.route, names) {
-				continue
-			}
-			for _, g := range one.gates {
-				if !slices.Contains(others, g.login) {
-					others = append(others, g.login)
-				}
+	met := slices.DeleteFunc(slices.Concat(n.named[host], n.like), func(one *hostLogin) bool {
+		return one.host != "" && !isHostOf(host, one.host) || !n.leads(one.route, names)
+	})
+	if !slices.ContainsFunc(met, func(one *hostLogin) bool { return one.issuer() == issuer }) {
+		met = n.all // this one is not there either: the host was another one when the routes saw it
+	}
+	for _, one := range met {
+		for _, g := range one.gates {
+			if one.issuer() != issuer && !slices.Contains(others, g.login) {
+				others = append(others, g.login)
 			}
 		}
 	}
-	add(n.named[host])
-	add(n.like)
 	return others
 }
 
@@ -161,7 +162,10 @@ func (n *hostLogins) another(g *Gate, order int) (where string, other *Gate) {
 	}
 	for _, host := range n.names[g] {
 		for one, both := range n.wide(host) {
-			if n.meet(g, one, both) && !(one.first > order && n.isNamed(one.gates[0], host)) { // it tells of this one
+			if one.first > order && n.isNamed(one.gates[0], host) {
+				continue // it tells of this one
+			}
+			if n.meet(g, one, both) {
 				return one.where(), one.gates[0]
 			}
 		}

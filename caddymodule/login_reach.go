@@ -89,8 +89,9 @@ func (r *reach) before(at listedRoute, group, host string) bool {
 }
 
 // takes are the names of the hosts of which no request goes on behind a route, or to
-// another one of its group: it asks for nothing else. "" is all of them. One that ends the
-// way and has a group may be passed over for a route of that group elsewhere.
+// another one of its group: it asks for nothing else. "" is all of them, and in a matcher
+// it is none. One that ends the way and has a group may be passed over for a route of that
+// group elsewhere.
 func takes(route *caddyhttp.Route) (hosts []string) {
 	if !route.Terminal && route.Group == "" {
 		return nil
@@ -103,7 +104,7 @@ func takes(route *caddyhttp.Route) (hosts []string) {
 			continue
 		}
 		named, _ := hostNames(caddyhttp.MatcherSets{set})
-		hosts = append(hosts, slices.DeleteFunc(named, hasPlaceholder)...)
+		hosts = append(hosts, slices.DeleteFunc(named, func(host string) bool { return host == "" || hasPlaceholder(host) })...)
 	}
 	return hosts
 }

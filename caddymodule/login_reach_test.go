@@ -2,10 +2,13 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/gatehouse-auth/gatehouse/caddymodule/gate/login"
 )
 
 // What takes the requests for a host lets the answers there go without a name (RFC 9207):
@@ -38,6 +41,8 @@ func TestRouteTakesAHostFromAGate(t *testing.T) {
 		"a star behind another label":                 {route("", true, names("app.*.com")), "", false},
 		"a placeholder":                               {route("", true, names("{env.host}")), "", false},
 		"a star and a placeholder":                    {route("", true, names("*.{env.host}")), "", false},
+		"requests without a host":                     {route("", true, names("")), "", false},
+		"requests without a host, of a group":         {route("g", false, names("", "a.example.com")), "g", false},
 		"a path of the host":                          {route("", true, both), "", false},
 		"a path":                                      {route("", true, onPath), "", false},
 		"a matcher of nothing":                        {route("", true, caddyhttp.MatcherSet{}), "", false},
@@ -141,5 +146,42 @@ func TestLoginsOfManyHostsAreComparedAtOnce(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("%d hosts took %v", many, took)
+	}
+}
+
+// A host that no route has seen was rewritten on its way: who is beside a login there, its
+// name does not say.
+func TestLoginsOfARewrittenHostAreBesideEachOther(t *testing.T) {
+	names := func(hosts ...string) caddyhttp.MatcherSets {
+		m := caddyhttp.MatchHost(hosts)
+		return caddyhttp.MatcherSets{{&m}}
+	}
+	for name, c := range map[string]struct {
+		site   caddyhttp.MatcherSets
+		host   string
+		beside int
+	}{
+		"its own":                      {names("gatehouse.internal"), "gatehouse.internal", 1},
+		"another one":                  {names("gatehouse.internal"), "app.example.com", 2},
+		"any":                          {nil, "shop.example.com", 1},
+		"of a site that stands before": {nil, "wiki.example.com", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := &caddyhttp.App{}
+			var gates []*Gate
+			for _, issuer := range []string{"https://a.example", "https://b.example", "https://c.example"} {
+				g := &Gate{signIn: signIn{foreign: issuer}, login: new(login.Login)}
+				g.spot.app = app
+				gates = append(gates, g)
+			}
+			app.Servers = map[string]*caddyhttp.Server{"srv0": {Routes: caddyhttp.RouteList{
+				{Terminal: true, MatcherSets: names("wiki.example.com"), Handlers: []caddyhttp.MiddlewareHandler{gates[2]}},
+				{Terminal: true, MatcherSets: c.site, Handlers: []caddyhttp.MiddlewareHandler{gates[0], gates[1]}},
+			}}}
+			others := newHostLogins(gates).beside(c.host, "https://a.example")
+			if len(others) != c.beside || !slices.Contains(others, gates[1].login) {
+				t.Errorf("%d others", len(others))
+			}
+		})
 	}
 }

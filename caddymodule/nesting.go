@@ -43,7 +43,7 @@ func spotOf(ctx caddy.Context) spot {
 // done counts the routes for errors and the invoked ones, too: they come after.
 func done(server *caddyhttp.Server) int {
 	n := provisioned(server.Routes)
-	if server.Errors != nil {
+	if server.Errors != nil && n == len(server.Routes) {
 		n += provisioned(server.Errors.Routes)
 	}
 	for _, route := range server.NamedRoutes {

@@ -27,3 +27,16 @@ func TestRoutesThatAreDone(t *testing.T) {
 		}
 	}
 }
+
+// Those for errors come after the server's own.
+func TestRoutesForErrorsAreDoneLast(t *testing.T) {
+	next := caddyhttp.Route{HandlersRaw: []json.RawMessage{json.RawMessage(`{"handler":"token_gate"}`)}}
+	server := &caddyhttp.Server{Routes: caddyhttp.RouteList{{}, next}, Errors: &caddyhttp.HTTPErrorConfig{Routes: caddyhttp.RouteList{{}, next}}}
+	if n := done(server); n != 1 {
+		t.Errorf("%d, while the second route goes on", n)
+	}
+	server.Routes[1].HandlersRaw = nil
+	if n := done(server); n != 3 {
+		t.Errorf("%d, while the second route for errors goes on", n)
+	}
+}

@@ -320,7 +320,7 @@ func saidElsewhere(e *entry, i *issuer, err error, now time.Time) error {
 	if err == nil {
 		return i.check(e, now)
 	}
-	if f, ok := errors.AsType[*remote.Failure](err); ok && f.OfAsker() {
+	if f, ok := errors.AsType[*remote.Failure](err); ok && !f.IsSilence() {
 		return token.ErrUnknown
 	}
 	return err

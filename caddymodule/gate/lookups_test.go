@@ -207,13 +207,20 @@ func TestStoredTokenThatOpensNothingIsOwedFor(t *testing.T) {
 // What is good elsewhere is owed by nobody, nor what nobody can say elsewhere; and who was
 // charged nothing gets nothing back.
 func TestTokensThatAreKnownElsewhereAreNotOwed(t *testing.T) {
+	silent := func(f *remote.Failure) error {
+		return saidElsewhere(nil, nil, fmt.Errorf("%w: %w", errSilent, f), then)
+	}
 	for name, c := range map[string]struct {
 		verdict error
 		want    remote.Standing
 	}{
-		"good":    {nil, remote.Known},
-		"silence": {errSilent, remote.New},
-		"no good": {token.ErrUnknown, remote.Owing},
+		"good":        {nil, remote.Known},
+		"silence":     {silent(&remote.Failure{Result: remote.TimedOut}), remote.New},
+		"an error":    {silent(&remote.Failure{Result: remote.Status, Status: http.StatusBadGateway}), remote.New},
+		"a 4xx":       {silent(&remote.Failure{Result: remote.Status, Status: http.StatusBadRequest}), remote.Owing},
+		"who is that": {silent(&remote.Failure{Result: remote.Status, Status: http.StatusUnauthorized}), remote.New}, // the gate itself
+		"not asked":   {silent(&remote.Failure{Result: remote.Refused}), remote.Owing},
+		"no good":     {token.ErrUnknown, remote.Owing},
 	} {
 		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
 		for range 60 {
@@ -256,7 +263,7 @@ func TestSilenceElsewhereThatTheAskerMadeIsOwedFor(t *testing.T) {
 		"good":                  {answer(200, fmt.Sprintf(good, "api")), 0, false, remote.Known},
 		"for others":            {answer(200, fmt.Sprintf(good, "others")), 0, false, remote.Owing},
 		"no good":               {answer(200, `{"active":false}`), 0, false, remote.Owing},
-		"it fails":              {answer(500, ""), 0, false, remote.New},
+		"it is not asked":       {answer(500, ""), 0, false, remote.Owing}, // after it has failed
 		"it knows no such":      {answer(400, ""), 0, false, remote.Owing},
 		"asked too much before": {answer(200, `{"active":false}`), 60, false, remote.Owing},
 		"nobody waits":          {answer(200, `{"active":false}`), 0, true, remote.Owing},

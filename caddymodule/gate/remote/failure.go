@@ -40,7 +40,6 @@ type Failure struct {
 	words string
 	code  string // the `error` of the answer (RFC 6749 §5.2), which a stranger may have written
 	cause error
-	own   bool // it is about who asked: he has asked too much
 }
 
 func (f *Failure) Error() string { return f.words }
@@ -57,10 +56,10 @@ func (f *Failure) ofRequest() bool {
 	return f.Status/100 == 4
 }
 
-// OfAsker reports whether it says nothing of the issuer: who asked has asked too much, or
-// nonsense, or has not waited for the answer.
-func (f *Failure) OfAsker() bool {
-	return f.own || f.ofRequest() || errors.Is(f.cause, context.Canceled)
+// IsSilence reports whether the issuer was asked something that it has to answer, and did
+// not: not that too much is asked, that nonsense was, or that nobody waited.
+func (f *Failure) IsSilence() bool {
+	return f.Result != Refused && !f.ofRequest() && !errors.Is(f.cause, context.Canceled)
 }
 
 func fail(result Result, format string, a ...any) *Failure {

@@ -83,7 +83,7 @@ func (g *guard) admit(from netip.Addr, proven bool, now time.Time) error {
 		g.questions++
 		return nil
 	case !g.strangers.may(from, now):
-		return &Failure{Result: Refused, words: "too many unknown tokens came from one address", own: true}
+		return fail(Refused, "too many unknown tokens came from one address")
 	case g.allowance < 1+g.strangers.kept(from, now):
 		return fail(Refused, "too many unknown tokens were asked about")
 	case g.waiting == unseenMost:
