@@ -75,7 +75,8 @@ func TestSweepPassesALingeringSignInOnce(t *testing.T) {
 		t.Errorf("a minute later: %d rows, %v", done, err)
 	}
 	wholeReads(t, admin)
-	if read := sum(indexReads(t, admin)) - before; read > 1000 {
+	// Of what is gone some is read until a vacuum comes by; each sign-in would be 50,000 and more.
+	if read := sum(indexReads(t, admin)) - before; read > 10_000 {
 		t.Errorf("%d entries of indexes were read to find that nothing is over", read)
 	}
 
