@@ -175,13 +175,13 @@ func raced(log string) error {
 }
 
 // ours says whether the accesses of a report go through a function of ours beyond
-// those that start the program. Who began the goroutines comes behind: every request
-// does so by way of the gate.
+// those that start the program; the file of each is on a line of its own. Who began the
+// goroutines comes behind: every request does so by way of the gate.
 func ours(report string) bool {
 	accesses, _, _ := strings.Cut(report, "\nGoroutine ")
 	for line := range strings.SplitSeq(accesses, "\n") {
 		name := strings.TrimSpace(line)
-		if strings.HasPrefix(name, "github.com/gatehouse-auth/gatehouse/") && !strings.HasPrefix(name, "github.com/gatehouse-auth/gatehouse/xcaddy.") {
+		if strings.HasSuffix(name, ")") && strings.HasPrefix(name, "github.com/gatehouse-auth/gatehouse/") && !strings.HasPrefix(name, "github.com/gatehouse-auth/gatehouse/xcaddy.") {
 			return true
 		}
 	}
@@ -194,7 +194,8 @@ func TestARaceIsOursWhereOurCodeIsInIt(t *testing.T) {
 		"WARNING: DATA RACE\nRead at 0x1 by goroutine 16:\n" + gate + "\nPrevious write at 0x1 by goroutine 7:\n" + caddy + begun + caddy: true,
 		"WARNING: DATA RACE\nRead at 0x1 by goroutine 16:\n" + caddy + "\nPrevious write at 0x1 by goroutine 7:\n" + gate + begun + caddy: true,
 		"WARNING: DATA RACE\nRead at 0x1 by goroutine 16:\n" + caddy + "\nPrevious write at 0x1 by goroutine 7:\n" + caddy + begun + gate: false,
-		"WARNING: DATA RACE\nRead at 0x1 by goroutine 16:\n  github.com/gatehouse-auth/gatehouse/xcaddy.main()\n":                         false,
+		"WARNING: DATA RACE\nRead at 0x1 by goroutine 16:\n  github.com/gatehouse-auth/gatehouse/xcaddy.main()\n" +
+			"      github.com/gatehouse-auth/gatehouse/xcaddy/main.go:24 +0x5d\n": false,
 	} {
 		if got := ours(report); got != want {
 			t.Errorf("%v:\n%s", got, report)
