@@ -130,6 +130,7 @@ type App struct {
 	rules      tokenissuer.KeyRules
 	store      database                   // empty without an issuer
 	gates      []*Gate                    // of this configuration
+	onHosts    *hostLogins                // of those gates; ask hostLogins
 	conns      map[*caddyhttp.Server]bool // that have requests know their connection
 	served     bool                       // a handler answers the issuer's endpoints
 	directives []*Issuer                  // those handlers

@@ -15,7 +15,7 @@ import (
 // cookie for the host, whatever its ports, so who signs in by the one is signed out of
 // the other. Of issuers elsewhere, wherever introduce lets them know of each other.
 func (a *App) warnOfSharedCookies() {
-	n := newHostLogins(slices.DeleteFunc(slices.Clone(a.gates), func(g *Gate) bool { return g.signIn.client == "" }))
+	n := a.hostLogins()
 	first := map[string]*Gate{}
 	for order, g := range n.gates {
 		where, before := n.another(g, order)
@@ -64,6 +64,14 @@ type hostLogin struct {
 	route listedRoute
 	first int // the order of the first
 	gates []*Gate
+}
+
+// hostLogins are those of the configuration, once all routes are there.
+func (a *App) hostLogins() *hostLogins {
+	if a.onHosts == nil {
+		a.onHosts = newHostLogins(slices.DeleteFunc(slices.Clone(a.gates), func(g *Gate) bool { return g.signIn.client == "" }))
+	}
+	return a.onHosts
 }
 
 func newHostLogins(gates []*Gate) *hostLogins {
@@ -126,9 +134,11 @@ func siteNames(hosts []string) []string {
 
 // introduce lets the logins at issuers elsewhere know of those that share a host with them.
 func (a *App) introduce() {
-	n := newHostLogins(slices.DeleteFunc(slices.Clone(a.gates), func(g *Gate) bool { return g.signIn.foreign == "" }))
+	n := a.hostLogins()
 	for _, g := range n.gates {
-		g.login.Beside = func(host string) []*login.Login { return n.beside(host, g.signIn.foreign) }
+		if g.signIn.foreign != "" {
+			g.login.Beside = func(host string) []*login.Login { return n.beside(host, g.signIn.foreign) }
+		}
 	}
 }
 

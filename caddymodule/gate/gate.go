@@ -285,13 +285,12 @@ func (g *Gate) verify(r *http.Request, raw string, now time.Time, earlier *Pass)
 func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *entry, now time.Time) (*entry, *issuer, error) {
 	asks := g.trusted.asks != nil && !token.IsJOSE(raw)
 	if elsewhere := before != nil && before.told != nil; g.opaque != nil && token.IsOpaque(raw) && !elsewhere {
-		a := g.asking(r, digest, now)
-		e, i, charged, err := g.look(r.Context(), a)
-		if !asks || !errors.Is(err, token.ErrUnknown) {
-			return e, i, err
+		from := g.from(r)
+		e, i, charged, err := g.look(r.Context(), from, digest, now)
+		if asks && errors.Is(err, token.ErrUnknown) {
+			e, i, err = g.introspect(r, raw, digest, before, now)
 		}
-		e, i, err = g.introspect(r, raw, digest, before, now)
-		g.cache.lookups.settle(charged, saidElsewhere(e, i, err, now), a)
+		g.cache.lookups.settle(charged, verdictOf(e, i, err, now), from, now)
 		return e, i, err
 	}
 	if asks {
@@ -300,23 +299,17 @@ func (g *Gate) read(r *http.Request, raw string, digest token.Digest, before *en
 	return g.trusted.verify(r.Context(), raw)
 }
 
-// asking is what is asked about an opaque token of the embedded issuer.
-func (g *Gate) asking(r *http.Request, digest token.Digest, now time.Time) asking {
-	from := g.from(r)
-	return asking{
-		question: question{g.opaque, remote.Host(from), digest}, from: from, now: now,
-		judge: func(c *token.Claims) error {
-			e, i, err := g.trusted.found(digest, c)
-			if err != nil {
-				return err
-			}
-			return i.check(e, now)
-		},
+// look finds an opaque token of the embedded issuer. Charged is for lookups.settle.
+func (g *Gate) look(ctx context.Context, from netip.Addr, digest token.Digest, now time.Time) (e *entry, i *issuer, charged bool, err error) {
+	claims, charged, err := g.cache.lookups.look(ctx, g.opaque, from, digest, now)
+	if err == nil {
+		e, i, err = g.trusted.found(digest, claims)
 	}
+	return e, i, charged, err
 }
 
-// saidElsewhere is what the answer of another issuer is to lookups.settle.
-func saidElsewhere(e *entry, i *issuer, err error, now time.Time) error {
+// verdictOf is what an answer, here or elsewhere, is to lookups.settle.
+func verdictOf(e *entry, i *issuer, err error, now time.Time) error {
 	if err == nil {
 		return i.check(e, now)
 	}
@@ -324,15 +317,6 @@ func saidElsewhere(e *entry, i *issuer, err error, now time.Time) error {
 		return token.ErrUnknown
 	}
 	return err
-}
-
-// look finds an opaque token of the embedded issuer. Charged is for lookups.settle.
-func (g *Gate) look(ctx context.Context, a asking) (e *entry, i *issuer, charged bool, err error) {
-	claims, charged, err := g.cache.lookups.look(ctx, a)
-	if err == nil {
-		e, i, err = g.trusted.found(a.digest, claims)
-	}
-	return e, i, charged, err
 }
 
 // from is the address of the client, the zero Addr where nobody knows it.

@@ -47,18 +47,9 @@ type question struct {
 
 // lookup is the answer to a question.
 type lookup struct {
-	done    chan struct{} // closed when the rest is there
-	claims  *token.Claims
-	err     error
-	charged bool // to whoever began it
-}
-
-// asking is what is known of who asks.
-type asking struct {
-	question
-	from  netip.Addr
-	now   time.Time
-	judge func(*token.Claims) error // whether a token that is found is good where it is shown
+	done   chan struct{} // closed when the rest is there
+	claims *token.Claims
+	err    error
 }
 
 func newLookups() *lookups {
@@ -69,13 +60,15 @@ func newLookups() *lookups {
 	return l
 }
 
-// look asks the store about a token, when it is its turn. Charged is what elsewhere is told.
-func (l *lookups) look(ctx context.Context, a asking) (c *token.Claims, charged bool, err error) {
+// look asks the store about a token, when it is its turn. Charged is for settle.
+func (l *lookups) look(ctx context.Context, of Opaque, from netip.Addr, digest token.Digest, now time.Time) (c *token.Claims, charged bool, err error) {
+	q := question{of, remote.Host(from), digest}
 	for {
-		one, begins := l.join(a.question)
+		one, begins := l.join(q)
 		if begins {
-			l.ask(ctx, one, a)
-			return one.claims, one.charged, one.err
+			standing := l.debts.Charge(from, now)
+			l.ask(ctx, one, q, standing)
+			return one.claims, standing != remote.Owing, one.err
 		}
 		select {
 		case <-one.done:
@@ -101,15 +94,9 @@ func (l *lookups) join(q question) (one *lookup, begins bool) {
 }
 
 // ask puts a question and tells everybody who waits for it.
-func (l *lookups) ask(ctx context.Context, one *lookup, a asking) {
-	defer l.over(one, a.question)
-	standing := l.debts.Charge(a.from, a.now)
-	one.charged = standing != remote.Owing
-	if one.claims, one.err = l.inTurn(ctx, standing, a); one.err == nil {
-		l.settle(one.charged, a.judge(one.claims), a)
-		return
-	}
-	l.settle(one.charged, one.err, a)
+func (l *lookups) ask(ctx context.Context, one *lookup, q question, standing remote.Standing) {
+	defer l.over(one, q)
+	one.claims, one.err = l.inTurn(ctx, q, standing)
 }
 
 func (l *lookups) over(one *lookup, q question) {
@@ -119,33 +106,33 @@ func (l *lookups) over(one *lookup, q question) {
 	close(one.done)
 }
 
-// inTurn asks once it is the turn of the address. From then on it asks whether or not the
+// inTurn asks once it is the turn of the host. From then on it asks whether or not the
 // client is still there: whoever leaves early owes for the answer, too.
-func (l *lookups) inTurn(ctx context.Context, standing remote.Standing, a asking) (*token.Claims, error) {
-	q := l.queues[standing]
-	if !q.enter(ctx, a.host, lookupWait) {
+func (l *lookups) inTurn(ctx context.Context, q question, standing remote.Standing) (*token.Claims, error) {
+	queue := l.queues[standing]
+	if !queue.enter(ctx, q.host, lookupWait) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", errUnavailable, errLeft)
 		}
 		return nil, errManyLookups
 	}
-	defer q.leave()
+	defer queue.leave()
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupMost)
 	defer cancel()
-	c, err := a.of.Opaque(late, a.digest)
+	c, err := q.of.Opaque(late, q.digest)
 	if err != nil && !errors.Is(err, token.ErrUnknown) {
 		return nil, errors.Join(errUnavailable, err)
 	}
 	return c, err
 }
 
-// settle gives back what was charged for a token that is good, or of which nobody can say
-// that it is not.
-func (l *lookups) settle(charged bool, verdict error, a asking) {
+// settle ends what look began, once the gate knows whether the token is good here: it
+// gives back what was charged for one that is, or of which nobody can say that it is not.
+func (l *lookups) settle(charged bool, verdict error, from netip.Addr, now time.Time) {
 	if verdict == nil {
-		l.debts.Remember(a.from, a.now)
+		l.debts.Remember(from, now)
 	}
 	if charged && (verdict == nil || errors.Is(verdict, errUnavailable) || errors.Is(verdict, errSilent)) {
-		l.debts.GiveBack(a.from)
+		l.debts.GiveBack(from)
 	}
 }

@@ -115,12 +115,27 @@ type finder func() (*token.Claims, error)
 
 func (f *finder) Opaque(context.Context, token.Digest) (*token.Claims, error) { return (*f)() }
 
-// finds is a question of an address about a token of its own, and its answer.
+// asking is a question of an address about a token of its own, and its answer.
+type asking struct {
+	of      *finder
+	from    netip.Addr
+	digest  token.Digest
+	verdict error // on a token that is found
+}
+
 func finds(from netip.Addr, find finder, verdict error) asking {
-	return asking{
-		question: question{&find, remote.Host(from), token.Sum(uuid.NewString())}, from: from, now: then,
-		judge: func(*token.Claims) error { return verdict },
+	return asking{&find, from, token.Sum(uuid.NewString()), verdict}
+}
+
+// show asks as a gate does.
+func (l *lookups) show(ctx context.Context, a asking) error {
+	_, charged, err := l.look(ctx, a.of, a.from, a.digest, then)
+	if err != nil {
+		l.settle(charged, err, a.from, then)
+		return err
 	}
+	l.settle(charged, a.verdict, a.from, then)
+	return nil
 }
 
 func found() (*token.Claims, error)   { return new(token.Claims), nil }
@@ -155,7 +170,7 @@ func TestOnlyTokensThatAreNoGoodAreOwed(t *testing.T) {
 		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
 		var all sync.WaitGroup
 		for range 200 {
-			all.Go(func() { _, _, _ = l.look(t.Context(), finds(from, c.find, c.verdict)) })
+			all.Go(func() { _ = l.show(t.Context(), finds(from, c.find, c.verdict)) })
 		}
 		all.Wait()
 		if got := l.standing(from); got != c.want {
@@ -208,7 +223,7 @@ func TestStoredTokenThatOpensNothingIsOwedFor(t *testing.T) {
 // charged nothing gets nothing back.
 func TestTokensThatAreKnownElsewhereAreNotOwed(t *testing.T) {
 	silent := func(f *remote.Failure) error {
-		return saidElsewhere(nil, nil, fmt.Errorf("%w: %w", errSilent, f), then)
+		return verdictOf(nil, nil, fmt.Errorf("%w: %w", errSilent, f), then)
 	}
 	for name, c := range map[string]struct {
 		verdict error
@@ -225,19 +240,19 @@ func TestTokensThatAreKnownElsewhereAreNotOwed(t *testing.T) {
 		l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
 		for range 60 {
 			a := finds(from, unknown, nil)
-			_, charged, _ := l.look(t.Context(), a)
-			l.settle(charged, c.verdict, a)
+			_, charged, _ := l.look(t.Context(), a.of, from, a.digest, then)
+			l.settle(charged, c.verdict, from, then)
 		}
 		if got := l.standing(from); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 		for l.standing(from) != remote.Owing {
-			_, _, _ = l.look(t.Context(), finds(from, unknown, nil))
+			_ = l.show(t.Context(), finds(from, unknown, nil))
 		}
 		a := finds(from, unknown, nil)
-		if _, charged, _ := l.look(t.Context(), a); charged {
+		if _, charged, _ := l.look(t.Context(), a.of, from, a.digest, then); charged {
 			t.Error("who owes is charged")
-		} else if l.settle(charged, nil, a); l.standing(from) != remote.Owing {
+		} else if l.settle(charged, nil, from, then); l.standing(from) != remote.Owing {
 			t.Error("what was not charged is given back")
 		}
 	}
@@ -322,7 +337,7 @@ func TestWhoLeavesBeforeTheAnswerOwesForItToo(t *testing.T) {
 	l, from := newLookups(), netip.MustParseAddr("192.0.2.1")
 	for range 60 {
 		ctx, leave := context.WithCancel(t.Context())
-		_, _, _ = l.look(ctx, finds(from, func() (*token.Claims, error) { leave(); return nil, token.ErrUnknown }, nil))
+		_ = l.show(ctx, finds(from, func() (*token.Claims, error) { leave(); return nil, token.ErrUnknown }, nil))
 	}
 	if l.standing(from) != remote.Owing {
 		t.Error("who leaves owes nothing")
@@ -334,7 +349,7 @@ func TestWhoLeavesBeforeTheAnswerOwesForItToo(t *testing.T) {
 		l.queues[remote.New].stand(from) // somebody's look-up that takes long
 	}
 	for range 200 {
-		if _, _, err := l.look(ctx, finds(from, found, nil)); !errors.Is(err, errUnavailable) {
+		if err := l.show(ctx, finds(from, found, nil)); !errors.Is(err, errUnavailable) {
 			t.Fatal(err)
 		}
 	}
@@ -355,7 +370,7 @@ func TestOneLookupHoweverManyShowTheToken(t *testing.T) {
 		}, nil)
 		for range 300 {
 			go func() {
-				_, charged, err := l.look(t.Context(), a)
+				_, charged, err := l.look(t.Context(), a.of, from, a.digest, then)
 				if charged {
 					charges.Add(1)
 				}
@@ -367,7 +382,7 @@ func TestOneLookupHoweverManyShowTheToken(t *testing.T) {
 		synctest.Wait()
 		impatient, leave := context.WithCancel(t.Context())
 		leave()
-		if _, _, err := l.look(impatient, a); !errors.Is(err, errUnavailable) {
+		if err := l.show(impatient, a); !errors.Is(err, errUnavailable) {
 			t.Errorf("somebody who does not wait: %v", err)
 		}
 		close(answer)
@@ -383,18 +398,18 @@ func TestTokenOfTwoHostsIsAskedAboutInTheTurnOfEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, owing, honest := newLookups(), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.7")
 		for l.standing(owing) != remote.Owing {
-			_, _, _ = l.look(t.Context(), finds(owing, unknown, nil))
+			_ = l.show(t.Context(), finds(owing, unknown, nil))
 		}
 		l.queues[remote.Owing].stand(owing) // somebody's look-up that takes long
 		a := finds(owing, found, nil)
 		go func() {
-			if _, _, err := l.look(t.Context(), a); !errors.Is(err, errManyLookups) {
+			if err := l.show(t.Context(), a); !errors.Is(err, errManyLookups) {
 				t.Errorf("of who owes: %v", err)
 			}
 		}()
 		synctest.Wait()
-		a.from, a.host = honest, honest
-		if _, _, err := l.look(t.Context(), a); err != nil {
+		a.from = honest
+		if err := l.show(t.Context(), a); err != nil {
 			t.Errorf("of another host: %v", err)
 		}
 		time.Sleep(2 * lookupWait)
@@ -412,14 +427,14 @@ func TestNextOneAsksWhenTheFirstHasLeft(t *testing.T) {
 		a := finds(from, found, nil)
 		var good atomic.Int32
 		go func() {
-			if _, _, err := l.look(first, a); !errors.Is(err, errUnavailable) {
+			if err := l.show(first, a); !errors.Is(err, errUnavailable) {
 				t.Errorf("the first: %v", err)
 			}
 		}()
 		synctest.Wait()
 		for range 20 {
 			go func() {
-				if c, _, err := l.look(t.Context(), a); c != nil && err == nil {
+				if err := l.show(t.Context(), a); err == nil {
 					good.Add(1)
 				}
 			}()
@@ -440,23 +455,23 @@ func TestNextOneAsksWhenTheFirstHasLeft(t *testing.T) {
 func TestFloodFromManyAddressesLeavesATurnToThoseWhoAreKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, known := newLookups(), netip.MustParseAddr("198.51.100.7")
-		if _, _, err := l.look(t.Context(), finds(known, found, nil)); err != nil {
+		if err := l.show(t.Context(), finds(known, found, nil)); err != nil {
 			t.Fatal(err)
 		}
 		held := make(chan struct{})
 		for n := range 1000 {
 			go func() {
-				_, _, _ = l.look(t.Context(), finds(netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), func() (*token.Claims, error) {
+				_ = l.show(t.Context(), finds(netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)}), func() (*token.Claims, error) {
 					<-held
 					return unknown()
 				}, nil))
 			}()
 		}
 		synctest.Wait()
-		if _, _, err := l.look(t.Context(), finds(known, found, nil)); err != nil {
+		if err := l.show(t.Context(), finds(known, found, nil)); err != nil {
 			t.Errorf("somebody who was here: %v", err)
 		}
-		if _, _, err := l.look(t.Context(), finds(netip.MustParseAddr("198.51.100.8"), found, nil)); !errors.Is(err, errManyLookups) {
+		if err := l.show(t.Context(), finds(netip.MustParseAddr("198.51.100.8"), found, nil)); !errors.Is(err, errManyLookups) {
 			t.Errorf("somebody new, behind a thousand: %v", err)
 		}
 		close(held)
@@ -479,15 +494,15 @@ func TestManyNewTokensOfOneAddressPassBesideAFlood(t *testing.T) {
 				for n := range 3000 {
 					from := netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(n % hosts), 15: 1})
 					if n < hosts {
-						_, _, _ = l.look(t.Context(), finds(from, found, nil))
+						_ = l.show(t.Context(), finds(from, found, nil))
 					}
-					go func() { _, _, _ = l.look(t.Context(), finds(from, slowly(unknown), nil)) }()
+					go func() { _ = l.show(t.Context(), finds(from, slowly(unknown), nil)) }()
 				}
 				synctest.Wait()
 				var in atomic.Int32
 				for range 200 {
 					go func() {
-						if _, _, err := l.look(t.Context(), finds(office, slowly(found), nil)); err == nil {
+						if err := l.show(t.Context(), finds(office, slowly(found), nil)); err == nil {
 							in.Add(1)
 						}
 					}()
