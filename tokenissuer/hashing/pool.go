@@ -25,6 +25,7 @@ type Pool struct {
 	program string
 	args    []string
 	silent  time.Duration // how long a process may be, beyond what its job costs
+	rest    time.Duration // how long a process stays without a job
 	warn    func(error)
 	slots   chan struct{} // processes that work
 
@@ -44,7 +45,7 @@ func NewPool(args []string, warn func(error)) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the name of the running program: %w", err)
 	}
-	return &Pool{program: program, args: args, silent: patience, warn: warn, slots: make(chan struct{}, Most())}, nil
+	return &Pool{program: program, args: args, silent: patience, rest: idleMost, warn: warn, slots: make(chan struct{}, Most())}, nil
 }
 
 // Most is how many passwords may be hashed at once: one CPU is left to others.
@@ -99,7 +100,7 @@ func (p *Pool) give(now time.Time, w *worker) {
 	w.since = now
 	p.idle = append(p.idle, w)
 	if p.sweeper == nil {
-		p.sweeper = time.AfterFunc(idleMost, func() { p.sweep(time.Now()) })
+		p.sweeper = time.AfterFunc(p.rest, func() { p.sweep(time.Now()) })
 	}
 }
 
@@ -123,12 +124,12 @@ func (p *Pool) failed(now time.Time, err error) {
 func (p *Pool) sweep(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.idle) > 0 && now.Sub(p.idle[0].since) >= idleMost {
+	for len(p.idle) > 0 && now.Sub(p.idle[0].since) >= p.rest {
 		p.idle[0].close()
 		p.idle = p.idle[1:]
 	}
 	p.sweeper = nil
 	if len(p.idle) > 0 {
-		p.sweeper = time.AfterFunc(p.idle[0].since.Add(idleMost).Sub(now), func() { p.sweep(time.Now()) })
+		p.sweeper = time.AfterFunc(p.idle[0].since.Add(p.rest).Sub(now), func() { p.sweep(time.Now()) })
 	}
 }

@@ -51,8 +51,9 @@ func (w *told) warn(err error) {
 }
 
 // busy is how long a right process may have no turn beside other tests: in service it
-// would be given up.
-const busy = time.Minute
+// would be given up. As long has one no job before the pool itself ends it, while a test
+// looks at it.
+const busy = 10 * time.Minute
 
 func newPool(t *testing.T, role string) (*Pool, *told) {
 	t.Helper()
@@ -61,8 +62,8 @@ func newPool(t *testing.T, role string) (*Pool, *told) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.slots, p.silent = make(chan struct{}, 4), busy // on any machine
-	t.Cleanup(func() { p.sweep(time.Now().Add(idleMost)) })
+	p.slots, p.silent, p.rest = make(chan struct{}, 4), busy, busy // on any machine
+	t.Cleanup(func() { p.sweep(time.Now().Add(busy)) })
 	return p, w
 }
 
@@ -151,19 +152,19 @@ func TestProcessesWithoutAJobEnd(t *testing.T) {
 		t.Fatalf("%d processes", n)
 	}
 	first, last := p.idle[0], p.idle[len(p.idle)-1]
-	last.since = first.since.Add(time.Second)
-	p.sweep(first.since.Add(idleMost - 1))
+	last.since = first.since.Add(busy / 2)
+	p.sweep(first.since.Add(busy - 1))
 	if p.idle[0] != first {
 		t.Fatal("ended early")
 	}
-	p.sweep(first.since.Add(idleMost))
+	p.sweep(first.since.Add(busy))
 	if first != last {
 		<-first.ended
 	}
 	if len(p.idle) == 0 {
 		t.Fatal("ended before its time")
 	}
-	p.sweep(last.since.Add(idleMost))
+	p.sweep(last.since.Add(busy))
 	if <-last.ended; last.state != nil || len(p.idle) != 0 || p.sweeper != nil {
 		t.Errorf("%v, %d processes", last.state, len(p.idle))
 	}
