@@ -71,10 +71,10 @@ func people(t *testing.T) *instance {
 }
 
 // oneHashes wants one process to hash. A busy machine may have starved the first, which is
-// given up then: the next comes with a later password.
+// given up then: the next comes with a later password, after a rest of up to a minute.
 func (i *instance) oneHashes() (found []int) {
 	i.Helper()
-	eventually(i.T, "one process hashes", func() bool {
+	eventuallyWithin(i.T, 10*patience, "one process hashes", func() bool {
 		if found = i.hashing(); len(found) == 0 {
 			i.signsIn(alicePassword)
 		}

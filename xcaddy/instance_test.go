@@ -224,11 +224,16 @@ var built = sync.OnceValues(func() (string, error) {
 // eventually asks until it is so: for what other parties do in their own time.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
+	eventuallyWithin(t, patience, what, so)
+}
+
+func eventuallyWithin(t *testing.T, most time.Duration, what string, so func() bool) {
+	t.Helper()
 	every := time.NewTicker(5 * time.Millisecond)
 	defer every.Stop()
-	for end := time.Now().Add(patience); !so(); <-every.C {
+	for end := time.Now().Add(most); !so(); <-every.C {
 		if time.Now().After(end) {
-			t.Fatalf("not after %s: %s", patience, what)
+			t.Fatalf("not after %s: %s", most, what)
 		}
 	}
 }
