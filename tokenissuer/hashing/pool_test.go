@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -148,32 +149,46 @@ func TestProcessesWithoutAJobEnd(t *testing.T) {
 		all.Go(func() { h.Match(stored, "a") })
 	}
 	all.Wait()
-	if n := len(p.idle); n == 0 || n > cap(p.slots) {
+	idle, _ := p.look()
+	if n := len(idle); n == 0 || n > cap(p.slots) {
 		t.Fatalf("%d processes", n)
 	}
-	first, last := p.idle[0], p.idle[len(p.idle)-1]
-	last.since = first.since.Add(busy / 2)
-	p.sweep(first.since.Add(busy - 1))
-	if p.idle[0] != first {
+	first, last := idle[0], idle[len(idle)-1]
+	began := first.since
+	last.since = began.Add(busy / 2) // it may be the only one
+	p.sweep(began.Add(busy - 1))
+	if idle, _ := p.look(); idle[0] != first {
 		t.Fatal("ended early")
 	}
-	p.sweep(first.since.Add(busy))
+	p.sweep(began.Add(busy))
 	if first != last {
 		<-first.ended
 	}
-	if len(p.idle) == 0 {
+	if idle, _ := p.look(); len(idle) == 0 {
 		t.Fatal("ended before its time")
 	}
 	p.sweep(last.since.Add(busy))
-	if <-last.ended; last.state != nil || len(p.idle) != 0 || p.sweeper != nil {
-		t.Errorf("%v, %d processes", last.state, len(p.idle))
+	<-last.ended
+	if idle, swept := p.look(); last.state != nil || len(idle) != 0 || !swept {
+		t.Errorf("%v, %d processes", last.state, len(idle))
 	}
-	if !h.Match(stored, "a") || len(p.idle) != 1 {
+	if !h.Match(stored, "a") {
 		t.Error("no other after it")
+	}
+	if idle, _ := p.look(); len(idle) != 1 {
+		t.Errorf("%d processes after it", len(idle))
 	}
 	if len(told.all) != 0 {
 		t.Error(told.all)
 	}
+}
+
+// look is who has nothing to do, and whether there is no timer for them: one that a sweep
+// has set for a moment of the test's own clock comes by at once.
+func (p *Pool) look() (idle []*worker, swept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.idle), p.sweeper == nil
 }
 
 func TestFailuresPutTheNextStartOff(t *testing.T) {
