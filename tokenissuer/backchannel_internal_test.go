@@ -89,19 +89,18 @@ func sessionOf(r *http.Request) string {
 // TestNoticeIsSentAgainUntilItArrives walks through the hours of a client that
 // is down, without waiting for them.
 func TestNoticeIsSentAgainUntilItArrives(t *testing.T) {
-	tries := 0
+	var tries, failures atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if tries++; tries < 4 {
+		if tries.Add(1) < 4 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
 	defer server.Close()
-	failures := 0
-	s := openState(t, func(error) { failures++ })
+	s := openState(t, func(error) { failures.Add(1) })
 	began := time.Now()
 	now := began.Add(time.Hour) // the background of s sees nothing due yet
 	s.owe(t, now, "shop", server.URL, "one")
-	want := 0
+	var want int32
 	for _, step := range []struct {
 		after time.Duration
 		due   bool
@@ -111,12 +110,13 @@ func TestNoticeIsSentAgainUntilItArrives(t *testing.T) {
 			at = at.Add(time.Since(began))
 			want++
 		}
-		if s.tellAll(t, patient(), at); tries != want {
-			t.Errorf("after %v: %d tries, want %d", step.after, tries, want)
+		s.tellAll(t, patient(), at)
+		if got := tries.Load(); got != want {
+			t.Errorf("after %v: %d tries, want %d", step.after, got, want)
 		}
 	}
-	if failures != 3 {
-		t.Errorf("%d failures reported", failures)
+	if got := failures.Load(); got != 3 {
+		t.Errorf("%d failures reported", got)
 	}
 }
 

@@ -50,6 +50,7 @@ func TestRevocationsDoNotWaitForTheLockOfTheKeys(t *testing.T) {
 func TestNodeThatCannotOpenANewKeyHearsOfRevocations(t *testing.T) {
 	url := postgrestest.URL(t)
 	late, told := openNode(t, url)
+	told.beside = "rotating keys: "
 	other, _ := openNode(t, url)
 	if err := other.Configure(t.Context(), Config{}.KeyRules(operatorsSecret)); err != nil {
 		t.Fatal(err)

@@ -279,6 +279,9 @@ func TestClientThatLeavesCostsNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := only()
+	if _, err := st.Keys(t.Context()); err != nil { // one that was quiet for a while is asked first whether it lives
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
