@@ -17,7 +17,8 @@ import (
 // TestIssuersThatMisbehaveWhileRequestsRun (G01, G02): one gate, our own issuer and
 // one each that has given its keys once and then is dead, slow, endless, or tells
 // something else, and one that rotates every second. Strangers' tokens with keys
-// that nobody has make it ask them all. No good token fails or waits. It goes on until
+// that nobody has make it ask them all. No good token fails or waits, but one whose key
+// nobody has yet, where the machine is too slow to fetch that in time. It goes on until
 // enough were served, however long that takes on this machine.
 func TestIssuersThatMisbehaveWhileRequestsRun(t *testing.T) {
 	w := newWorld(t)
@@ -64,18 +65,25 @@ func TestIssuersThatMisbehaveWhileRequestsRun(t *testing.T) {
 			}
 		})
 	}
-	served := map[string]*atomic.Int64{"a key of this second": {}}
+	const ofThisSecond = "a key of this second"
+	served := map[string]*atomic.Int64{ofThisSecond: {}}
 	for name := range good {
 		served[name] = new(atomic.Int64)
 	}
-	serve := func(name, bearer string) {
+	serve := func(name, bearer string) (fetched bool) {
 		began := time.Now()
-		if got := w.get("/", bearer); got.status != http.StatusOK {
+		got := w.get("/", bearer)
+		late := time.Since(began) >= 2*time.Second // who waits for keys waits two
+		switch {
+		case got.status == http.StatusServiceUnavailable && name == ofThisSecond && late: // not in time, beside all this
+			return false
+		case got.status != http.StatusOK:
 			t.Errorf("%s: %v", name, got)
 			cancel()
-		} else if time.Since(began) < 2*time.Second { // who waits for keys waits two
+		case !late:
 			served[name].Add(1)
 		}
+		return true
 	}
 	for name, bearer := range good {
 		until(func() { serve(name, bearer) })
@@ -109,7 +117,8 @@ func TestIssuersThatMisbehaveWhileRequestsRun(t *testing.T) {
 	})
 	until(func() {
 		if bearer := latest.Load(); bearer != nil {
-			serve("a key of this second", *bearer)
+			for !serve(ofThisSecond, *bearer) && ctx.Err() == nil { // it comes again, as it is told
+			}
 		}
 	})
 	until(func() {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -230,8 +231,10 @@ func TestForeignOpaqueTokensAreAskedAbout(t *testing.T) {
 		return a.site("introspection " + a.URL + "/introspect {\n client_id gate\n client_secret " + secret + "\n}")
 	}
 	w.load("", introspection("{env.PARTNER_SECRET}"))
+	began, asking := time.Now(), time.Duration(0)
 	for range 3 {
 		got := w.get("/", "Authorization: Bearer "+theirOpaque)
+		asking = time.Since(began)
 		if got.status != http.StatusOK || got.seen(t).Get("X-Auth-Subject") != "bob" || got.seen(t).Get("X-Auth-Issuer") != a.URL {
 			t.Fatalf("%v", got)
 		}
@@ -243,11 +246,12 @@ func TestForeignOpaqueTokensAreAskedAbout(t *testing.T) {
 	if got := w.get("/", a.bearer(t, a.key)); got.status != http.StatusOK {
 		t.Errorf("a JWT beside it: %v", got)
 	}
-	if n := a.asked.Load(); n != 2 {
-		t.Errorf("%d questions about two tokens, over reloads", n)
+	n, most := a.asked.Load(), 2+int32(asking/(10*time.Second)) // an answer counts for ten seconds
+	if n < 2 || n > most {
+		t.Errorf("%d questions about two tokens, over reloads within %v", n, asking)
 	}
 	_, metrics := w.admin(http.MethodGet, "/metrics", "")
-	for _, want := range []string{`result="ok"} 1`, `result="inactive"} 1`} {
+	for _, want := range []string{fmt.Sprintf(`result="ok"} %d`, n-1), `result="inactive"} 1`} {
 		if !strings.Contains(metrics, `gatehouse_gate_introspections_total{issuer="`+a.URL+`",`+want) {
 			t.Errorf("no %s", want)
 		}

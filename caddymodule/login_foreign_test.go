@@ -230,7 +230,8 @@ func TestIssuerThatHangsHoldsNobodyUp(t *testing.T) {
 	n.asked.Store(0)
 	failing := time.Now()
 	read(10)
-	if got, most := n.asked.Load(), 1+int32(time.Since(failing)/(5*time.Second)); got < 1 || got > most {
+	before := time.Since(failing)
+	if got, most := n.asked.Load(), 1+int32(before/(5*time.Second)); got < 1 || got > most {
 		t.Errorf("asked %d times while it fails, want %d", got, most)
 	}
 	n.down.Store(false)
@@ -245,8 +246,8 @@ func TestIssuerThatHangsHoldsNobodyUp(t *testing.T) {
 	p.ageTo("app.example.com", 19*time.Second)
 	old, began := p.cookies("app.example.com")[loginCookie], time.Now()
 	read(10)
-	if took := time.Since(began); took > 4*time.Second || n.asked.Load() != 1 {
-		t.Errorf("ten pages took %s and %d questions", took, n.asked.Load())
+	if took := time.Since(began); took > 4*time.Second+3*before || n.asked.Load() != 1 { // a slow machine took its time before, too
+		t.Errorf("ten pages took %s and %d questions, and %s where it fails at once", took, n.asked.Load(), before)
 	}
 	answers()
 	for p.cookies("app.example.com")[loginCookie] == old { // as soon as it has answered

@@ -121,9 +121,10 @@ func TestOnlyAnIssuersNoIsANo(t *testing.T) {
 // and issuers count that.
 func TestClientThatIsNotTakenIsShownSeldom(t *testing.T) {
 	t.Parallel()
-	d, asked := newOffice(t), 0
+	d := newOffice(t)
+	var asked atomic.Int32
 	d.token = func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		asked.Add(1)
 		w.WriteHeader(http.StatusUnauthorized)
 	}
 	r, now := d.client(t, ""), time.Now()
@@ -131,10 +132,10 @@ func TestClientThatIsNotTakenIsShownSeldom(t *testing.T) {
 		_, err := r.Earn(t.Context(), netip.Addr{}, url.Values{"refresh_token": {"r"}}, now.Add(after))
 		return err
 	}
-	for after, want := range []int{1, 1, 1, 1, 1, 2, 2} {
+	for after, want := range []int32{1, 1, 1, 1, 1, 2, 2} {
 		err := renew(time.Duration(after) * time.Second)
-		if err == nil || errors.Is(err, remote.ErrDenied) || !strings.Contains(err.Error(), "answered 401: look at client_id and client_secret") || asked != want {
-			t.Errorf("after %d s: asked %d times: %v", after, asked, err)
+		if err == nil || errors.Is(err, remote.ErrDenied) || !strings.Contains(err.Error(), "answered 401: look at client_id and client_secret") || asked.Load() != want {
+			t.Errorf("after %d s: asked %d times: %v", after, asked.Load(), err)
 		}
 	}
 	d.token = granting
@@ -169,15 +170,15 @@ func TestNoToOnePersonIsNotToTheClient(t *testing.T) {
 func TestSecretGoesWhereTheOperatorSays(t *testing.T) {
 	t.Parallel()
 	d, other := newOffice(t), newOffice(t)
-	asked := false
-	other.token = func(w http.ResponseWriter, r *http.Request) { asked = true; granting(w, r) }
+	var asked atomic.Bool
+	other.token = func(w http.ResponseWriter, r *http.Request) { asked.Store(true); granting(w, r) }
 	d.document["token_endpoint"] = other.URL + "/token"
 	_, err := d.client(t, "").Earn(t.Context(), netip.Addr{}, url.Values{}, time.Now())
-	if failure, ok := errors.AsType[*remote.Failure](err); !ok || failure.Result != remote.Elsewhere || asked || !strings.Contains(err.Error(), "token_endpoint") {
-		t.Errorf("a document that names another host: %v, asked: %v", err, asked)
+	if failure, ok := errors.AsType[*remote.Failure](err); !ok || failure.Result != remote.Elsewhere || asked.Load() || !strings.Contains(err.Error(), "token_endpoint") {
+		t.Errorf("a document that names another host: %v, asked: %v", err, asked.Load())
 	}
-	if _, err := d.client(t, other.URL+"/token").Earn(t.Context(), netip.Addr{}, url.Values{}, time.Now()); err != nil || !asked {
-		t.Errorf("named by the operator: %v, asked: %v", err, asked)
+	if _, err := d.client(t, other.URL+"/token").Earn(t.Context(), netip.Addr{}, url.Values{}, time.Now()); err != nil || !asked.Load() {
+		t.Errorf("named by the operator: %v, asked: %v", err, asked.Load())
 	}
 	d.document["issuer"] = other.URL
 	if _, err := d.client(t, "").Endpoints(t.Context(), time.Now()); err == nil {
